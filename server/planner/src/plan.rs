@@ -1,0 +1,95 @@
+//! What a plan resolves to, once literals and binds are known.
+
+use std::sync::Arc;
+
+use vitrail_proto::value::Binds;
+
+/// One statement for one shard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShardStatement {
+    /// Index into the keyspace's shards, which are sorted by key range.
+    pub shard: usize,
+    /// The text.
+    pub sql: Arc<str>,
+    /// Its binds; those of the client plus what the planner added.
+    pub binds: Arc<Binds>,
+}
+
+/// What to run where, and how to make one answer of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// The keyspace.
+    pub keyspace: Arc<str>,
+    /// At least one, at most one per shard, in shard order.
+    pub statements: Vec<ShardStatement>,
+    /// How the answers become one.
+    pub merge: Merge,
+    /// It may change data, or locks rows (`FOR UPDATE`).
+    pub writes: bool,
+}
+
+/// How the answers of several shards become one. With a single statement it is always [`Merge::Pass`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Merge {
+    /// One answer, handed on untouched.
+    Pass,
+    /// Rows one after the other; skips and cuts if told so.
+    Concat(Window),
+    /// Each answer is sorted; merged by these keys.
+    Sort {
+        /// Most significant first.
+        keys: Vec<SortKey>,
+        /// LIMIT and OFFSET of the whole.
+        window: Window,
+        /// Trailing columns that only serve the merge (added weight strings); not handed on.
+        hidden_columns: usize,
+    },
+    /// One row per shard, folded into one row.
+    Aggregate(Vec<Aggregate>),
+    /// Writes: affected, matched and warnings are added up; the first insert id that is not 0 counts.
+    Writes,
+    /// The same write on every shard (reference table): the first answer stands, and all must agree on the affected rows.
+    Replicated,
+}
+
+/// LIMIT and OFFSET.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Window {
+    /// Rows to skip.
+    pub offset: u64,
+    /// Rows to hand on at most.
+    pub limit: Option<u64>,
+}
+
+/// One sort key of a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SortKey {
+    /// The column of the answer, from 0.
+    pub column: usize,
+    /// `DESC`.
+    pub descending: bool,
+    /// How values compare; NULL is lowest, as in MySQL.
+    pub comparison: Comparison,
+}
+
+/// How two values of a sort column compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// By the column's type in the answer's metadata: integers, decimals, doubles, dates, times and binary strings. Text is an internal error.
+    Native,
+    /// The column holds WEIGHT_STRING: bytes, the shorter one padded with this space weight (empty: no padding).
+    Weight(Vec<u8>),
+}
+
+/// How one column of one-row answers is folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    /// COUNT: sum of integers, never NULL.
+    Count,
+    /// SUM: NULLs are skipped; exact for integers and decimals.
+    Sum,
+    /// MIN by the column's native order; NULLs are skipped.
+    Min,
+    /// MAX likewise.
+    Max,
+}

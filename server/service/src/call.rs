@@ -1,0 +1,78 @@
+//! The context of a call, and what it runs.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use vitrail_proto::message::BeginOptions;
+use vitrail_proto::value::Binds;
+
+/// Names a call at a service, so that it can be cancelled. Unique per caller process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// A MySQL connection that a transaction or a reservation holds at a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+/// The settings that a statement expects of its MySQL connection.
+///
+/// Two calls with the same `Arc` have the same settings: services compare pointers before contents.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Settings {
+    /// System variable (lower case) to the text of an SQL literal, sorted by name, names unique.
+    pub variables: Vec<(String, String)>,
+    /// "Affected" counts matched rows.
+    pub found_rows: bool,
+}
+
+/// One context per call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Its name.
+    pub id: CallId,
+    /// The authenticated user on whose behalf it runs; access is checked by it.
+    pub caller: Arc<str>,
+    /// When it must have ended; each hop hands on what remains.
+    pub deadline: Option<Instant>,
+    /// What the statement expects of its connection.
+    pub settings: Arc<Settings>,
+    /// At most so many rows; the end says that it was capped.
+    pub max_rows: Option<u64>,
+    /// Fetch the texts of at most so many warnings.
+    pub warnings: u32,
+    /// W3C `traceparent`.
+    pub traceparent: Option<Arc<str>>,
+}
+
+/// One statement with its binds, as the shard gets it.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// Text with `:name` and `::list` for the binds.
+    pub sql: Arc<str>,
+    /// The binds; names that the text does not use are ignored.
+    pub binds: Arc<Binds>,
+    /// May it change anything? Reads may be shared and retried.
+    pub writes: bool,
+}
+
+/// Where a statement runs.
+#[derive(Debug, Clone)]
+pub enum On {
+    /// On any pooled connection, in autocommit.
+    Pool,
+    /// Begins a transaction and runs there.
+    Begin(BeginOptions),
+    /// Takes a connection out of the pool until it is released, and runs there.
+    Reserve,
+    /// On the connection of an earlier `Begin` or `Reserve`.
+    Connection(ConnectionId),
+}
+
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Conclusion {
+    /// `COMMIT`
+    Commit,
+    /// `ROLLBACK`
+    Rollback,
+}

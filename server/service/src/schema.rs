@@ -1,0 +1,44 @@
+//! The schema of one database, as a tablet reports it and as gates compare it.
+
+use serde::{Deserialize, Serialize};
+
+/// All tables and views of a tablet's database.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Schema {
+    /// Sorted by name.
+    pub tables: Vec<Table>,
+}
+
+/// One table or view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Its name as MySQL has it.
+    pub name: String,
+    /// A view.
+    pub view: bool,
+    /// In order.
+    pub columns: Vec<Column>,
+    /// Primary and unique keys, each the names of its columns; the primary one first.
+    pub unique_keys: Vec<Vec<String>>,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// `DATA_TYPE` of `information_schema.columns` (`int`, `varchar`), lower case.
+    pub data_type: String,
+    /// `COLUMN_TYPE` (`int(10) unsigned`).
+    pub column_type: String,
+    /// Collation of a text column.
+    pub collation: Option<String>,
+    /// Whether NULL is allowed.
+    pub nullable: bool,
+    /// `auto_increment`.
+    pub auto_increment: bool,
+    /// Not listed by `*`.
+    pub invisible: bool,
+    /// Computed; cannot be written.
+    pub generated: bool,
+}

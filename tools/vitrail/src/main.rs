@@ -1,0 +1,2 @@
+//! The `vitrail` binary.
+fn main() {}
