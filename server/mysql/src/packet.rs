@@ -1,0 +1,393 @@
+//! Packets: a u24 length, a sequence number and a payload; larger payloads go on in further packets.
+//!
+//! [`Channel::scan`] is the hot path. Complete packets stay where the socket put them: the sequence byte is checked and set to
+//! zero, which turns (u24 length, u8 sequence) into the u32 length of a packed row, and the stretch of buffer that
+//! they fill is handed on as it is. A packet above [`LARGE`] is gathered in a buffer of its own, so that the
+//! read buffer never outgrows that size, and grows only as its bytes arrive.
+//!
+//! Everything that reads is safe to drop and call again: what was received stays in the channel.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::error::{Error, Result, Sent};
+use crate::transport::Transport;
+
+/// The payload of a packet that is followed by another one of the same row.
+const FULL: usize = 0xff_ffff;
+/// The header.
+const HEADER: usize = 4;
+/// First size of the read buffer: a point select's whole answer.
+const SMALL_BUFFER: usize = 8 << 10;
+/// Packets above this are gathered apart; also the largest size of the read buffer.
+const LARGE: usize = 64 << 10;
+/// Below this, a copy is cheaper than giving away the read buffer.
+const COPY_BELOW: usize = 4 << 10;
+/// A large packet's buffer asks for at most so much ahead of what has arrived.
+const READ_AHEAD: usize = 1 << 20;
+
+/// What a scan met.
+#[derive(Debug)]
+pub(crate) enum Scan {
+    /// At least one row, packed.
+    Rows { bytes: Bytes, count: u32 },
+    /// A payload that is no row: OK, EOF or ERR.
+    Control(Bytes),
+}
+
+/// Which payloads a scan takes for rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    /// Text rows: 0xff begins an error, 0xfe the end.
+    Text,
+    /// Column definitions: only an error is none.
+    Columns,
+}
+
+/// Packets over a transport.
+pub(crate) struct Channel {
+    pub(crate) transport: Transport,
+    /// Received and not yet taken.
+    buffer: BytesMut,
+    /// The packet above `LARGE` that is arriving.
+    large: Option<Large>,
+    /// The sequence number that comes next, either way.
+    sequence: u8,
+    /// The largest payload that is taken.
+    max_packet: usize,
+    /// An error met while rows were on hand; the next read returns it.
+    delayed: Option<io::Error>,
+    /// What reading is for, in errors.
+    doing: &'static str,
+}
+
+/// A large packet with a u32 header, and how much of its current physical packet is missing.
+struct Large {
+    bytes: BytesMut,
+    missing: usize,
+    last: bool,
+    control: bool,
+}
+
+impl Channel {
+    pub(crate) fn new(transport: Transport, max_packet: usize) -> Channel {
+        Channel {
+            transport,
+            buffer: BytesMut::new(),
+            large: None,
+            sequence: 0,
+            max_packet,
+            delayed: None,
+            doing: "logging in",
+        }
+    }
+
+    /// Nothing received is waiting to be taken.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.buffer.is_empty() && self.large.is_none() && self.delayed.is_none()
+    }
+
+    /// Bounds the payloads that are taken from now on.
+    pub(crate) fn set_max_packet(&mut self, max_packet: usize) {
+        self.max_packet = max_packet;
+    }
+
+    /// Gives the read buffer back. Only between commands.
+    pub(crate) fn release_buffer(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    /// Whether the peer is silent, as it must be between commands. Costs no system call while nothing arrived.
+    pub(crate) async fn is_quiet(&mut self) -> bool {
+        let mut byte = [0; 1];
+        let mut read = pin!(self.transport.read(&mut byte));
+        poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await
+    }
+
+    /// Sends a command: `head` and then `body` make the payload. A new exchange begins: sequence 0.
+    pub(crate) async fn send_command(&mut self, head: u8, body: &[u8]) -> Result<()> {
+        self.sequence = 0;
+        self.doing = "reading the answer";
+        self.send(&[head], body).await
+    }
+
+    /// Sends a payload that answers the peer, in the exchange under way.
+    pub(crate) async fn send_answer(&mut self, payload: &[u8]) -> Result<()> {
+        self.send(&[], payload).await
+    }
+
+    /// Sends one payload in as many packets as it needs.
+    async fn send(&mut self, head: &[u8], mut body: &[u8]) -> Result<()> {
+        let mut head = head;
+        let mut sent = Sent::Nothing;
+        loop {
+            let length = (head.len() + body.len()).min(FULL);
+            let (chunk, rest) = body.split_at(length - head.len());
+            body = rest;
+            let mut first = Vec::with_capacity(HEADER + head.len() + if chunk.len() < LARGE { chunk.len() } else { 0 });
+            first.extend_from_slice(&(length as u32).to_le_bytes()[..3]);
+            first.push(self.sequence);
+            first.extend_from_slice(head);
+            head = &[];
+            self.sequence = self.sequence.wrapping_add(1);
+            // Small payloads go in one write with their header; large ones are not copied.
+            let second = if chunk.len() < LARGE {
+                first.extend_from_slice(chunk);
+                &[][..]
+            } else {
+                chunk
+            };
+            for part in [&first[..], second] {
+                let mut part = part;
+                while !part.is_empty() {
+                    match self.transport.write(part).await {
+                        Ok(0) => return Err(self.write_failed(io::ErrorKind::WriteZero.into(), sent)),
+                        Ok(written) => {
+                            sent = Sent::Something;
+                            part = &part[written..];
+                        }
+                        Err(source) => return Err(self.write_failed(source, sent)),
+                    }
+                }
+            }
+            if length < FULL {
+                break;
+            }
+        }
+        self.transport.flush().await.map_err(|source| Error::Io { source, sent: Sent::Something, doing: "sending" })
+    }
+
+    fn write_failed(&self, source: io::Error, sent: Sent) -> Error {
+        Error::Io { source, sent, doing: "sending" }
+    }
+
+    /// The next payload, whatever it is. Used where no rows can come.
+    pub(crate) async fn payload(&mut self) -> Result<Bytes> {
+        loop {
+            if self.large.is_some() {
+                let mut bytes = self.gather().await?.bytes.freeze();
+                bytes.advance(HEADER);
+                return Ok(bytes);
+            }
+            match self.frame(0)? {
+                Some(length) if length > LARGE => self.begin_large(length, true)?,
+                Some(length) if self.buffer.len() >= HEADER + length => {
+                    self.take_sequence(0)?;
+                    self.buffer.advance(HEADER);
+                    return Ok(Bytes::copy_from_slice(&self.buffer.split_to(length)));
+                }
+                _ => self.fill().await?,
+            }
+        }
+    }
+
+    /// The next rows, up to about `max_bytes` and at most `max_rows`, or what is no row.
+    ///
+    /// Waits only while there is no complete row: what has arrived is handed on rather than held for a fuller batch.
+    pub(crate) async fn scan(&mut self, kind: Rows, max_bytes: usize, max_rows: u32) -> Result<Scan> {
+        let mut at = 0;
+        let mut count = 0;
+        loop {
+            if self.large.is_some() {
+                let mut large = self.gather().await?;
+                if large.control {
+                    large.bytes.advance(HEADER);
+                    return Ok(Scan::Control(large.bytes.freeze()));
+                }
+                let length = (large.bytes.len() - HEADER) as u32;
+                large.bytes[..HEADER].copy_from_slice(&length.to_le_bytes());
+                return Ok(Scan::Rows { bytes: large.bytes.freeze(), count: 1 });
+            }
+            while count < max_rows && at < max_bytes {
+                let Some(length) = self.frame(at)? else { break };
+                let Some(&first) = self.buffer.get(at + HEADER) else {
+                    if length == 0 {
+                        return Err(Error::Protocol("an empty packet where a row should be"));
+                    }
+                    break;
+                };
+                let control = match kind {
+                    Rows::Text => first == 0xff || (first == 0xfe && length < FULL),
+                    Rows::Columns => first == 0xff,
+                };
+                if control || length > LARGE {
+                    if count > 0 {
+                        return Ok(self.take_rows(at, count));
+                    }
+                    if length > LARGE {
+                        self.begin_large(length, control)?;
+                        break;
+                    }
+                    if self.buffer.len() < HEADER + length {
+                        break;
+                    }
+                    return Ok(Scan::Control(self.payload().await?));
+                }
+                if length == 0 {
+                    return Err(Error::Protocol("an empty packet where a row should be"));
+                }
+                if self.buffer.len() < at + HEADER + length {
+                    break;
+                }
+                if length > self.max_packet {
+                    return Err(Error::TooLarge { what: "row", size: length as u64, limit: self.max_packet as u64 });
+                }
+                self.take_sequence(at)?;
+                self.buffer[at + 3] = 0;
+                at += HEADER + length;
+                count += 1;
+            }
+            if self.large.is_some() {
+                continue;
+            }
+            if count == 0 {
+                self.fill().await?;
+            } else if count == max_rows || at >= max_bytes || !self.fill_now().await {
+                return Ok(self.take_rows(at, count));
+            }
+        }
+    }
+
+    /// Hands out the rows that fill the first `at` bytes of the buffer.
+    fn take_rows(&mut self, at: usize, count: u32) -> Scan {
+        let bytes = if at < COPY_BELOW {
+            let bytes = Bytes::copy_from_slice(&self.buffer[..at]);
+            self.buffer.advance(at);
+            bytes
+        } else {
+            self.buffer.split_to(at).freeze()
+        };
+        Scan::Rows { bytes, count }
+    }
+
+    /// Length of the packet that begins at `at`, once its header is there.
+    fn frame(&self, at: usize) -> Result<Option<usize>> {
+        let Some(header) = self.buffer.get(at..at + HEADER) else { return Ok(None) };
+        Ok(Some(usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16))
+    }
+
+    /// Checks the sequence number of the packet that begins at `at` and counts on.
+    fn take_sequence(&mut self, at: usize) -> Result<()> {
+        if self.buffer[at + 3] != self.sequence {
+            return Err(Error::Protocol("packets out of order"));
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Begins to gather the packet at the front of the buffer apart.
+    fn begin_large(&mut self, length: usize, control: bool) -> Result<()> {
+        if length > self.max_packet {
+            return Err(Error::TooLarge { what: "row", size: length as u64, limit: self.max_packet as u64 });
+        }
+        self.take_sequence(0)?;
+        self.buffer.advance(HEADER);
+        let mut bytes = BytesMut::with_capacity(HEADER + length.min(READ_AHEAD));
+        bytes.put_u32_le(0);
+        self.large = Some(Large { bytes, missing: length, last: length < FULL, control });
+        Ok(())
+    }
+
+    /// Receives the rest of the large packet, and of those that go on with it.
+    async fn gather(&mut self) -> Result<Large> {
+        loop {
+            let Some(large) = &mut self.large else { return Err(Error::Protocol("no large packet to gather")) };
+            if large.missing > 0 {
+                if self.buffer.is_empty() {
+                    large.bytes.reserve(large.missing.min(READ_AHEAD));
+                    let mut target = (&mut large.bytes).limit(large.missing);
+                    let read = match self.delayed.take() {
+                        Some(error) => Err(error),
+                        None => self.transport.read_buf(&mut target).await,
+                    };
+                    large.missing -= received(read, self.doing)?;
+                } else {
+                    let taken = self.buffer.split_to(large.missing.min(self.buffer.len()));
+                    large.bytes.extend_from_slice(&taken);
+                    large.missing -= taken.len();
+                }
+            } else if large.last {
+                if let Some(large) = self.large.take() {
+                    return Ok(large);
+                }
+            } else {
+                let size = large.bytes.len() - HEADER;
+                match self.frame(0)? {
+                    None => self.fill().await?,
+                    Some(length) => {
+                        if size + length > self.max_packet {
+                            let size = (size + length) as u64;
+                            return Err(Error::TooLarge { what: "row", size, limit: self.max_packet as u64 });
+                        }
+                        self.take_sequence(0)?;
+                        self.buffer.advance(HEADER);
+                        if let Some(large) = &mut self.large {
+                            large.missing = length;
+                            large.last = length < FULL;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes room for the next read: small at first, large once a read has filled the small one.
+    fn reserve(&mut self) {
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(SMALL_BUFFER);
+        } else if self.buffer.capacity() - self.buffer.len() < SMALL_BUFFER / 2 {
+            self.buffer.reserve(LARGE);
+        }
+    }
+
+    /// Waits for more bytes.
+    async fn fill(&mut self) -> Result<()> {
+        if let Some(error) = self.delayed.take() {
+            return Err(Error::Io { source: error, sent: Sent::Something, doing: self.doing });
+        }
+        self.reserve();
+        received(self.transport.read_buf(&mut self.buffer).await, self.doing).map(|_| ())
+    }
+
+    /// Takes what has arrived already; false if that is nothing. Errors wait for the next `fill`.
+    async fn fill_now(&mut self) -> bool {
+        if self.delayed.is_some() {
+            return false;
+        }
+        self.reserve();
+        let mut read = pin!(self.transport.read_buf(&mut self.buffer));
+        let outcome = poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await;
+        match outcome {
+            None => false,
+            Some(Ok(0)) => {
+                self.delayed = Some(io::ErrorKind::UnexpectedEof.into());
+                false
+            }
+            Some(Ok(_)) => true,
+            Some(Err(error)) => {
+                self.delayed = Some(error);
+                false
+            }
+        }
+    }
+}
+
+/// Bytes of a read; the end of the stream is an error, because the protocol has no place for it.
+fn received(read: io::Result<usize>, doing: &'static str) -> Result<usize> {
+    match read {
+        Ok(0) => Err(Error::Io { source: io::ErrorKind::UnexpectedEof.into(), sent: Sent::Something, doing }),
+        Ok(count) => Ok(count),
+        Err(source) => Err(Error::Io { source, sent: Sent::Something, doing }),
+    }
+}

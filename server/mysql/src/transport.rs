@@ -1,0 +1,121 @@
+//! The byte stream under a connection: TCP, a Unix socket, or TLS over TCP.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::address::Address;
+use crate::error::{Error, Result};
+use crate::tls::Tls;
+
+/// An open stream to a server.
+pub(crate) enum Transport {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    // Boxed: a rustls session is some KB, and most connections have none.
+    Tls(Box<TlsStream<Transport>>),
+    /// Between two states; reads nothing.
+    Closed,
+}
+
+impl Transport {
+    /// Opens a stream, without TLS.
+    pub(crate) async fn open(address: &Address) -> io::Result<Transport> {
+        match address {
+            Address::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                stream.set_nodelay(true)?;
+                Ok(Transport::Tcp(stream))
+            }
+            Address::Unix(path) => Ok(Transport::Unix(UnixStream::connect(path).await?)),
+        }
+    }
+
+    /// The same stream under TLS.
+    pub(crate) async fn upgrade(self, tls: &Tls, address: &Address) -> Result<Transport> {
+        let host = match address {
+            Address::Tcp { host, .. } => host.as_str(),
+            Address::Unix(_) => "localhost",
+        };
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| Error::Tls(format!("{host:?} is not a host name that a certificate can hold")))?;
+        let stream = TlsConnector::from(tls.config()?)
+            .connect(name, self)
+            .await
+            .map_err(|error| Error::Tls(format!("handshake failed: {error}")))?;
+        Ok(Transport::Tls(Box::new(stream)))
+    }
+
+    /// Nobody between us and the server can read what is sent.
+    pub(crate) fn is_private(&self) -> bool {
+        matches!(self, Transport::Unix(_) | Transport::Tls(_))
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Transport::Tls(_))
+    }
+
+    /// The server is on this host.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Transport::Tcp(stream) => stream.peer_addr().is_ok_and(|peer| matches!(peer.ip(), ip if is_loopback(ip))),
+            Transport::Unix(_) => true,
+            Transport::Tls(stream) => stream.get_ref().0.is_local(),
+            Transport::Closed => false,
+        }
+    }
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback()),
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Transport::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Transport::Closed => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Transport::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Transport::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Transport::Closed => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Closed => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Transport::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Closed => Poll::Ready(Ok(())),
+        }
+    }
+}
