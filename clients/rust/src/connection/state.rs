@@ -1,0 +1,375 @@
+//! What a connection has queued and under way, and the rules of who may be sent when. No I/O, no waiting.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::message::{Request, ServerHello};
+
+use super::pending::Slot;
+use super::{Observer, Shared};
+use crate::error::Error;
+use crate::wire::{self, Kind};
+
+/// Requests in flight per connection, below the protocol's 1,024; more wait here.
+const MAX_IN_FLIGHT: usize = 1000;
+/// Requests in flight per session; more wait here.
+const MAX_SESSION_DEPTH: usize = 64;
+/// So much of a request may be sent before the server grants the rest.
+const FREE_UPLOAD: usize = 64 * 1024;
+/// How long after its deadline a request may stay unanswered before the connection is given up.
+const EXPIRY_GRACE: Duration = Duration::from_secs(1);
+
+/// A request that waits for its turn.
+pub(super) struct Queued {
+    pub(super) slot: Arc<Slot>,
+    body: Result<Bytes, Error>,
+    expires: Option<Instant>,
+}
+
+impl Queued {
+    pub(super) fn new(request: &Request, observer: Option<Arc<dyn Observer>>, now: Instant) -> Queued {
+        let slot = Arc::new(Slot::new(request.session, request.credit, observer));
+        let expires = request.deadline_ms.map(|ms| now + Duration::from_millis(ms.into()) + EXPIRY_GRACE);
+        Queued { slot, body: wire::encode_request(request), expires }
+    }
+}
+
+/// A large request that is sent piece by piece.
+struct Upload {
+    slot: Arc<Slot>,
+    rest: Bytes,
+}
+
+/// What the connection knows of one session's order.
+#[derive(Default)]
+struct Lane {
+    /// Requests without an END.
+    in_flight: usize,
+    /// One of them is not wholly sent: nothing may start after it.
+    uploading: bool,
+    /// Later ones, in order.
+    held: VecDeque<Queued>,
+}
+
+pub(super) struct State {
+    /// Frames for the writer, in order.
+    out: BytesMut,
+    /// Bytes that ever went into `out`.
+    queued: u64,
+    /// Granted uploads, sent in turn.
+    ready: VecDeque<Upload>,
+    /// Uploads that wait for the server's CREDIT, by id.
+    waiting: HashMap<u64, Upload>,
+    /// Requests that are started and without an END, by id.
+    slots: HashMap<u64, Arc<Slot>>,
+    /// Sessions with requests in flight.
+    lanes: HashMap<u64, Lane>,
+    /// Beyond `MAX_IN_FLIGHT`, in order.
+    overflow: VecDeque<Queued>,
+    /// When the connection is given up, by request.
+    expiries: BTreeSet<(Instant, u64)>,
+    /// The same, the other way round.
+    expiry_of: HashMap<u64, Instant>,
+    next_id: u64,
+    max_frame: usize,
+    max_message: usize,
+    /// Counts pongs for `ping`.
+    pongs: watch::Sender<u64>,
+    closed: Option<Box<str>>,
+}
+
+impl State {
+    pub(super) fn new(hello: &ServerHello) -> State {
+        State {
+            out: BytesMut::new(),
+            queued: 0,
+            ready: VecDeque::new(),
+            waiting: HashMap::new(),
+            slots: HashMap::new(),
+            lanes: HashMap::new(),
+            overflow: VecDeque::new(),
+            expiries: BTreeSet::new(),
+            expiry_of: HashMap::new(),
+            next_id: 1,
+            max_frame: hello.max_frame as usize,
+            max_message: hello.max_message as usize,
+            pongs: watch::Sender::new(0),
+            closed: None,
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.slots.len() + self.overflow.len()
+    }
+
+    /// Sends a request now, or holds it until its session and the connection have room.
+    pub(super) fn submit(&mut self, queued: Queued) -> Result<(), (Arc<Slot>, Error)> {
+        if let Some(reason) = &self.closed {
+            return Err((queued.slot, Error::lost(reason, false)));
+        }
+        match &queued.body {
+            Err(_) => {}
+            Ok(body) if body.len() > self.max_message => {
+                let message = format!(
+                    "the request has {} bytes, the server accepts {}; send less at once",
+                    body.len(),
+                    self.max_message
+                );
+                return Err((queued.slot, Error::invalid(message).with_code(Code::TooLarge)));
+            }
+            Ok(_) => {}
+        }
+        if self.slots.len() >= MAX_IN_FLIGHT || !self.overflow.is_empty() {
+            self.overflow.push_back(queued);
+            return Ok(());
+        }
+        self.admit(queued)
+    }
+
+    fn admit(&mut self, queued: Queued) -> Result<(), (Arc<Slot>, Error)> {
+        if let Some(session) = queued.slot.session {
+            let lane = self.lanes.entry(session).or_default();
+            if lane.uploading || lane.in_flight >= MAX_SESSION_DEPTH || !lane.held.is_empty() {
+                lane.held.push_back(queued);
+                return Ok(());
+            }
+        }
+        self.start(queued)
+    }
+
+    fn start(&mut self, queued: Queued) -> Result<(), (Arc<Slot>, Error)> {
+        let Queued { slot, body, expires } = queued;
+        let body = match body {
+            Ok(body) => body,
+            Err(error) => return Err((slot, error)),
+        };
+        let id = self.next_id;
+        self.next_id += 1;
+        slot.start(id);
+        self.slots.insert(id, slot.clone());
+        if let Some(expires) = expires {
+            self.expiries.insert((expires, id));
+            self.expiry_of.insert(id, expires);
+        }
+        let free = body.len() <= FREE_UPLOAD && body.len() <= self.max_frame;
+        if let Some(session) = slot.session {
+            let lane = self.lanes.entry(session).or_default();
+            lane.in_flight += 1;
+            lane.uploading = !free;
+        }
+        if free {
+            self.push(Kind::Request, false, false, id, &body);
+            slot.set_end_offset(self.queued);
+            return Ok(());
+        }
+        let mut rest = body;
+        let mut free_bytes = FREE_UPLOAD.min(rest.len());
+        while free_bytes > 0 && rest.len() > self.max_frame.min(free_bytes) {
+            let fragment = rest.split_to(self.max_frame.min(free_bytes));
+            free_bytes -= fragment.len();
+            self.push(Kind::Request, true, false, id, &fragment);
+        }
+        if free_bytes > 0 {
+            // Only the last piece is left, and it is free.
+            self.ready.push_back(Upload { slot, rest });
+        } else {
+            self.waiting.insert(id, Upload { slot, rest });
+        }
+        Ok(())
+    }
+
+    /// Appends one frame for the writer.
+    fn push(&mut self, kind: Kind, more: bool, end: bool, id: u64, body: &[u8]) {
+        let before = self.out.len();
+        wire::encode_frame(&mut self.out, kind, more, end, id, body);
+        self.queued += (self.out.len() - before) as u64;
+    }
+
+    /// The next bytes to write; empty when there is nothing to do. Small frames first, then one fragment of an upload.
+    pub(super) fn next_output(&mut self) -> BytesMut {
+        if self.out.is_empty()
+            && let Some(mut upload) = self.ready.pop_front()
+        {
+            let id = upload.slot.id();
+            let fragment = upload.rest.split_to(self.max_frame.min(upload.rest.len()));
+            let more = !upload.rest.is_empty();
+            self.push(Kind::Request, more, false, id, &fragment);
+            if more {
+                self.ready.push_back(upload);
+            } else {
+                upload.slot.set_end_offset(self.queued);
+                self.uploaded(upload.slot.session);
+            }
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// The session's upload has ended: what was held back may go.
+    fn uploaded(&mut self, session: Option<u64>) {
+        let Some(session) = session else { return };
+        if let Some(lane) = self.lanes.get_mut(&session) {
+            lane.uploading = false;
+        }
+        self.release(session);
+    }
+
+    fn release(&mut self, session: u64) {
+        while let Some(lane) = self.lanes.get_mut(&session) {
+            if lane.uploading || lane.in_flight >= MAX_SESSION_DEPTH {
+                return;
+            }
+            let Some(queued) = lane.held.pop_front() else {
+                if lane.in_flight == 0 {
+                    self.lanes.remove(&session);
+                }
+                return;
+            };
+            if let Err((slot, error)) = self.start(queued) {
+                slot.fail(error);
+            }
+        }
+    }
+
+    /// The server has granted the rest of an upload.
+    pub(super) fn granted(&mut self, id: u64) {
+        if let Some(upload) = self.waiting.remove(&id) {
+            self.ready.push_back(upload);
+        }
+    }
+
+    pub(super) fn slot(&self, id: u64) -> Option<&Arc<Slot>> {
+        self.slots.get(&id)
+    }
+
+    /// Whether `id` was ever used: a reply to another is the server's mistake.
+    pub(super) fn was_used(&self, id: u64) -> bool {
+        id < self.next_id
+    }
+
+    /// The END of a request has arrived: takes it out, and lets the next ones go.
+    pub(super) fn finish(&mut self, id: u64) -> Option<Arc<Slot>> {
+        let slot = self.slots.remove(&id)?;
+        if let Some(expires) = self.expiry_of.remove(&id) {
+            self.expiries.remove(&(expires, id));
+        }
+        self.waiting.remove(&id);
+        self.ready.retain(|upload| upload.slot.id() != id);
+        if let Some(session) = slot.session
+            && let Some(lane) = self.lanes.get_mut(&session)
+        {
+            lane.in_flight -= 1;
+            // An answer before the upload's end refuses it; no fragment of it will follow.
+            if !slot.wholly_sent(u64::MAX - 1) {
+                lane.uploading = false;
+            }
+            self.release(session);
+        }
+        while self.slots.len() < MAX_IN_FLIGHT
+            && let Some(queued) = self.overflow.pop_front()
+        {
+            if let Err((slot, error)) = self.admit(queued) {
+                slot.fail(error);
+            }
+        }
+        Some(slot)
+    }
+
+    /// Takes a request that has not been started out of the queues.
+    fn withdraw(&mut self, slot: &Arc<Slot>) -> bool {
+        let queue = match slot.session.and_then(|session| self.lanes.get_mut(&session)) {
+            Some(lane) if lane.held.iter().any(|queued| Arc::ptr_eq(&queued.slot, slot)) => &mut lane.held,
+            _ => &mut self.overflow,
+        };
+        let before = queue.len();
+        queue.retain(|queued| !Arc::ptr_eq(&queued.slot, slot));
+        queue.len() < before
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        self.expiries.first().map(|(expires, _)| *expires)
+    }
+
+    /// Queues a PING; the receiver changes with the next pong.
+    pub(super) fn ping(&mut self, shared: &Shared) -> Result<watch::Receiver<u64>, Error> {
+        if let Some(reason) = &self.closed {
+            return Err(Error::lost(reason, false));
+        }
+        let pongs = self.pongs.subscribe();
+        self.push(Kind::Ping, false, false, 0, wire::EMPTY);
+        shared.wake_writer.notify_one();
+        Ok(pongs)
+    }
+
+    pub(super) fn pong(&mut self) {
+        self.pongs.send_modify(|count| *count += 1);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Marks it closed and hands out everything that must fail; `None` if it was closed before.
+    /// Each comes with whether the writer had taken all of it: only then may the server have seen it whole.
+    pub(super) fn close(&mut self, reason: &str) -> Option<Vec<(Arc<Slot>, bool)>> {
+        if self.closed.is_some() {
+            return None;
+        }
+        self.closed = Some(reason.into());
+        self.pongs = watch::Sender::new(0);
+        self.ready.clear();
+        self.waiting.clear();
+        self.expiries.clear();
+        self.expiry_of.clear();
+        let mut slots: Vec<Arc<Slot>> = std::mem::take(&mut self.slots).into_values().collect();
+        slots.sort_by_key(|slot| slot.id());
+        for (_, lane) in std::mem::take(&mut self.lanes) {
+            slots.extend(lane.held.into_iter().map(|queued| queued.slot));
+        }
+        slots.extend(std::mem::take(&mut self.overflow).into_iter().map(|queued| queued.slot));
+        let taken = self.queued - self.out.len() as u64;
+        Some(slots.into_iter().map(|slot| (slot.clone(), slot.wholly_sent(taken))).collect())
+    }
+}
+
+impl Shared {
+    /// Grants the server more bytes for a request.
+    pub(super) fn credit(&self, slot: &Slot, bytes: u32) {
+        let mut state = self.state.lock();
+        let id = slot.id();
+        if state.is_closed() || state.slot(id).is_none() {
+            return;
+        }
+        let body = wire::encode_credit(bytes);
+        state.push(Kind::Credit, false, false, id, &body);
+        drop(state);
+        self.wake_writer.notify_one();
+    }
+
+    /// Cancels a request: at the server if it was started, else here.
+    pub(super) fn cancel(&self, slot: &Arc<Slot>) {
+        let withdrawn = {
+            let mut state = self.state.lock();
+            if state.is_closed() {
+                return;
+            }
+            match slot.id() {
+                0 => state.withdraw(slot),
+                id => {
+                    if state.slot(id).is_some() {
+                        state.push(Kind::Cancel, false, false, id, wire::EMPTY);
+                    }
+                    false
+                }
+            }
+        };
+        if withdrawn {
+            slot.fail(Error::server(ErrorBody::new(Code::Cancelled, "cancelled before it was sent")));
+        }
+        self.wake_writer.notify_one();
+    }
+}

@@ -1,0 +1,165 @@
+//! The answer to a statement, row by row as it arrives.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use futures_util::Stream;
+use vitrail_proto::message::{Reply, ResultEnd};
+
+use crate::column::{Column, Columns};
+use crate::connection::{Canceller, Pending};
+use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::row::Row;
+
+/// The rows of a statement, pulled one by one; also a [`Stream`].
+///
+/// The server sends no more than the window of the [`crate::Query`] ahead of what was taken, so a slow reader costs neither side memory.
+/// Dropping it early cancels the statement. A session is borrowed until its rows are gone: its statements run in order.
+pub struct Rows<'session> {
+    pending: Pending,
+    columns: Arc<Columns>,
+    /// What is left of the batch at hand.
+    batch: Bytes,
+    /// The end that follows that batch.
+    upcoming_end: Option<ResultEnd>,
+    /// The end of the result at hand, once it was reached.
+    end: Option<ResultEnd>,
+    /// Nothing more will come.
+    finished: bool,
+    session: PhantomData<&'session mut ()>,
+}
+
+impl Rows<'_> {
+    pub(crate) fn new(pending: Pending, first: Reply) -> Result<Self, Error> {
+        let mut rows = Rows {
+            pending,
+            columns: Arc::default(),
+            batch: Bytes::new(),
+            upcoming_end: None,
+            end: None,
+            finished: false,
+            session: PhantomData,
+        };
+        rows.accept(first)?;
+        Ok(rows)
+    }
+
+    /// The columns of the result at hand; none for a statement without rows.
+    pub fn columns(&self) -> &[Column] {
+        self.columns.as_slice()
+    }
+
+    /// The next row of the result at hand; `None` after its last.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot wait")]
+    pub async fn next(&mut self) -> Result<Option<Row>, Error> {
+        std::future::poll_fn(|context| self.poll_row(context)).await
+    }
+
+    /// Goes on to the next result of a `CALL`, past what is left of this one; false if there is none.
+    pub async fn next_result(&mut self) -> Result<bool, Error> {
+        while self.next().await?.is_some() {}
+        match self.end.take() {
+            Some(end) if end.status & ResultEnd::MORE_RESULTS != 0 => {
+                self.columns = Arc::default();
+                match self.pending.next().await? {
+                    Some(reply) => self.accept(reply)?,
+                    None => return Err(Error::protocol("a further result was announced and did not come")),
+                }
+                Ok(true)
+            }
+            end => {
+                self.end = end;
+                Ok(false)
+            }
+        }
+    }
+
+    /// All rows that are left of the result at hand. They are held in memory: bound them by [`crate::Query::max_rows`].
+    pub async fn collect(mut self) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::new();
+        while let Some(row) = self.next().await? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// Reads to the end of the last result and says what the statement did.
+    pub async fn finish(mut self) -> Result<Outcome, Error> {
+        while self.next_result().await? {}
+        Ok(self.end.take().unwrap_or_default().into())
+    }
+
+    /// What the result at hand did; `None` before its last row was taken.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.end.clone().map(Outcome::from)
+    }
+
+    /// Cancels the statement from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        self.pending.canceller()
+    }
+
+    fn poll_row(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Row>, Error>> {
+        loop {
+            if !self.batch.is_empty() {
+                return Poll::Ready(self.cut_row().map(Some));
+            }
+            if let Some(end) = self.upcoming_end.take() {
+                self.end = Some(end);
+            }
+            if self.finished || self.end.is_some() {
+                return Poll::Ready(Ok(None));
+            }
+            match ready!(self.pending.poll_next(context)) {
+                Ok(Some(reply)) => self.accept(reply)?,
+                Ok(None) => {
+                    self.finished = true;
+                    return Poll::Ready(Err(Error::protocol("the answer stopped before its end")));
+                }
+                Err(error) => {
+                    self.finished = true;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, reply: Reply) -> Result<(), Error> {
+        if let Some(fields) = &reply.fields {
+            self.columns = Columns::decode(fields)?;
+        }
+        if let Some(rows) = reply.rows {
+            self.batch = rows.bytes;
+        }
+        self.upcoming_end = reply.end;
+        Ok(())
+    }
+
+    fn cut_row(&mut self) -> Result<Row, Error> {
+        let broken = || Error::protocol("a batch ends inside a row");
+        let length = self.batch.try_get_u32_le().map_err(|_| broken())? as usize;
+        if length > self.batch.len() {
+            self.batch.clear();
+            return Err(broken());
+        }
+        Row::new(self.columns.clone(), self.batch.split_to(length))
+    }
+}
+
+impl Stream for Rows<'_> {
+    type Item = Result<Row, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_row(context).map(Result::transpose)
+    }
+}
+
+impl std::fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("columns", &self.columns).field("end", &self.end).finish_non_exhaustive()
+    }
+}
