@@ -168,6 +168,13 @@ impl Error {
     }
 }
 
+impl From<ErrorBody> for Error {
+    /// As if the server had sent it.
+    fn from(body: ErrorBody) -> Error {
+        Error::server(body)
+    }
+}
+
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::rows::RowBatch;
 
@@ -35,7 +36,7 @@ pub struct Execution {
 }
 
 /// What a service knows of itself and of its MySQL.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServiceInfo {
     /// `MySQL` or `MariaDB`.
     pub flavour: String,

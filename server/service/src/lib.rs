@@ -1,13 +1,14 @@
 //! QueryService: the one seam between a gate and its tablets, in this process or over BSON-RPC.
 //!
 //! Layout: [`call`] (the context of a call and what it runs), [`execution`] (results, pulled part by part), [`QueryService`]
-//! itself, and `remote` (the implementation over a connection to a tablet's listener).
+//! itself, [`wire`] (how all of it is written into requests), and [`remote`] (the implementation over a connection to a tablet's listener).
 //!
 //! Everything that crosses the seam can be written to a wire. Cancel is a call, never a dropped future: an execution that
 //! was started is pulled to its end, or cancelled and then pulled to its end.
 
 pub mod call;
 pub mod execution;
+pub mod remote;
 
 use async_trait::async_trait;
 use vitrail_proto::error::ErrorBody;
@@ -46,3 +47,4 @@ pub trait QueryService: Send + Sync + 'static {
 }
 
 pub mod schema;
+pub mod wire;

@@ -43,6 +43,11 @@ impl Pending {
         answer
     }
 
+    /// The first reply. An answer without any is an error.
+    pub async fn first(&mut self) -> Result<Reply, Error> {
+        self.next().await?.ok_or_else(|| Error::protocol("a request ended without a reply"))
+    }
+
     /// Waits for the end and returns the last reply; for requests that have one reply only.
     pub async fn last(mut self) -> Result<Reply, Error> {
         let mut last = None;
