@@ -1,7 +1,16 @@
-//! What a plan resolves to, once literals and binds are known.
+//! Plans, and what a plan resolves to once literals and binds are known.
+//!
+//! A [`Plan`] is made once per key of a statement and kept in a cache; it holds no AST. [`Plan::resolve`] makes of it, for one
+//! statement with that key, the texts for the shards and the way to merge their answers.
+
+mod describe;
+mod resolve;
+mod template;
 
 use std::sync::Arc;
 
+pub use template::Plan;
+pub(crate) use template::{Columns, Edit, MergePlan, Pin, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::Binds;
 
 /// One statement for one shard.

@@ -1,0 +1,146 @@
+//! What the plan cache holds: the shape of a plan, valid for every statement with the same key.
+
+use std::sync::Arc;
+
+use vitrail_proto::value::Value;
+use vitrail_sql::normalise::Anchor;
+
+use super::{Aggregate, Comparison, SortKey};
+use crate::schema::ColumnClass;
+use crate::vindex::Vindex;
+
+/// A plan for every statement with one key. Small; holds no AST.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    pub(crate) keyspace: Arc<str>,
+    pub(crate) route: Route,
+    pub(crate) merge: MergePlan,
+    /// In order of position, without overlap.
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) writes: bool,
+}
+
+/// Which shards.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Route {
+    /// Whichever; the first is taken.
+    AnyShard,
+    /// All of them.
+    AllShards,
+    /// The one of this name, as the client's target says.
+    Named(Arc<str>),
+    /// The one that all of these pins lead to.
+    Pinned(Vec<Pin>),
+    /// Those that the pin's list of values leads to.
+    Listed(Pin),
+    /// Each row of an INSERT by its value.
+    Rows {
+        /// How a value leads to a shard.
+        vindex: Vindex,
+        /// Class of the sharding column, if known.
+        class: Option<ColumnClass>,
+        /// In order of position.
+        rows: Vec<RowPlan>,
+    },
+}
+
+/// A value that decides the shard.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pin {
+    /// The column, for messages.
+    pub(crate) column: Arc<str>,
+    pub(crate) vindex: Vindex,
+    /// Class of the column, if known.
+    pub(crate) class: Option<ColumnClass>,
+    pub(crate) source: Source,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Source {
+    /// The key itself.
+    Constant(Value),
+    /// A literal of the statement, negated if so said.
+    Literal { index: usize, negated: bool },
+    /// A bind of this name.
+    Bind(Arc<str>),
+    /// Several values, each from somewhere.
+    Several(Vec<Source>),
+}
+
+/// One row of an INSERT.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RowPlan {
+    /// The value of the sharding column.
+    pub(crate) source: Source,
+    /// From the opening parenthesis.
+    pub(crate) start: Anchor,
+    /// To behind the closing one.
+    pub(crate) end: Anchor,
+}
+
+/// A change of the text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Edit {
+    pub(crate) start: Anchor,
+    pub(crate) end: Anchor,
+    pub(crate) replacement: Replacement,
+    /// Only where several shards are asked.
+    pub(crate) scatter_only: bool,
+}
+
+/// What an edit puts in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Replacement {
+    /// This text; empty: nothing.
+    Text(Arc<str>),
+    /// LIMIT and OFFSET of the whole, added up.
+    WindowEnd,
+}
+
+/// How answers of several shards become one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum MergePlan {
+    /// There is only ever one.
+    Pass,
+    Concat(WindowPlan),
+    Sort {
+        keys: Vec<SortKey>,
+        window: WindowPlan,
+        hidden: Columns,
+    },
+    Aggregate(Vec<Aggregate>),
+    Writes,
+    Replicated,
+}
+
+/// Trailing columns added for the merge.
+pub(crate) type Columns = usize;
+
+/// LIMIT and OFFSET, each from somewhere.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct WindowPlan {
+    pub(crate) limit: Option<Source>,
+    pub(crate) offset: Option<Source>,
+}
+
+impl Plan {
+    /// The keyspace that it asks.
+    pub fn keyspace(&self) -> &Arc<str> {
+        &self.keyspace
+    }
+
+    /// It may change data, or locks rows.
+    pub fn writes(&self) -> bool {
+        self.writes
+    }
+}
+
+impl Comparison {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Comparison::Native => "native",
+            Comparison::Weight(_) => "weight",
+        }
+    }
+}

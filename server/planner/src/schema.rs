@@ -1,0 +1,101 @@
+//! What the planner knows of a keyspace's tables: column names and types, so that it can prove comparisons.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The schemas of all keyspaces that are known, by keyspace.
+pub type Schemas = HashMap<Arc<str>, Arc<KeyspaceSchema>>;
+
+/// The tables of one keyspace, by name as MySQL has it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyspaceSchema {
+    tables: HashMap<String, TableSchema>,
+}
+
+/// The columns and unique keys of one table.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableSchema {
+    /// In order.
+    pub columns: Vec<ColumnSchema>,
+    /// Primary and unique keys, each the names of its columns.
+    pub unique_keys: Vec<Vec<String>>,
+    /// A view: nothing is known of the tables below it.
+    pub view: bool,
+}
+
+/// One column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnSchema {
+    /// Its name; compared without regard to letter case.
+    pub name: String,
+    /// What its values are.
+    pub class: ColumnClass,
+    /// `auto_increment`.
+    pub auto_increment: bool,
+    /// Not listed by `*`, and not filled by an INSERT without column list.
+    pub invisible: bool,
+}
+
+/// What the values of a column are, as far as comparing them goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ColumnClass {
+    /// Integers, signed or not, `bool` and `year`.
+    Integer,
+    /// `decimal`.
+    Decimal,
+    /// `double`.
+    Double,
+    /// `date`, `datetime`, `timestamp`, `time`.
+    Temporal,
+    /// `binary`, `varbinary` and blobs.
+    Binary,
+    /// Text under this collation.
+    Text(String),
+    /// Anything else: `float`, `enum`, `set`, `bit`, `json`, geometry.
+    Other,
+}
+
+impl KeyspaceSchema {
+    /// A schema of these tables.
+    pub fn new(tables: impl IntoIterator<Item = (String, TableSchema)>) -> KeyspaceSchema {
+        KeyspaceSchema { tables: tables.into_iter().collect() }
+    }
+
+    /// The table of this name.
+    pub fn table(&self, name: &str) -> Option<&TableSchema> {
+        self.tables.get(name)
+    }
+
+    /// All tables, in no order.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &TableSchema)> {
+        self.tables.iter().map(|(name, table)| (name.as_str(), table))
+    }
+}
+
+impl TableSchema {
+    /// The column of this name.
+    pub fn column(&self, name: &str) -> Option<&ColumnSchema> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+}
+
+impl ColumnClass {
+    /// The class of a column from `DATA_TYPE` (lower case) and collation of `information_schema.columns`.
+    pub fn of(data_type: &str, collation: Option<&str>) -> ColumnClass {
+        match data_type {
+            "tinyint" | "smallint" | "mediumint" | "int" | "integer" | "bigint" | "bool" | "boolean" | "year" => {
+                ColumnClass::Integer
+            }
+            "decimal" | "numeric" => ColumnClass::Decimal,
+            "double" => ColumnClass::Double,
+            "date" | "datetime" | "timestamp" | "time" => ColumnClass::Temporal,
+            "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnClass::Binary,
+            "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => match collation {
+                Some("binary") => ColumnClass::Binary,
+                Some(collation) => ColumnClass::Text(collation.to_owned()),
+                None => ColumnClass::Other,
+            },
+            _ => ColumnClass::Other,
+        }
+    }
+}

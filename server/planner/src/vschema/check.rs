@@ -1,0 +1,106 @@
+//! Checks a vschema against MySQL's schema, and says what would surprise.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Keyspace, Placement, VSchema};
+use crate::schema::{ColumnClass, KeyspaceSchema, Schemas, TableSchema};
+use crate::vindex::Vindex;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It works, but not as one MySQL would.
+    Warning,
+    /// Statements on the table fail, or rows cannot be found.
+    Error,
+}
+
+/// Something in the vschema that does not fit the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The keyspace.
+    pub keyspace: Arc<str>,
+    /// The table.
+    pub table: Arc<str>,
+    /// What does not fit, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        write!(f, "{severity}: `{}.{}`: {}", self.keyspace, self.table, self.message)
+    }
+}
+
+/// Compares every sharded keyspace's vschema with its schema. Keyspaces without a schema are skipped.
+pub fn validate(vschema: &VSchema, schemas: &Schemas) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for keyspace in vschema.keyspaces().filter(|keyspace| keyspace.sharded) {
+        if let Some(schema) = schemas.get(&keyspace.name) {
+            check_keyspace(keyspace, schema, &mut findings);
+        }
+    }
+    findings.sort_by(|a, b| (&a.keyspace, &a.table, &a.message).cmp(&(&b.keyspace, &b.table, &b.message)));
+    findings
+}
+
+fn check_keyspace(keyspace: &Keyspace, schema: &KeyspaceSchema, findings: &mut Vec<Finding>) {
+    let mut find = |severity, table: &str, message: String| {
+        findings.push(Finding { severity, keyspace: Arc::clone(&keyspace.name), table: table.into(), message });
+    };
+    for (name, _) in schema.tables().filter(|(name, table)| !table.view && keyspace.table(name).is_none()) {
+        find(Severity::Warning, name, "it is not in the vschema, so statements cannot name it".to_owned());
+    }
+    for table in keyspace.tables() {
+        let Some(known) = schema.table(&table.name) else {
+            find(Severity::Warning, &table.name, "it is in the vschema, and MySQL has no such table".to_owned());
+            continue;
+        };
+        if let Placement::Sharded(sharding) = &table.placement {
+            let Some(column) = known.column(&sharding.column) else {
+                let message = format!("MySQL has no column `{}`, by which it is sharded", sharding.column);
+                find(Severity::Error, &table.name, message);
+                continue;
+            };
+            if let Some((severity, message)) = check_vindex(sharding.vindex, &column.name, &column.class) {
+                find(severity, &table.name, message);
+            }
+            for key in unique_keys_across_shards(known, &sharding.column) {
+                let message = format!(
+                    "its unique key ({key}) lacks the sharding column `{}`, so it is unique within each shard only",
+                    sharding.column
+                );
+                find(Severity::Warning, &table.name, message);
+            }
+        }
+    }
+}
+
+fn check_vindex(vindex: Vindex, column: &str, class: &ColumnClass) -> Option<(Severity, String)> {
+    let name = vindex.name();
+    match class {
+        _ if vindex.follows_equality(class) => None,
+        ColumnClass::Text(collation) if matches!(vindex, Vindex::XxHash | Vindex::Binary | Vindex::BinaryMd5) => {
+            Some((
+                Severity::Warning,
+                format!(
+                    "the vindex `{name}` tells apart values of `{column}` that its collation {collation} takes for equal, so \
+                 equality does not find the shard; use `unicode_loose_xxhash`, or a binary collation without padding"
+                ),
+            ))
+        }
+        _ => Some((Severity::Error, format!("the vindex `{name}` does not take values of the column `{column}`"))),
+    }
+}
+
+fn unique_keys_across_shards(table: &TableSchema, sharding: &str) -> Vec<String> {
+    let lacks = |key: &&Vec<String>| !key.iter().any(|column| column.eq_ignore_ascii_case(sharding));
+    table.unique_keys.iter().filter(lacks).map(|key| key.join(", ")).collect()
+}

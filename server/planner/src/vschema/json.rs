@@ -1,0 +1,248 @@
+//! Reads Vitess's JSON form of a keyspace's vschema.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Keyspace, Placement, ShardingColumn, Table, VSchemaError};
+use crate::vindex::Vindex;
+
+/// Vindex types that Vitess has and that this planner does not take.
+const OTHER_VINDEXES: [&str; 19] = [
+    "cfc",
+    "consistent_lookup",
+    "consistent_lookup_unique",
+    "lookup",
+    "lookup_hash",
+    "lookup_hash_unique",
+    "lookup_unicodeloosemd5_hash",
+    "lookup_unicodeloosemd5_hash_unique",
+    "lookup_unique",
+    "multicol",
+    "null",
+    "numeric_static_map",
+    "region_experimental",
+    "region_json",
+    "etcd_lookup",
+    "unicode_loose_sha",
+    "binary_sha",
+    "utf8cfc",
+    "subsharding",
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyspaceForm {
+    #[serde(default)]
+    sharded: bool,
+    #[serde(default)]
+    vindexes: BTreeMap<String, VindexForm>,
+    #[serde(default)]
+    tables: BTreeMap<String, TableForm>,
+    #[serde(default)]
+    require_explicit_routing: bool,
+    #[serde(default)]
+    foreign_key_mode: Option<Json>,
+    #[serde(default)]
+    multi_tenant_spec: Option<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VindexForm {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    params: BTreeMap<String, Json>,
+    #[serde(default)]
+    owner: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct TableForm {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    column_vindexes: Vec<ColumnVindexForm>,
+    #[serde(default)]
+    auto_increment: Option<Json>,
+    #[serde(default)]
+    columns: Vec<ColumnForm>,
+    #[serde(default)]
+    pinned: String,
+    #[serde(default)]
+    column_list_authoritative: bool,
+    #[serde(default)]
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ColumnVindexForm {
+    #[serde(default)]
+    column: String,
+    #[serde(default)]
+    columns: Vec<String>,
+    name: String,
+}
+
+/// Types and defaults of columns come from MySQL's schema, which is the better witness; here they are only let pass.
+#[derive(Deserialize)]
+struct ColumnForm {
+    name: String,
+}
+
+pub(super) fn read(keyspace: &str, text: &str) -> Result<Keyspace, VSchemaError> {
+    let form: KeyspaceForm = serde_json::from_str(text)
+        .map_err(|error| VSchemaError::Form { keyspace: keyspace.to_owned(), reason: error.to_string() })?;
+    let reader = Reader { keyspace };
+    if form.foreign_key_mode.is_some_and(|mode| mode != "unspecified" && mode != "unmanaged") {
+        return Err(reader.unsupported("the key `foreign_key_mode`", "managing foreign keys"));
+    }
+    if form.multi_tenant_spec.is_some() {
+        return Err(reader.unsupported("the key `multi_tenant_spec`", "a multi-tenant keyspace"));
+    }
+    if !form.sharded
+        && let Some(name) = form.vindexes.keys().next()
+    {
+        let place = format!("vindex `{name}`");
+        return Err(reader.inconsistent(place, "the keyspace has vindexes and is not sharded: add `\"sharded\": true`"));
+    }
+    let vindexes = reader.vindexes(&form.vindexes)?;
+    let mut tables = HashMap::with_capacity(form.tables.len());
+    for (name, table) in form.tables {
+        let table = reader.table(&name, table, form.sharded, &vindexes)?;
+        tables.insert(name, table);
+    }
+    Ok(Keyspace {
+        name: keyspace.into(),
+        sharded: form.sharded,
+        require_explicit_routing: form.require_explicit_routing,
+        tables,
+    })
+}
+
+struct Reader<'a> {
+    keyspace: &'a str,
+}
+
+impl Reader<'_> {
+    fn vindexes(&self, forms: &BTreeMap<String, VindexForm>) -> Result<HashMap<String, Vindex>, VSchemaError> {
+        let mut vindexes = HashMap::with_capacity(forms.len());
+        for (name, form) in forms {
+            let place = format!("vindex `{name}`");
+            let Some(vindex) = Vindex::from_name(&form.kind) else {
+                if OTHER_VINDEXES.contains(&form.kind.as_str()) {
+                    return Err(self.unsupported(place, format!("the vindex type `{}`", form.kind)));
+                }
+                return Err(VSchemaError::UnknownVindex {
+                    keyspace: self.keyspace.to_owned(),
+                    vindex: name.clone(),
+                    kind: form.kind.clone(),
+                    hint: nearest(&form.kind),
+                });
+            };
+            if let Some(parameter) = form.params.keys().next() {
+                let reason = format!("the vindex type `{}` has no parameter `{parameter}`", vindex.name());
+                return Err(self.inconsistent(place, reason));
+            }
+            if !form.owner.is_empty() {
+                let reason = format!("only a lookup vindex has an owner, and `{}` is none", vindex.name());
+                return Err(self.inconsistent(place, reason));
+            }
+            vindexes.insert(name.clone(), vindex);
+        }
+        Ok(vindexes)
+    }
+
+    fn table(
+        &self,
+        name: &str,
+        form: TableForm,
+        sharded: bool,
+        vindexes: &HashMap<String, Vindex>,
+    ) -> Result<Table, VSchemaError> {
+        let place = || format!("table `{name}`");
+        if form.auto_increment.is_some() {
+            return Err(self.unsupported(place(), "filling a column from a sequence (`auto_increment`)"));
+        }
+        if !form.pinned.is_empty() {
+            return Err(self.unsupported(place(), "pinning a table to one keyspace id (`pinned`)"));
+        }
+        if !form.source.is_empty() {
+            return Err(self.unsupported(place(), "copying a reference table from a source (`source`)"));
+        }
+        let placement = match form.kind.as_str() {
+            "" if sharded => Placement::Sharded(self.sharding_column(name, &form.column_vindexes, vindexes)?),
+            "" if form.column_vindexes.is_empty() => Placement::Unsharded,
+            "reference" if !form.column_vindexes.is_empty() => {
+                return Err(self.inconsistent(place(), "a reference table has no vindexes"));
+            }
+            "reference" if sharded => Placement::Reference,
+            "reference" => Placement::Unsharded,
+            "sequence" => return Err(self.unsupported(place(), "the table type `sequence`")),
+            "" => return Err(self.inconsistent(place(), "it has vindexes, and its keyspace is not sharded")),
+            other => {
+                let reason = format!("the table type `{other}` is unknown; there are `reference` and `sequence`");
+                return Err(self.inconsistent(place(), reason));
+            }
+        };
+        Ok(Table {
+            name: name.into(),
+            placement,
+            columns: form.columns.into_iter().map(|column| column.name).collect(),
+            columns_complete: form.column_list_authoritative,
+        })
+    }
+
+    fn sharding_column(
+        &self,
+        table: &str,
+        forms: &[ColumnVindexForm],
+        vindexes: &HashMap<String, Vindex>,
+    ) -> Result<ShardingColumn, VSchemaError> {
+        let place = || format!("table `{table}`");
+        let form = match forms {
+            [] => {
+                let reason =
+                    "it needs a vindex (`column_vindexes`) or the type `reference`, as its keyspace is sharded";
+                return Err(self.inconsistent(place(), reason));
+            }
+            [form] => form,
+            [_, second, ..] => {
+                return Err(self.unsupported(place(), format!("a second vindex of a table (`{}`)", second.name)));
+            }
+        };
+        let column = match (form.column.as_str(), form.columns.as_slice()) {
+            ("", [column]) => column,
+            ("", []) => return Err(self.inconsistent(place(), "its vindex names no column")),
+            ("", _) => return Err(self.unsupported(place(), "a vindex over several columns")),
+            (_, []) => &form.column,
+            _ => return Err(self.inconsistent(place(), "its vindex has both `column` and `columns`")),
+        };
+        let Some(vindex) = vindexes.get(&form.name) else {
+            return Err(self.inconsistent(place(), format!("its vindex `{}` is not among `vindexes`", form.name)));
+        };
+        Ok(ShardingColumn { column: column.as_str().into(), vindex: *vindex })
+    }
+
+    fn unsupported(&self, place: impl Into<String>, feature: impl Into<String>) -> VSchemaError {
+        VSchemaError::Unsupported { keyspace: self.keyspace.to_owned(), place: place.into(), feature: feature.into() }
+    }
+
+    fn inconsistent(&self, place: impl Into<String>, reason: impl Into<String>) -> VSchemaError {
+        VSchemaError::Inconsistent { keyspace: self.keyspace.to_owned(), place: place.into(), reason: reason.into() }
+    }
+}
+
+fn nearest(kind: &str) -> String {
+    Vindex::ALL
+        .into_iter()
+        .map(|vindex| (strsim::damerau_levenshtein(kind, vindex.name()), vindex.name()))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, name)| format!("; did you mean `{name}`?"))
+        .unwrap_or_default()
+}
