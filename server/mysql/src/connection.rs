@@ -12,6 +12,7 @@
 //! that *sends* (`send`, and all that begins with it) breaks the connection if it is dropped half-way: [`Connection::is_clean`] then
 //! says no for ever, and the next command fails instead of reading another one's answer.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -95,6 +96,8 @@ pub struct Connection {
     schema_changed: bool,
     max_allowed_packet: u64,
     created: Instant,
+    /// Written and read by the owner of the connection; see [`Connection::memo`].
+    memo: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Connection {
@@ -127,6 +130,7 @@ impl Connection {
             schema_changed: false,
             max_allowed_packet: 1 << 20,
             created: Instant::now(),
+            memo: None,
         };
         connection.set_up().await?;
         // The greeting has 32 bits of the id; KILL wants all of it.
@@ -200,6 +204,7 @@ impl Connection {
     /// Takes the session back to how it was after `connect`: rolls back, drops temporary tables and user variables, releases locks,
     /// and sets the session up anew.
     pub async fn reset(&mut self) -> Result<()> {
+        self.memo = None;
         let end = self.simple(capability::COM_RESET_CONNECTION, &[]).await?;
         self.status = end.status;
         if self.schema_changed {
@@ -266,6 +271,12 @@ impl Connection {
     /// Whether the bytes travel under TLS.
     pub fn is_tls(&self) -> bool {
         self.channel.transport.is_tls()
+    }
+
+    /// What the owner remembers of the session, such as the variables that it has set. It stays with the connection through a pool;
+    /// `None` after `connect` and after a reset, when the session is fresh.
+    pub fn memo(&mut self) -> &mut Option<Box<dyn Any + Send + Sync>> {
+        &mut self.memo
     }
 
     /// When it was opened.

@@ -1,1 +1,42 @@
-//! Stub.
+//! The tablet: a query server in front of one MySQL.
+//!
+//! Layout, along a statement's way:
+//!
+//! * [`config`] (written with [`units`]) and [`preflight`]: what a tablet is told, and whether MySQL fits it.
+//! * [`tablet`]: [`Tablet`], the [`vitrail_service::QueryService`] over one MySQL.
+//! * [`guard`]: refuses what would leave its mark on a connection that others use.
+//! * `lease` and `settings`: a connection in a call's hands, brought to the call's settings by difference.
+//! * `run`, with `outbox`, `stop`, `running` and `begin`: one statement from its text to its last row, or to its kill.
+//! * `held`: connections that transactions and reservations hold between calls.
+//! * [`mysql_errors`] and [`names`]: what MySQL says, as a client of the keyspace reads it. [`position`]: GTIDs as tokens.
+//! * `schema`: the tables of the database. [`stats`]: counters. [`serve`]: the tablet behind a listener.
+//!
+//! Invariant: a MySQL connection belongs to one task until its exchange is over; no future that may be dropped owns one that
+//! is in the middle of an exchange.
+
+mod begin;
+pub mod config;
+pub mod error;
+pub mod guard;
+mod held;
+mod lease;
+pub mod mysql_errors;
+pub mod names;
+mod outbox;
+pub mod position;
+pub mod preflight;
+mod run;
+mod running;
+mod schema;
+pub mod serve;
+mod settings;
+pub mod stats;
+mod stop;
+pub mod tablet;
+pub mod units;
+
+pub use config::TabletConfig;
+pub use error::StartError;
+pub use serve::TabletService;
+pub use stats::Stats;
+pub use tablet::Tablet;

@@ -1,0 +1,394 @@
+//! The last line of defence: refuses statements that would leave their mark on a connection that others use.
+//!
+//! Gates classify statements long before. What comes through here was sent by a gate with a hole, or by a peer that is no gate,
+//! so the guard lets pass what it knows and refuses everything else by name. It reads tokens, not grammar: one pass over the
+//! text, without allocation. Text inside version comments counts as code, because MySQL runs it.
+
+use vitrail_proto::error::{Code, ErrorBody};
+
+/// Whose connection a statement would run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Anybody's next.
+    Shared,
+    /// Held by a transaction; returns to the pool at its end.
+    Transaction,
+    /// Held by one session; reset when it is released.
+    Reserved,
+}
+
+/// How the server would read the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LexMode {
+    /// A backslash in a string is an ordinary character.
+    pub no_backslash_escapes: bool,
+    /// `"…"` is an identifier.
+    pub ansi_quotes: bool,
+}
+
+impl LexMode {
+    /// The mode of the text of an `sql_mode`.
+    pub fn of_sql_mode(sql_mode: &str) -> LexMode {
+        let has = |name: &str| sql_mode.split([',', '\'', ' ']).any(|mode| mode.eq_ignore_ascii_case(name));
+        LexMode {
+            no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
+            ansi_quotes: ["ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "MAXDB", "POSTGRESQL"].into_iter().any(has),
+        }
+    }
+}
+
+/// What the tablet needs to know of a statement that passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Passed {
+    /// No statement at all: only blanks and comments.
+    pub empty: bool,
+    /// It may leave session state behind that nobody can list (`CALL`): reset the connection before anybody else uses it.
+    pub reset_after: bool,
+}
+
+/// Statements that a shared connection runs, by their first word.
+const SHARED: &[&str] = &[
+    "SELECT", "WITH", "VALUES", "TABLE", "INSERT", "REPLACE", "UPDATE", "DELETE", "SHOW", "DESCRIBE", "DESC",
+    "EXPLAIN", "DO", "CHECK", "CHECKSUM", "CALL", "HELP",
+];
+
+/// Statements that end a transaction in MySQL before they run.
+const IMPLICIT_COMMIT: &[&str] = &["CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "ANALYZE", "OPTIMIZE", "REPAIR"];
+
+/// Further statements that a reserved connection runs.
+const RESERVED: &[&str] = &[
+    "BEGIN",
+    "START",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "RELEASE",
+    "PREPARE",
+    "EXECUTE",
+    "DEALLOCATE",
+    "HANDLER",
+    "LOCK",
+    "UNLOCK",
+    "SET",
+];
+
+/// Functions that take or give back a lock of the connection.
+const LOCK_FUNCTIONS: &[&str] = &["GET_LOCK", "RELEASE_LOCK", "RELEASE_ALL_LOCKS"];
+
+/// Functions that read what the connection's previous statement left.
+const STATE_FUNCTIONS: &[&str] = &["FOUND_ROWS", "ROW_COUNT"];
+
+/// Checks one statement.
+///
+/// # Errors
+///
+/// [`Code::Unsupported`], with the construct's name and the way around it.
+pub fn check(sql: &str, place: Place, mode: LexMode) -> Result<Passed, ErrorBody> {
+    let mut tokens = Tokens { text: sql.as_bytes(), at: 0, mode };
+    let mut first = tokens.next();
+    while matches!(first, Some(Token::Symbol(b'('))) {
+        first = tokens.next();
+    }
+    let Some(Token::Word(verb)) = first else {
+        return match first {
+            None | Some(Token::Symbol(b';')) => Ok(Passed { empty: true, reset_after: false }),
+            // Not a statement: MySQL words the error better.
+            Some(_) => Ok(Passed::default()),
+        };
+    };
+    let is = |words: &[&str]| words.iter().any(|word| verb.eq_ignore_ascii_case(word.as_bytes()));
+    let second = tokens.clone().next().and_then(Token::word).unwrap_or_default();
+    let second_is = |word: &str| second.eq_ignore_ascii_case(word.as_bytes());
+
+    if is(IMPLICIT_COMMIT) {
+        if place == Place::Transaction && !temporary(&tokens) {
+            // MariaDB's ANALYZE of a statement commits nothing.
+            let of_statement = is(&["ANALYZE"]) && !["TABLE", "LOCAL", "NO_WRITE_TO_BINLOG"].into_iter().any(second_is);
+            if !of_statement {
+                return Err(refused(verb, "would commit the open transaction; commit or roll back first"));
+            }
+        }
+        if place != Place::Reserved && temporary(&tokens) {
+            return Err(refused(b"a temporary table", "needs a reserved connection"));
+        }
+    } else if is(&["SAVEPOINT", "RELEASE"]) || (is(&["ROLLBACK"]) && rolls_back_to(&tokens)) {
+        if place == Place::Shared {
+            return Err(refused(verb, "needs a transaction"));
+        }
+    } else if is(&["BEGIN", "START", "COMMIT", "ROLLBACK"]) && place != Place::Reserved {
+        return Err(refused(verb, "is not a statement here; use the begin, commit and rollback requests"));
+    } else if is(&["SET"]) && !(place == Place::Reserved && sets_user_variables_only(&tokens)) {
+        return Err(refused(verb, "is refused by tablets; session variables are part of the session's settings"));
+    } else if is(&["USE"]) {
+        return Err(refused(verb, "is refused by tablets; the session's target names the keyspace"));
+    } else if !is(SHARED) && is(RESERVED) && place != Place::Reserved {
+        return Err(refused(verb, "needs a reserved connection"));
+    } else if !is(SHARED) && !is(RESERVED) {
+        return Err(refused(verb, "is not a statement that tablets run"));
+    } else if is(&["SHOW"]) && place == Place::Shared && shows_diagnostics(&tokens) {
+        return Err(refused(
+            b"SHOW WARNINGS",
+            "on a shared connection tells of somebody else; ask for warnings with the request",
+        ));
+    }
+
+    let mut ended = false;
+    let mut previous: Option<Token<'_>> = first;
+    let mut depth_of_call: Option<&[u8]> = None;
+    for token in tokens {
+        if ended {
+            return Err(refused(b"several statements in one text", "are refused; send them one by one"));
+        }
+        match token {
+            Token::Symbol(b';') => ended = true,
+            Token::UserVariable if place != Place::Reserved => {
+                return Err(refused(b"a user variable", "needs a reserved connection"));
+            }
+            Token::Symbol(b'(') => {
+                if let Some(function) = previous.and_then(Token::word) {
+                    let named =
+                        |names: &[&str]| names.iter().any(|name| function.eq_ignore_ascii_case(name.as_bytes()));
+                    if place != Place::Reserved && named(LOCK_FUNCTIONS) {
+                        return Err(refused(function, "needs a reserved connection"));
+                    }
+                    if place == Place::Shared && named(STATE_FUNCTIONS) {
+                        return Err(refused(function, "on a shared connection tells of somebody else's statement"));
+                    }
+                    if place == Place::Shared && named(&["LAST_INSERT_ID"]) {
+                        depth_of_call = Some(function);
+                    }
+                }
+            }
+            Token::Symbol(b')') if depth_of_call.is_some() => {
+                return Err(refused(b"LAST_INSERT_ID()", "on a shared connection tells of somebody else's statement"));
+            }
+            Token::Word(word)
+                if (word.eq_ignore_ascii_case(b"OUTFILE") || word.eq_ignore_ascii_case(b"DUMPFILE"))
+                    && previous.and_then(Token::word).is_some_and(|before| before.eq_ignore_ascii_case(b"INTO")) =>
+            {
+                return Err(refused(word, "writes to the server's disk and is refused"));
+            }
+            _ => {}
+        }
+        if !matches!(token, Token::Symbol(b'(')) {
+            depth_of_call = None;
+        }
+        previous = Some(token);
+    }
+    Ok(Passed { empty: false, reset_after: is(&["CALL"]) && place != Place::Reserved })
+}
+
+fn refused(what: &[u8], why: &str) -> ErrorBody {
+    let what = String::from_utf8_lossy(&what[..what.len().min(40)]);
+    // A description has blanks; a keyword or function is written as SQL writes it.
+    let name = if what.contains(' ') { what.into_owned() } else { what.to_uppercase() };
+    ErrorBody::new(Code::Unsupported, format!("{name} {why}"))
+}
+
+/// `CREATE [OR REPLACE] TEMPORARY`, `DROP TEMPORARY`.
+fn temporary(after_verb: &Tokens<'_>) -> bool {
+    after_verb
+        .clone()
+        .map_while(Token::word)
+        .take(3)
+        .take_while(|word| [&b"OR"[..], b"REPLACE", b"TEMPORARY"].iter().any(|known| word.eq_ignore_ascii_case(known)))
+        .any(|word| word.eq_ignore_ascii_case(b"TEMPORARY"))
+}
+
+/// `ROLLBACK [WORK] TO`.
+fn rolls_back_to(after_verb: &Tokens<'_>) -> bool {
+    after_verb.clone().take(2).filter_map(Token::word).any(|word| word.eq_ignore_ascii_case(b"TO"))
+}
+
+/// `SHOW [COUNT(*)] WARNINGS`, `SHOW ERRORS`: the diagnostics of the connection's previous statement.
+fn shows_diagnostics(after_verb: &Tokens<'_>) -> bool {
+    let mut words = after_verb.clone().filter_map(Token::word);
+    let diagnostics = |word: &[u8]| word.eq_ignore_ascii_case(b"WARNINGS") || word.eq_ignore_ascii_case(b"ERRORS");
+    match words.next() {
+        Some(word) if word.eq_ignore_ascii_case(b"COUNT") => words.next().is_some_and(diagnostics),
+        Some(word) => diagnostics(word),
+        None => false,
+    }
+}
+
+/// `SET @a = …, @b = …`.
+fn sets_user_variables_only(after_verb: &Tokens<'_>) -> bool {
+    let mut depth = 0_u32;
+    let mut starts = true;
+    for token in after_verb.clone() {
+        if starts && token != Token::UserVariable {
+            return false;
+        }
+        starts = false;
+        match token {
+            Token::Symbol(b'(') => depth += 1,
+            Token::Symbol(b')') => depth = depth.saturating_sub(1),
+            Token::Symbol(b',') if depth == 0 => starts = true,
+            _ => {}
+        }
+    }
+    !starts
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token<'a> {
+    /// A keyword or identifier; backticks taken off (doubled ones inside are left).
+    Word(&'a [u8]),
+    /// `@name`; not `@@name`.
+    UserVariable,
+    /// A string, number, system variable or bind: whatever cannot change a connection.
+    Value,
+    /// Any other byte.
+    Symbol(u8),
+}
+
+impl<'a> Token<'a> {
+    fn word(self) -> Option<&'a [u8]> {
+        match self {
+            Token::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Tokens<'a> {
+    text: &'a [u8],
+    at: usize,
+    mode: LexMode,
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        self.skip_blanks();
+        let start = self.at;
+        let byte = *self.text.get(start)?;
+        self.at += 1;
+        Some(match byte {
+            b'\'' => {
+                self.skip_quoted(b'\'', !self.mode.no_backslash_escapes);
+                Token::Value
+            }
+            b'"' if !self.mode.ansi_quotes => {
+                self.skip_quoted(b'"', !self.mode.no_backslash_escapes);
+                Token::Value
+            }
+            b'`' | b'"' => {
+                self.skip_quoted(byte, false);
+                let end = if self.at > start + 1 && self.text[self.at - 1] == byte { self.at - 1 } else { self.at };
+                Token::Word(&self.text[start + 1..end])
+            }
+            b'@' if self.peek(0) == Some(b'@') => {
+                self.at += 1;
+                self.skip_word();
+                Token::Value
+            }
+            b'@' => {
+                if let Some(quote @ (b'\'' | b'"' | b'`')) = self.peek(0) {
+                    self.at += 1;
+                    self.skip_quoted(quote, quote != b'`' && !self.mode.no_backslash_escapes);
+                } else {
+                    self.skip_word();
+                }
+                Token::UserVariable
+            }
+            b'0'..=b'9' => {
+                self.skip_word();
+                // `1a` is an identifier in MySQL, but none that anything here looks for.
+                Token::Value
+            }
+            byte if is_word(byte) => {
+                self.skip_word();
+                Token::Word(&self.text[start..self.at])
+            }
+            b':' if self.peek(0).is_some_and(|next| is_word(next) || next == b':') => {
+                self.at += 1;
+                self.skip_word();
+                Token::Value
+            }
+            symbol => Token::Symbol(symbol),
+        })
+    }
+}
+
+impl Tokens<'_> {
+    fn peek(&self, ahead: usize) -> Option<u8> {
+        self.text.get(self.at + ahead).copied()
+    }
+
+    fn skip_word(&mut self) {
+        while self.peek(0).is_some_and(is_word) {
+            self.at += 1;
+        }
+    }
+
+    fn skip_quoted(&mut self, quote: u8, escapes: bool) {
+        while let Some(byte) = self.peek(0) {
+            self.at += 1;
+            if byte == b'\\' && escapes {
+                self.at = (self.at + 1).min(self.text.len());
+            } else if byte == quote {
+                if self.peek(0) != Some(quote) {
+                    return;
+                }
+                self.at += 1;
+            }
+        }
+    }
+
+    fn skip_blanks(&mut self) {
+        while let Some(byte) = self.peek(0) {
+            let next = self.peek(1);
+            if byte.is_ascii_whitespace() || byte == 0x0b {
+                self.at += 1;
+            } else if byte == b'#'
+                || (byte == b'-' && next == Some(b'-') && self.peek(2).is_none_or(|after| after <= b' '))
+            {
+                while self.peek(0).is_some_and(|byte| byte != b'\n') {
+                    self.at += 1;
+                }
+            } else if byte == b'/' && next == Some(b'*') {
+                self.at += 2;
+                let version = match (self.peek(0), self.peek(1)) {
+                    (Some(b'!'), _) => Some(1),
+                    (Some(b'M'), Some(b'!')) => Some(2),
+                    _ => None,
+                };
+                match version {
+                    Some(width) => {
+                        self.at += width;
+                        while self.peek(0).is_some_and(|byte| byte.is_ascii_digit()) {
+                            self.at += 1;
+                        }
+                    }
+                    None => self.skip_comment(),
+                }
+            } else if byte == b'*' && next == Some(b'/') {
+                // The end of a version comment.
+                self.at += 2;
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn skip_comment(&mut self) {
+        while self.at < self.text.len() {
+            if self.text[self.at..].starts_with(b"*/") {
+                self.at += 2;
+                return;
+            }
+            self.at += 1;
+        }
+    }
+}
+
+/// Bytes of unquoted identifiers; those above ASCII are part of utf8mb4 letters.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! A pooled connection in the hands of one call, and what its session was brought to.
+
+use vitrail_mysql::{Connection, Pooled};
+
+use crate::settings::Applied;
+
+/// A connection out of a pool. Dropped clean, it goes back to the pool with its settings; dropped in any other state, or while
+/// somebody's transaction or session state is on it, it is closed.
+pub(crate) struct Lease {
+    /// Absent only after [`Lease::take`].
+    connection: Option<Box<Pooled>>,
+    /// Session variables beyond those of a fresh connection.
+    pub(crate) applied: Applied,
+    /// A transaction, or state of one session, is on it.
+    pub(crate) marked: bool,
+}
+
+const TAKEN: &str = "a lease is not used after it was taken";
+
+impl Lease {
+    /// Takes over a connection, with what it was brought to before.
+    pub(crate) fn new(mut connection: Pooled) -> Lease {
+        let applied = connection.memo().take().and_then(|memo| memo.downcast::<Applied>().ok());
+        Lease {
+            connection: Some(Box::new(connection)),
+            applied: applied.map(|applied| *applied).unwrap_or_default(),
+            marked: false,
+        }
+    }
+
+    /// A lease without a connection, until one is there.
+    pub(crate) fn none() -> Lease {
+        Lease { connection: None, applied: Applied::default(), marked: false }
+    }
+
+    /// Moves the connection into a lease of its own; `None` if that was done before.
+    pub(crate) fn take(&mut self) -> Option<Lease> {
+        let connection = self.connection.take()?;
+        Some(Lease { connection: Some(connection), applied: std::mem::take(&mut self.applied), marked: self.marked })
+    }
+
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect(TAKEN)
+    }
+
+    /// MySQL's id of the connection.
+    pub(crate) fn thread(&self) -> u64 {
+        self.connection.as_ref().expect(TAKEN).thread_id()
+    }
+
+    /// Rolls back what is open. `false`: the connection is lost.
+    pub(crate) async fn roll_back(&mut self) -> bool {
+        let rolled_back = self.connection().execute("ROLLBACK").await.is_ok();
+        self.marked &= !rolled_back;
+        rolled_back
+    }
+
+    /// Takes the session back to a fresh one. `false`: the connection is lost.
+    pub(crate) async fn reset(&mut self) -> bool {
+        self.applied.reset();
+        let reset = self.connection().reset().await.is_ok();
+        self.marked &= !reset;
+        reset
+    }
+
+    /// Closes the connection.
+    pub(crate) fn discard(mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.discard();
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if self.marked {
+            connection.discard();
+        } else if self.applied.is_fresh() {
+            *connection.memo() = None;
+        } else {
+            *connection.memo() = Some(Box::new(std::mem::take(&mut self.applied)));
+        }
+    }
+}

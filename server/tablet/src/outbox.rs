@@ -1,0 +1,161 @@
+//! The way of a result from the task that owns the connection to whoever pulls it: bounded, and one hand-over for a small result.
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::ResultEnd;
+use vitrail_service::call::ConnectionId;
+use vitrail_service::execution::{Part, PartStream};
+
+/// Batches that wait for a slow reader. With the one being read from MySQL and the one in the reader's hands, a stream holds
+/// about four batches.
+const QUEUE: usize = 2;
+
+type Parcel = Result<Vec<Part>, ErrorBody>;
+
+/// What a call is answered with first.
+pub(crate) struct Opening {
+    /// The connection that the call took.
+    pub(crate) connection: Option<ConnectionId>,
+    /// The parts that are there.
+    pub(crate) parts: Parts,
+}
+
+/// The sending side.
+pub(crate) struct Outbox {
+    /// Until the first parcel has left.
+    opening: Option<oneshot::Sender<Result<Opening, ErrorBody>>>,
+    /// After it.
+    stream: Option<mpsc::Sender<Parcel>>,
+    /// Parts that wait to leave together.
+    pending: Vec<Part>,
+    /// Goes with the first parcel.
+    pub(crate) connection: Option<ConnectionId>,
+    /// The first parcel has arrived.
+    delivered: bool,
+}
+
+impl Outbox {
+    /// An outbox, and where its opening arrives.
+    pub(crate) fn new() -> (Outbox, oneshot::Receiver<Result<Opening, ErrorBody>>) {
+        let (opening, receiver) = oneshot::channel();
+        (
+            Outbox {
+                opening: Some(opening),
+                stream: None,
+                pending: Vec::with_capacity(3),
+                connection: None,
+                delivered: false,
+            },
+            receiver,
+        )
+    }
+
+    /// Adds a part; it leaves with the next flush.
+    pub(crate) fn push(&mut self, part: Part) {
+        self.pending.push(part);
+    }
+
+    /// Nothing has left yet: a failure is the failure of the call.
+    pub(crate) fn is_unopened(&self) -> bool {
+        self.opening.is_some()
+    }
+
+    /// The caller has the opening, and knows the connection.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.delivered
+    }
+
+    /// The end that leaves last, if it has not left.
+    pub(crate) fn last_end(&mut self) -> Option<&mut ResultEnd> {
+        match self.pending.last_mut() {
+            Some(Part::End(end)) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Rows wait to leave.
+    pub(crate) fn holds_rows(&self) -> bool {
+        self.pending.iter().any(|part| matches!(part, Part::Rows(_)))
+    }
+
+    /// Forgets what has not left: the result is void.
+    pub(crate) fn discard(&mut self) {
+        self.pending.clear();
+    }
+
+    /// Resolves when nobody waits any more.
+    pub(crate) async fn abandoned(&mut self) {
+        match (&mut self.opening, &self.stream) {
+            (Some(opening), _) => opening.closed().await,
+            (None, Some(stream)) => stream.closed().await,
+            (None, None) => {}
+        }
+    }
+
+    /// Sends what is pending, and waits for space if the reader is slow. `false`: nobody waits any more.
+    pub(crate) async fn flush(&mut self) -> bool {
+        let parts = std::mem::replace(&mut self.pending, Vec::with_capacity(1));
+        if let Some(opening) = self.opening.take() {
+            let (sender, receiver) = mpsc::channel(QUEUE);
+            self.stream = Some(sender);
+            let parts = Parts { ready: parts.into_iter(), rest: Some(receiver) };
+            self.delivered = opening.send(Ok(Opening { connection: self.connection, parts })).is_ok();
+            return self.delivered;
+        }
+        match &self.stream {
+            Some(stream) => stream.send(Ok(parts)).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Sends what is pending and ends the stream, with an error if there is one.
+    /// `false`: the caller was gone before it had the opening.
+    pub(crate) async fn finish(mut self, outcome: Result<(), ErrorBody>) -> bool {
+        let parts = std::mem::take(&mut self.pending);
+        // A receiver that is gone wants no answer.
+        match (self.opening.take(), self.stream.take(), outcome) {
+            (Some(opening), _, Ok(())) => {
+                let parts = Parts { ready: parts.into_iter(), rest: None };
+                return opening.send(Ok(Opening { connection: self.connection, parts })).is_ok();
+            }
+            (Some(opening), _, Err(error)) => {
+                let _ = opening.send(Err(error));
+            }
+            (None, Some(stream), Ok(())) => {
+                let _ = stream.send(Ok(parts)).await;
+            }
+            (None, Some(stream), Err(error)) => {
+                let _ = stream.send(Err(error)).await;
+            }
+            (None, None, _) => {}
+        }
+        self.delivered
+    }
+}
+
+/// The receiving side: the parts of one answer.
+pub(crate) struct Parts {
+    ready: std::vec::IntoIter<Part>,
+    rest: Option<mpsc::Receiver<Parcel>>,
+}
+
+#[async_trait]
+impl PartStream for Parts {
+    async fn next(&mut self) -> Result<Option<Part>, ErrorBody> {
+        loop {
+            if let Some(part) = self.ready.next() {
+                return Ok(Some(part));
+            }
+            let Some(rest) = &mut self.rest else { return Ok(None) };
+            match rest.recv().await {
+                Some(Ok(parts)) => self.ready = parts.into_iter(),
+                Some(Err(error)) => {
+                    self.rest = None;
+                    return Err(error);
+                }
+                None => self.rest = None,
+            }
+        }
+    }
+}

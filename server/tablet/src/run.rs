@@ -1,0 +1,642 @@
+//! One statement on one connection: a task of its own, so that nobody who loses interest can leave the exchange half-done.
+//!
+//! The task owns the connection from the moment it is taken until it is clean again. It brings the session to the call's settings,
+//! begins a transaction if told so, sends the statement, hands rows on as they arrived, and gives the connection back *before* the
+//! last part leaves, so that whoever has the end may use the connection at once.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use vitrail_mysql::{End, Error, Response, RowsOrEnd};
+use vitrail_proto::error::{Code, ErrorBody, Executed};
+use vitrail_proto::message::{BeginOptions, Capped, ResultEnd, Warning};
+use vitrail_proto::rows::RowBatch;
+use vitrail_service::call::{Call, ConnectionId, Statement};
+use vitrail_service::execution::Part;
+
+use crate::begin;
+use crate::guard::{Passed, Place};
+use crate::lease::Lease;
+use crate::mysql_errors::{self, RolledBack};
+use crate::outbox::Outbox;
+use crate::position;
+use crate::running::Registered;
+use crate::stats::add;
+use crate::stop::{Step, Stops, Why, guarded};
+use crate::tablet::Shared;
+
+/// A statement, its connection, and everything between them.
+pub(crate) struct Run {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) lease: Lease,
+    pub(crate) place: Place,
+    /// Its name, if it is held.
+    pub(crate) id: Option<ConnectionId>,
+    /// The connection was taken by this call: if the call fails, it goes back.
+    pub(crate) taken_here: bool,
+    /// Begin a transaction first.
+    pub(crate) begin: Option<BeginOptions>,
+    pub(crate) call: Call,
+    pub(crate) statement: Statement,
+    pub(crate) passed: Passed,
+    pub(crate) stops: Stops,
+    pub(crate) outbox: Outbox,
+    /// Keeps the call cancellable while it runs.
+    pub(crate) registered: Registered,
+    /// A stop has been acted upon: there is no second one.
+    pub(crate) stopped: Option<Why>,
+    /// A kill was sent: one that came late must not hit the next statement.
+    pub(crate) killed: bool,
+}
+
+/// What is left of the connection after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// All of it.
+    Kept,
+    /// Its transaction is gone.
+    RolledBack,
+    /// It is lost.
+    Lost,
+}
+
+struct Failure {
+    body: Box<ErrorBody>,
+    fate: Fate,
+    /// Nothing of the statement can have reached MySQL: another connection may be tried.
+    unsent: bool,
+}
+
+impl Run {
+    /// Runs to the end, whoever listens.
+    pub(crate) async fn run(mut self) {
+        add(&self.shared.counters.statements, 1);
+        let mut outcome = self.attempt().await;
+        if let Err(failure) = &outcome
+            && failure.unsent
+            && self.taken_here_or_shared()
+            && self.stopped.is_none()
+            && let Ok(lease) = self.shared.lease(self.place, self.stops.deadline).await
+        {
+            add(&self.shared.counters.replaced, 1);
+            self.lease = lease;
+            outcome = self.attempt().await;
+        }
+        let outcome = self.give_back(outcome).await;
+        if let Err(error) = &outcome {
+            self.shared.counters.error(error);
+        }
+        let Run { shared, outbox, registered, id, taken_here, .. } = self;
+        drop(registered);
+        if !outbox.finish(outcome).await
+            && taken_here
+            && let Some(id) = id
+        {
+            // Nobody has learnt the connection's name.
+            Shared::release(&shared, id).await;
+        }
+    }
+
+    fn taken_here_or_shared(&self) -> bool {
+        self.taken_here || self.place == Place::Shared
+    }
+
+    async fn attempt(&mut self) -> Result<(), Failure> {
+        self.apply_settings().await?;
+        if let Some(options) = self.begin.clone() {
+            let (isolation, start) = begin::statements(&options);
+            self.lease.marked = true;
+            for sql in isolation.into_iter().chain([start]) {
+                self.prepare(&sql).await?;
+            }
+        }
+        if self.place == Place::Reserved {
+            self.lease.marked = true;
+        }
+        if self.passed.empty {
+            let end = ResultEnd {
+                status: self.lease.connection().status().0,
+                in_transaction: self.lease.connection().status().in_transaction(),
+                pinned: self.place == Place::Reserved,
+                ..ResultEnd::default()
+            };
+            self.outbox.push(Part::End(Box::new(end)));
+            return Ok(());
+        }
+        let sql = self.text()?;
+        if self.passed.reset_after {
+            self.lease.marked = true;
+        }
+        let mut response = match self.query(&sql).await {
+            Step::Done(response) => response.map_err(|error| self.failed(&error))?,
+            Step::Stopped(why, outcome) => self.stopped_at_first(why, outcome).await?,
+            Step::Stuck(why) => return Err(self.stuck(why)),
+        };
+        drop(sql);
+        loop {
+            let (end, more) = match response {
+                Response::Ok(end) => (self.result_end(&end, 0, None), end.status.more_results()),
+                Response::Columns(columns) => {
+                    self.outbox.push(Part::Fields(self.shared.names.map_fields(columns.packed)));
+                    self.rows().await?
+                }
+            };
+            self.outbox.push(Part::End(Box::new(end)));
+            if !more {
+                break;
+            }
+            response = match self.next_result().await {
+                Step::Done(response) => response.map_err(|error| self.failed(&error))?,
+                Step::Stopped(why, outcome) => self.stopped_at_first(why, outcome).await?,
+                Step::Stuck(why) => return Err(self.stuck(why)),
+            };
+        }
+        if self.place == Place::Transaction && !self.lease.connection().status().in_transaction() {
+            tracing::warn!("a statement ended the transaction that it ran in");
+        }
+        self.fetch_warnings().await;
+        Ok(())
+    }
+
+    /// Brings the session to the call's settings.
+    async fn apply_settings(&mut self) -> Result<(), Failure> {
+        let set = match self.lease.applied.difference(&self.call.settings) {
+            Ok(None) => return Ok(()),
+            Ok(Some(set)) => set,
+            Err(body) => return Err(Failure { body: body.into(), fate: Fate::Kept, unsent: false }),
+        };
+        match self.prepare(&set).await {
+            Ok(()) => {
+                self.lease.applied.reached(&self.call.settings);
+                Ok(())
+            }
+            Err(failure) => {
+                // Some of the assignments may have been made.
+                if failure.fate == Fate::Kept && self.place != Place::Transaction && !self.lease.reset().await {
+                    return Err(Failure { fate: Fate::Lost, ..failure });
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Runs a statement that only prepares the connection; whatever happens to it, the call's own statement was not sent.
+    async fn prepare(&mut self, sql: &str) -> Result<(), Failure> {
+        match self.query(sql.as_bytes()).await {
+            Step::Done(Ok(_)) => Ok(()),
+            Step::Done(Err(error)) => {
+                let lost = self.lease.connection().is_broken();
+                let mut failure = self.failed(&error);
+                if lost {
+                    failure.unsent = true;
+                    if failure.body.executed != Executed::No {
+                        *failure.body = ErrorBody::new(
+                            Code::Unavailable,
+                            "the connection to MySQL was lost before the statement was sent; send it again",
+                        );
+                    }
+                }
+                Err(failure)
+            }
+            Step::Stopped(why, _) => Err(self.stop_failure(why)),
+            Step::Stuck(why) => Err(Failure { body: why.error().into(), fate: Fate::Lost, unsent: false }),
+        }
+    }
+
+    /// The statement's text with its binds.
+    fn text(&mut self) -> Result<Vec<u8>, Failure> {
+        let no_backslash_escapes = self.lease.connection().status().no_backslash_escapes();
+        let kept = |body: ErrorBody| Failure { body: body.into(), fate: Fate::Kept, unsent: false };
+        let sql = self.shared.substitute(&self.statement, no_backslash_escapes).map_err(kept)?;
+        let limit = self.shared.config.limits.statement_bytes.min(self.lease.connection().max_allowed_packet());
+        if sql.len() as u64 >= limit {
+            return Err(kept(ErrorBody::new(
+                Code::TooLarge,
+                format!(
+                    "the statement has {} bytes with its binds, the limit is {limit}; send less at a time",
+                    sql.len()
+                ),
+            )));
+        }
+        Ok(sql)
+    }
+
+    async fn query(&mut self, sql: &[u8]) -> Step<Result<Response, Error>> {
+        let thread = self.lease.thread();
+        let shared = self.shared.clone();
+        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
+        let exchange = self.lease.connection().query(sql);
+        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        self.note(&step);
+        step
+    }
+
+    async fn next_result(&mut self) -> Step<Result<Response, Error>> {
+        let thread = self.lease.thread();
+        let shared = self.shared.clone();
+        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
+        let exchange = self.lease.connection().response();
+        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        self.note(&step);
+        step
+    }
+
+    /// The next rows. What is already here leaves while MySQL has nothing new.
+    async fn next_rows(&mut self) -> Step<Result<RowsOrEnd, Error>> {
+        let batch = self.shared.config.limits.batch_bytes.clamp(1 << 10, 16 << 20) as usize;
+        if let Poll::Ready(rows) = poll_once(self.lease.connection().next_rows(batch)).await {
+            // A reader that is gone, a cancel or a deadline ends a stream that never waits for MySQL.
+            let fired = poll_once(stop(&self.stops, &mut self.outbox, self.stopped)).await;
+            return match (fired, rows) {
+                (Poll::Ready(why), Ok(RowsOrEnd::Rows(rows))) if !self.statement.writes => {
+                    drop(rows);
+                    self.kill_rest(why).await
+                }
+                (_, rows) => Step::Done(rows),
+            };
+        }
+        if self.outbox.holds_rows()
+            && let Err(why) = self.flush().await
+        {
+            return self.kill_rest(why).await;
+        }
+        let thread = self.lease.thread();
+        let shared = self.shared.clone();
+        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
+        let exchange = self.lease.connection().next_rows(batch);
+        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        self.note(&step);
+        step
+    }
+
+    /// Sends what is pending. A read that must end while its reader is slow ends; a write has happened, and waits.
+    async fn flush(&mut self) -> Result<(), Why> {
+        if self.statement.writes {
+            if !self.outbox.flush().await {
+                self.stopped = Some(Why::Abandoned);
+            }
+            return Ok(());
+        }
+        let stops = self.stops.clone();
+        let stopped = self.stopped;
+        tokio::select! {
+            biased;
+            alive = self.outbox.flush() => if alive { Ok(()) } else { Err(Why::Abandoned) },
+            why = stops.fired(), if stopped.is_none() => Err(why),
+        }
+    }
+
+    /// Kills a statement whose rows nobody wants and reads what it still sends.
+    async fn kill_rest<T>(&mut self, why: Why) -> Step<Result<T, Error>> {
+        self.stopped = Some(why);
+        match self.kill_and_drain().await {
+            Ok(()) => Step::Stopped(why, Err(Error::NotReady("its rows were dropped"))),
+            Err(()) => Step::Stuck(why),
+        }
+    }
+
+    /// `Err`: it did not end in time, or the connection is lost.
+    async fn kill_and_drain(&mut self) -> Result<(), ()> {
+        self.killed = true;
+        add(&self.shared.counters.killed, 1);
+        let thread = self.lease.thread();
+        let grace = self.shared.config.limits.kill_grace;
+        let shared = self.shared.clone();
+        let rest = async {
+            let (killed, _) = tokio::join!(shared.killer.kill_query(thread), self.lease.connection().drain());
+            killed
+        };
+        match tokio::time::timeout(grace, rest).await {
+            Ok(_) if self.lease.connection().is_clean() => Ok(()),
+            _ => Err(()),
+        }
+    }
+
+    /// Hands rows on until the end of this result. The end, and whether another result follows.
+    async fn rows(&mut self) -> Result<(ResultEnd, bool), Failure> {
+        let limits = &self.shared.config.limits;
+        let cap = match (self.call.max_rows, limits.result_rows) {
+            (Some(request), tablet) if tablet == 0 || request <= tablet => Some(("request", request)),
+            (_, 0) => None,
+            (_, tablet) => Some(("tablet", tablet)),
+        };
+        let most_bytes = if limits.result_bytes == 0 { u64::MAX } else { limits.result_bytes };
+        let (mut rows, mut bytes) = (0_u64, 0_u64);
+        let mut capped = None;
+        loop {
+            let next = match self.next_rows().await {
+                Step::Done(next) => next.map_err(|error| self.failed(&error))?,
+                Step::Stopped(why, Ok(next)) if self.statement.writes && why != Why::Abandoned => next,
+                Step::Stopped(why, Ok(_)) => {
+                    if self.kill_and_drain().await.is_err() {
+                        return Err(self.stuck(why));
+                    }
+                    return Err(self.stop_failure(why));
+                }
+                Step::Stopped(why, Err(_)) => return Err(self.stop_failure(why)),
+                Step::Stuck(why) => return Err(self.stuck(why)),
+            };
+            let batch = match next {
+                RowsOrEnd::End(end) => {
+                    let more = end.status.more_results();
+                    return Ok((self.result_end(&end, rows, capped), more));
+                }
+                RowsOrEnd::Rows(batch) => batch,
+            };
+            if capped.is_some() {
+                continue;
+            }
+            let (batch, cut) = match cap {
+                Some((_, limit)) if rows + u64::from(batch.count) > limit => (first_rows(&batch, limit - rows), true),
+                _ => (batch, false),
+            };
+            rows += u64::from(batch.count);
+            bytes += batch.bytes.len() as u64;
+            if bytes > most_bytes {
+                return Err(self.too_large(most_bytes).await);
+            }
+            add(&self.shared.counters.rows, u64::from(batch.count));
+            add(&self.shared.counters.bytes, batch.bytes.len() as u64);
+            if batch.count > 0 {
+                if self.outbox.holds_rows()
+                    && let Err(why) = self.flush().await
+                {
+                    return Err(match self.kill_rest::<()>(why).await {
+                        Step::Stuck(why) => self.stuck(why),
+                        _ => self.stop_failure(why),
+                    });
+                }
+                self.outbox.push(Part::Rows(batch));
+            }
+            if cut {
+                add(&self.shared.counters.capped, 1);
+                let (by, limit) = cap.expect("a cut has a limit");
+                capped = Some(Capped { by: by.to_owned(), limit });
+                // What a write has done stands: its rows are read and dropped. A read need not finish.
+                if !self.statement.writes {
+                    if self.kill_and_drain().await.is_err() {
+                        return Err(self.stuck(Why::Deadline));
+                    }
+                    let end = End { status: self.lease.connection().status(), ..End::default() };
+                    return Ok((self.result_end(&end, rows, capped), false));
+                }
+            }
+        }
+    }
+
+    async fn too_large(&mut self, limit: u64) -> Failure {
+        let ended = if self.statement.writes {
+            let grace = self.shared.config.limits.kill_grace;
+            matches!(tokio::time::timeout(grace, self.lease.connection().drain()).await, Ok(Ok(_)))
+        } else {
+            self.kill_and_drain().await.is_ok()
+        };
+        let mut body = ErrorBody::new(
+            Code::TooLarge,
+            format!("the result is larger than {limit} bytes; select less, or fetch it in pieces"),
+        );
+        if self.statement.writes && self.place != Place::Transaction {
+            body = body.with_executed(Executed::Unknown);
+        }
+        Failure { body: body.into(), fate: if ended { Fate::Kept } else { Fate::Lost }, unsent: false }
+    }
+
+    /// A statement was stopped before its answer began.
+    async fn stopped_at_first(&mut self, why: Why, outcome: Result<Response, Error>) -> Result<Response, Failure> {
+        match outcome {
+            // Too late for the kill: a write has happened, and says so. MySQL also ends some reads "well" when they are killed
+            // (SLEEP), with a wrong answer; nobody misses the answer of a read that was stopped.
+            Ok(response) if self.statement.writes && why != Why::Abandoned => Ok(response),
+            Ok(Response::Ok(end)) if !end.status.more_results() => Err(self.stop_failure(why)),
+            Ok(_) => match self.kill_and_drain().await {
+                Ok(()) => Err(self.stop_failure(why)),
+                Err(()) => Err(self.stuck(why)),
+            },
+            Err(Error::Server(error)) if error.errno == 1317 => Err(self.stop_failure(why)),
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    fn note<T>(&mut self, step: &Step<T>) {
+        if let Step::Stopped(why, _) | Step::Stuck(why) = step {
+            self.stopped = Some(*why);
+            self.killed = true;
+            add(&self.shared.counters.killed, 1);
+        }
+    }
+
+    fn stop_failure(&mut self, why: Why) -> Failure {
+        let fate = match why {
+            _ if self.lease.connection().is_broken() => Fate::Lost,
+            Why::Expired => Fate::RolledBack,
+            _ => Fate::Kept,
+        };
+        Failure { body: why.error().into(), fate, unsent: false }
+    }
+
+    fn stuck(&self, why: Why) -> Failure {
+        let mut body = why.error();
+        if self.statement.writes && self.place != Place::Transaction {
+            body.message.push_str("; MySQL did not say whether it took effect");
+            body = body.with_executed(Executed::Unknown);
+        }
+        Failure { body: body.into(), fate: Fate::Lost, unsent: false }
+    }
+
+    fn failed(&mut self, error: &Error) -> Failure {
+        let unsent = error.is_stale();
+        let mut body = mysql_errors::to_body(error, &self.shared.names, self.statement.writes);
+        let fate = match error {
+            _ if self.lease.connection().is_broken() => Fate::Lost,
+            Error::Server(server) if mysql_errors::rolled_back(server) == RolledBack::Transaction => Fate::RolledBack,
+            _ => Fate::Kept,
+        };
+        if let (Some(why), Some(1317)) = (self.stopped, error.server().map(|server| server.errno)) {
+            body = why.error();
+        }
+        Failure { body: body.into(), fate, unsent }
+    }
+
+    fn result_end(&mut self, end: &End, rows: u64, capped: Option<Capped>) -> ResultEnd {
+        let matched = end.matched();
+        let affected = match matched {
+            Some(matched) if self.call.settings.found_rows => matched,
+            _ => end.affected,
+        };
+        let shared = &self.shared;
+        ResultEnd {
+            rows,
+            affected,
+            insert_id: end.insert_id,
+            warnings: u32::from(end.warnings),
+            status: end.status.0,
+            in_transaction: end.status.in_transaction(),
+            pinned: self.place == Place::Reserved,
+            position: end.gtids().map(|gtids| position::token(&shared.config.keyspace, &shared.config.shard, gtids)),
+            matched,
+            info: (!end.info.is_empty()).then(|| end.info.clone()),
+            capped,
+            state: None,
+            warning_texts: Vec::new(),
+            item: None,
+        }
+    }
+
+    /// Fetches the texts of warnings before the connection can be used by anybody else.
+    async fn fetch_warnings(&mut self) {
+        let (wanted, names) = (self.call.warnings, self.shared.names.clone());
+        let grace = self.shared.config.limits.kill_grace;
+        let Some(end) = self.outbox.last_end() else { return };
+        if wanted == 0 || end.warnings == 0 {
+            return;
+        }
+        let sql = format!("SHOW WARNINGS LIMIT {wanted}");
+        match tokio::time::timeout(grace, self.lease.connection().fetch_all(&sql)).await {
+            Ok(Ok(rows)) => end.warning_texts = rows.into_iter().filter_map(|row| warning(row, &names)).collect(),
+            Ok(Err(error)) => tracing::debug!(%error, "the texts of warnings are lost"),
+            Err(_) => tracing::debug!("the texts of warnings took too long"),
+        }
+    }
+
+    /// Gives the connection back to where it belongs, and says what the caller reads.
+    async fn give_back(&mut self, outcome: Result<(), Failure>) -> Result<(), ErrorBody> {
+        if outcome.is_err() {
+            self.outbox.discard();
+        }
+        let grace = self.shared.config.limits.kill_grace;
+        let settled = !self.killed || {
+            let settle = self.lease.connection().settle_after_kill();
+            matches!(tokio::time::timeout(grace, settle).await, Ok(Ok(())))
+        };
+        let lost = !settled || !self.lease.connection().is_clean();
+        let failed_to_open = outcome.is_err() && self.outbox.is_unopened() && self.taken_here;
+        let abandoned = self.taken_here && !self.outbox.is_delivered() && self.stopped == Some(Why::Abandoned);
+        let fate = match &outcome {
+            _ if lost => Fate::Lost,
+            Ok(()) => Fate::Kept,
+            Err(failure) => failure.fate,
+        };
+        let in_transaction = !lost && fate == Fate::Kept && self.lease.connection().status().in_transaction();
+        let mut outcome = outcome.map_err(|failure| *failure.body);
+        if self.place == Place::Shared || failed_to_open || abandoned {
+            self.retire(lost).await;
+            return outcome;
+        }
+        let id = self.id.expect("a held connection has a name");
+        match fate {
+            Fate::Kept => {
+                if let Some(lease) = self.lease.take()
+                    && let Err(lease) = self.shared.held.put(id, lease)
+                {
+                    Shared::clean_up(&self.shared, lease, self.place).await;
+                }
+                if let Err(error) = &mut outcome {
+                    error.in_transaction = in_transaction || self.place == Place::Transaction;
+                }
+            }
+            Fate::RolledBack | Fate::Lost => {
+                outcome = outcome.map_err(|error| self.lost_transaction(error, fate));
+                self.lose(id, fate, lost).await;
+            }
+        }
+        outcome
+    }
+
+    /// What a caller reads whose transaction went with the statement.
+    fn lost_transaction(&self, mut error: ErrorBody, fate: Fate) -> ErrorBody {
+        error.in_transaction = false;
+        if fate == Fate::Lost && self.place == Place::Transaction && self.stopped.is_none() {
+            // MySQL rolls back what its connection leaves open: no effect remains.
+            error = ErrorBody::new(
+                Code::TxLost,
+                "the connection to MySQL was lost and with it the transaction, which is rolled back; roll back, then begin anew",
+            );
+        } else if self.place == Place::Transaction {
+            error.executed = Executed::No;
+        }
+        error
+    }
+
+    async fn lose(&mut self, id: ConnectionId, fate: Fate, lost: bool) {
+        let why = match (self.place, fate, self.stopped) {
+            (Place::Reserved, Fate::RolledBack, _) => None,
+            (Place::Reserved, ..) => Some(ErrorBody::new(
+                Code::SessionLost,
+                "the reserved connection to MySQL was lost with all its state; open the session anew",
+            )),
+            (_, _, Some(Why::Expired)) => Some(Why::Expired.error()),
+            _ => Some(ErrorBody::new(
+                Code::TxLost,
+                "the transaction was rolled back by an earlier error; roll back, then begin anew",
+            )),
+        };
+        match why {
+            None => {
+                if let Some(lease) = self.lease.take()
+                    && let Err(lease) = self.shared.held.put(id, lease)
+                {
+                    Shared::clean_up(&self.shared, lease, self.place).await;
+                }
+            }
+            Some(why) => {
+                add(&self.shared.counters.transactions_lost, u64::from(self.place == Place::Transaction));
+                self.shared.held.lose(id, why);
+                self.retire_lease(lost).await;
+            }
+        }
+    }
+
+    /// The connection is nobody's any more.
+    async fn retire(&mut self, lost: bool) {
+        if let Some(id) = self.id {
+            self.shared.held.remove(id);
+        }
+        self.retire_lease(lost).await;
+    }
+
+    async fn retire_lease(&mut self, lost: bool) {
+        let Some(lease) = self.lease.take() else { return };
+        if lost {
+            lease.discard();
+        } else {
+            let place = if self.passed.reset_after { Place::Reserved } else { self.place };
+            Shared::clean_up(&self.shared, lease, place).await;
+        }
+    }
+}
+
+/// Waits for a reason to stop; for ever once there was one.
+async fn stop(stops: &Stops, outbox: &mut Outbox, stopped: Option<Why>) -> Why {
+    if stopped.is_some() {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        biased;
+        why = stops.fired() => why,
+        () = outbox.abandoned() => Why::Abandoned,
+    }
+}
+
+/// Polls a future once.
+async fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}
+
+/// The first `count` rows of a batch that has more.
+fn first_rows(batch: &RowBatch, count: u64) -> RowBatch {
+    let mut end = 0;
+    for _ in 0..count {
+        let Some(length) = batch.bytes.get(end..end + 4) else { break };
+        end += 4 + u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
+    }
+    RowBatch { bytes: batch.bytes.slice(..end.min(batch.bytes.len())), count: count as u32 }
+}
+
+/// A row of SHOW WARNINGS.
+fn warning(row: Vec<Option<String>>, names: &crate::names::Names) -> Option<Warning> {
+    let [level, errno, message] = <[Option<String>; 3]>::try_from(row).ok()?;
+    let errno = errno?.parse().ok()?;
+    Some(Warning { level: level?, errno, message: names.map_text(errno, &message?).into_owned() })
+}

@@ -1,0 +1,200 @@
+//! Brings a connection's session variables to what a call expects, by the difference to what it has.
+
+use std::sync::Arc;
+
+use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_service::call::Settings;
+
+/// Variables that are the tablet's own business: they would change how it reads answers, or what it replicates.
+const OWNED: &[&str] = &[
+    "autocommit",
+    "character_set_client",
+    "character_set_connection",
+    "character_set_results",
+    "gtid_domain_id",
+    "gtid_next",
+    "gtid_seq_no",
+    "init_connect",
+    "interactive_timeout",
+    "net_read_timeout",
+    "net_write_timeout",
+    "pseudo_slave_mode",
+    "pseudo_thread_id",
+    "resultset_metadata",
+    "server_id",
+    "session_track_gtids",
+    "session_track_schema",
+    "session_track_state_change",
+    "session_track_system_variables",
+    "session_track_transaction_info",
+    "skip_replication",
+    "sql_log_bin",
+    "wait_timeout",
+];
+
+/// What a connection's session variables are, beyond those of a fresh connection.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Applied {
+    /// Sorted by name.
+    variables: Vec<(String, String)>,
+    /// The settings of the last call, for a look at the pointer alone.
+    source: Option<Arc<Settings>>,
+}
+
+impl Applied {
+    /// The statement that brings the connection to `wanted`; `None` if it is there. Variables that `wanted` does not name go
+    /// back to the server's default.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::Invalid`] for a name or a value that is not the text of one literal, [`Code::Denied`] for variables of the
+    /// tablet's own.
+    pub(crate) fn difference(&self, wanted: &Arc<Settings>) -> Result<Option<String>, ErrorBody> {
+        if self.source.as_ref().is_some_and(|source| Arc::ptr_eq(source, wanted)) || self.variables == wanted.variables
+        {
+            return Ok(None);
+        }
+        let mut set = String::new();
+        let mut assign = |name: &str, value: &str| {
+            set.push_str(if set.is_empty() { "SET SESSION " } else { ", SESSION " });
+            set.push_str(name);
+            set.push('=');
+            set.push_str(value);
+        };
+        for (name, value) in &wanted.variables {
+            if self.variables.iter().any(|(known, has)| known == name && has == value) {
+                continue;
+            }
+            check(name, value)?;
+            assign(name, value);
+        }
+        for (name, _) in &self.variables {
+            if !wanted.variables.iter().any(|(kept, _)| kept == name) {
+                assign(name, "DEFAULT");
+            }
+        }
+        Ok((!set.is_empty()).then_some(set))
+    }
+
+    /// Notes that the connection is at `settings` now.
+    pub(crate) fn reached(&mut self, settings: &Arc<Settings>) {
+        if self.variables != settings.variables {
+            self.variables.clone_from(&settings.variables);
+        }
+        self.source = Some(settings.clone());
+    }
+
+    /// The connection has no variable beyond those of a fresh one.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.variables.is_empty()
+    }
+
+    /// Notes that the connection is as fresh again.
+    pub(crate) fn reset(&mut self) {
+        *self = Applied::default();
+    }
+}
+
+fn check(name: &str, value: &str) -> Result<(), ErrorBody> {
+    let well_named =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if !well_named {
+        return Err(ErrorBody::new(Code::Invalid, format!("`{name}` is not the name of a session variable"))
+            .with_errno(1193, "HY000"));
+    }
+    if OWNED.contains(&name) {
+        return Err(ErrorBody::new(
+            Code::Denied,
+            format!("session variable `{name}` belongs to the tablet and cannot be set by a session"),
+        )
+        .with_errno(1238, "HY000"));
+    }
+    if !is_literal(value) {
+        return Err(ErrorBody::new(
+            Code::Invalid,
+            format!("the value of session variable `{name}` is not one SQL literal"),
+        )
+        .with_errno(1231, "42000"));
+    }
+    Ok(())
+}
+
+/// A quoted string without backslashes, a number, or a word (`ON`, `DEFAULT`, `READ`…): nothing that could end the assignment
+/// in any sql_mode.
+fn is_literal(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    match bytes.first() {
+        Some(b'\'') => {
+            let Some(inner) = bytes.get(1..bytes.len() - 1) else { return false };
+            bytes.len() >= 2
+                && bytes.ends_with(b"'")
+                && !inner.contains(&b'\\')
+                && !text[1..text.len() - 1].replace("''", "").contains('\'')
+        }
+        Some(_) => {
+            bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+'))
+                && !text.contains("--")
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Arc<Settings> {
+        Arc::new(Settings {
+            variables: variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            found_rows: false,
+        })
+    }
+
+    #[test]
+    fn only_differences_are_set() {
+        let mut applied = Applied::default();
+        let plain = settings(&[]);
+        assert_eq!(applied.difference(&plain), Ok(None));
+
+        let utc = settings(&[("sql_mode", "'ANSI'"), ("time_zone", "'+00:00'")]);
+        assert_eq!(
+            applied.difference(&utc).unwrap().as_deref(),
+            Some("SET SESSION sql_mode='ANSI', SESSION time_zone='+00:00'")
+        );
+        applied.reached(&utc);
+        assert_eq!(applied.difference(&utc), Ok(None));
+        assert_eq!(applied.difference(&settings(&[("sql_mode", "'ANSI'"), ("time_zone", "'+00:00'")])), Ok(None));
+
+        let other = settings(&[("sql_mode", "'ANSI'"), ("sql_select_limit", "10")]);
+        assert_eq!(
+            applied.difference(&other).unwrap().as_deref(),
+            Some("SET SESSION sql_select_limit=10, SESSION time_zone=DEFAULT")
+        );
+        applied.reset();
+        assert_eq!(applied.difference(&plain), Ok(None));
+    }
+
+    #[test]
+    fn values_are_one_literal() {
+        for good in ["'+00:00'", "''", "10", "-1", "1.5", "ON", "DEFAULT", "'it''s'", "utf8mb4_0900_ai_ci"] {
+            assert!(is_literal(good), "{good}");
+        }
+        for bad in ["", "'", "'''", "'a', x=1", "1, y=2", "'a\\'", "(SELECT 1)", "1--2", "@x", "'a'b'", "1;"] {
+            assert!(!is_literal(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_tablets_own_variables_are_refused() {
+        for (name, code) in [
+            ("autocommit", Code::Denied),
+            ("sql_log_bin", Code::Denied),
+            ("a b", Code::Invalid),
+            ("", Code::Invalid),
+            ("global.x", Code::Invalid),
+        ] {
+            let error = Applied::default().difference(&settings(&[(name, "1")])).unwrap_err();
+            assert_eq!(error.code, code, "{name}");
+        }
+    }
+}

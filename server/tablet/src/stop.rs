@@ -1,0 +1,111 @@
+//! Why a running statement has to end before its time, and how it is ended without losing its connection.
+//!
+//! A MySQL connection whose answer was not read to the end gives that answer to the next statement. So nothing here drops a
+//! half-done exchange: on a stop the statement is killed from the side and its answer is awaited, for a bounded time.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use vitrail_mysql::Killer;
+use vitrail_proto::error::{Code, ErrorBody};
+
+/// Why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Its caller cancelled it.
+    Cancelled,
+    /// Its deadline has passed.
+    Deadline,
+    /// Nobody waits for its answer any more.
+    Abandoned,
+    /// Its transaction is too old, or was released.
+    Expired,
+}
+
+impl Why {
+    /// What its caller reads.
+    pub(crate) fn error(self) -> ErrorBody {
+        match self {
+            Why::Cancelled | Why::Abandoned => ErrorBody::new(Code::Cancelled, "the statement was cancelled"),
+            Why::Deadline => ErrorBody::new(
+                Code::Deadline,
+                "the statement was stopped because its deadline had passed; allow it more time",
+            ),
+            Why::Expired => {
+                ErrorBody::new(Code::TxLost, "the transaction took longer than allowed and was rolled back")
+            }
+        }
+    }
+}
+
+/// What may stop one call.
+#[derive(Debug, Clone)]
+pub(crate) struct Stops {
+    /// Fired by `QueryService::cancel`.
+    pub(crate) cancel: CancellationToken,
+    /// Fired when the held connection has to be given back.
+    pub(crate) expire: CancellationToken,
+    /// When the call must have ended.
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Stops {
+    /// Waits for the first of them.
+    pub(crate) async fn fired(&self) -> Why {
+        let deadline = async {
+            match self.deadline {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Why::Cancelled,
+            () = self.expire.cancelled() => Why::Expired,
+            () = deadline => Why::Deadline,
+        }
+    }
+}
+
+/// How one exchange with MySQL ended.
+#[derive(Debug)]
+pub(crate) enum Step<T> {
+    /// By itself.
+    Done(T),
+    /// Killed, and then it ended.
+    Stopped(Why, T),
+    /// Killed, and it did not end in time: the connection cannot be used again.
+    Stuck(Why),
+}
+
+/// Awaits `exchange`; when `stop` comes first, kills the statement of `thread` and goes on awaiting it, for `grace` at most.
+pub(crate) async fn guarded<T>(
+    exchange: impl Future<Output = T> + Send,
+    stop: impl Future<Output = Why>,
+    killer: &Killer,
+    thread: u64,
+    grace: Duration,
+) -> Step<T> {
+    let mut exchange = pin!(exchange);
+    let why = tokio::select! {
+        biased;
+        outcome = &mut exchange => return Step::Done(outcome),
+        why = stop => why,
+    };
+    let settled = async {
+        let (killed, outcome) = tokio::join!(killer.kill_query(thread), &mut exchange);
+        if let Err(error) = killed {
+            tracing::warn!(thread, %error, "could not kill a statement");
+        }
+        outcome
+    };
+    match tokio::time::timeout(grace, settled).await {
+        Ok(outcome) => Step::Stopped(why, outcome),
+        Err(_) => {
+            let _ = tokio::time::timeout(grace, killer.kill_connection(thread)).await;
+            Step::Stuck(why)
+        }
+    }
+}

@@ -1,0 +1,550 @@
+//! The tablet itself: pools, calls under way and held connections over one MySQL.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use vitrail_mysql::{Address, ConnectOptions, Connection, Error, Killer, Pool, PoolOptions, Tls};
+use vitrail_proto::error::{Code, ErrorBody, Executed};
+use vitrail_proto::message::ResultEnd;
+use vitrail_service::call::{Call, CallId, Conclusion, ConnectionId, On, Statement};
+use vitrail_service::execution::{Execution, ServiceInfo};
+use vitrail_service::schema::Schema;
+use vitrail_service::{QueryService, Result};
+
+use crate::config::{TabletConfig, TlsMode};
+use crate::error::StartError;
+use crate::guard::{self, LexMode, Place};
+use crate::held::{self, Ages, Held};
+use crate::lease::Lease;
+use crate::mysql_errors::{self, RolledBack};
+use crate::names::Names;
+use crate::outbox::Outbox;
+use crate::position;
+use crate::preflight::{self, Finding};
+use crate::run::Run;
+use crate::running::Running;
+use crate::schema;
+use crate::stats::{Counters, Stats, add};
+use crate::stop::Stops;
+
+/// How often the tablet looks after its MySQL while nobody asks.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A query server in front of one MySQL. Dropped, it ends its background task; [`Tablet::close`] ends it in order.
+pub struct Tablet {
+    shared: Arc<Shared>,
+    _background: DropGuard,
+}
+
+/// What the calls of a tablet share.
+pub(crate) struct Shared {
+    pub(crate) config: TabletConfig,
+    pub(crate) names: Names,
+    /// For statements in autocommit.
+    pool: Pool,
+    /// For transactions and reservations.
+    held_pool: Pool,
+    pub(crate) killer: Killer,
+    pub(crate) held: Held,
+    running: Arc<Running>,
+    pub(crate) counters: Counters,
+    /// What the server said of itself; written by whoever connects first and by the background task.
+    facts: RwLock<Option<Arc<Facts>>>,
+    /// The last contact with MySQL succeeded.
+    healthy: AtomicBool,
+}
+
+/// What a server says of itself.
+struct Facts {
+    flavour: &'static str,
+    version: String,
+    /// How it reads statements of a session without settings.
+    mode: LexMode,
+}
+
+impl Tablet {
+    /// Starts a tablet. A MySQL that cannot be reached is no error: the tablet is unhealthy, answers `unavailable`, and goes
+    /// on trying. [`Tablet::preflight`] tells what is wrong.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the configuration.
+    pub async fn start(config: TabletConfig) -> std::result::Result<Arc<Tablet>, StartError> {
+        let options = connect_options(&config)?;
+        let pool = Pool::new(
+            options.clone(),
+            PoolOptions {
+                size: config.pool.size,
+                max_waiters: config.pool.queue,
+                wait_limit: config.pool.wait,
+                max_idle: config.pool.idle,
+                ..PoolOptions::default()
+            },
+        );
+        let held_pool = Pool::new(
+            options.clone(),
+            PoolOptions {
+                size: config.transactions.size,
+                max_waiters: config.transactions.queue,
+                wait_limit: config.transactions.wait,
+                max_idle: config.pool.idle,
+                ..PoolOptions::default()
+            },
+        );
+        let ages = Ages { max_age: config.transactions.max_age, max_idle: config.transactions.max_idle };
+        let shared = Arc::new(Shared {
+            names: Names::new(config.database.as_str(), config.keyspace.as_str()),
+            killer: Killer::new(Arc::new(options)),
+            held: Held::new(ages),
+            running: Arc::new(Running::default()),
+            counters: Counters::default(),
+            facts: RwLock::new(None),
+            healthy: AtomicBool::new(false),
+            pool,
+            held_pool,
+            config,
+        });
+        if let Err(error) = shared.look_after().await {
+            tracing::warn!(%error, keyspace = shared.config.keyspace, shard = shared.config.shard, "mysql is not there yet");
+        }
+        let stop = CancellationToken::new();
+        tokio::spawn(background(shared.clone(), stop.clone()));
+        Ok(Arc::new(Tablet { shared, _background: stop.drop_guard() }))
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &TabletConfig {
+        &self.shared.config
+    }
+
+    /// Checks whether MySQL fits the configuration. Empty: it does.
+    pub async fn preflight(&self) -> Vec<Finding> {
+        let config = &self.shared.config;
+        let looked = async {
+            let mut connection = Connection::connect(self.shared.pool.connect_options()).await?;
+            let findings = preflight::look(&mut connection, config).await?;
+            connection.quit().await;
+            Ok::<_, Error>(findings)
+        };
+        looked.await.unwrap_or_else(|error| vec![preflight::unreachable(&error, config)])
+    }
+
+    /// What it has done and what it holds.
+    pub fn stats(&self) -> Stats {
+        let shared = &self.shared;
+        let held = shared.held.count();
+        Stats {
+            pool: shared.pool.stats(),
+            held_pool: shared.held_pool.stats(),
+            transactions_open: held.transactions,
+            reserved: held.reserved,
+            ..shared.counters.snapshot()
+        }
+    }
+
+    /// Ends it: rolls back what is open, closes the pools. Calls under way end; new ones are refused.
+    pub async fn close(&self) {
+        for (lease, place) in self.shared.held.drain() {
+            Shared::clean_up(&self.shared, lease, place).await;
+        }
+        self.shared.pool.close().await;
+        self.shared.held_pool.close().await;
+        self.shared.healthy.store(false, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl QueryService for Tablet {
+    async fn execute(&self, call: Call, statement: Statement, on: On) -> Result<Execution> {
+        Shared::execute(&self.shared, call, statement, on).await
+    }
+
+    async fn conclude(&self, call: Call, connection: ConnectionId, conclusion: Conclusion) -> Result<ResultEnd> {
+        let shared = self.shared.clone();
+        let deadline = call.deadline;
+        let task = tokio::spawn(async move { Shared::conclude(&shared, call, connection, conclusion).await });
+        let outcome = match deadline {
+            None => task.await,
+            Some(deadline) => match tokio::time::timeout_at(deadline, task).await {
+                Ok(outcome) => outcome,
+                Err(_) => return Err(self.shared.refuse(overtaken(conclusion))),
+            },
+        };
+        outcome.unwrap_or_else(|_| Err(ended_early())).map_err(|error| self.shared.refuse(error))
+    }
+
+    async fn release(&self, connection: ConnectionId) {
+        let shared = self.shared.clone();
+        // Finished even if the caller loses interest; a panic inside has closed the connection.
+        let _ = tokio::spawn(async move { Shared::release(&shared, connection).await }).await;
+    }
+
+    async fn cancel(&self, call: CallId) {
+        self.shared.running.cancel(call);
+    }
+
+    async fn schema(&self, call: Call) -> Result<Schema> {
+        let shared = self.shared.clone();
+        let load = async move {
+            let mut lease = shared.lease(Place::Shared, call.deadline).await?;
+            lease.marked = true;
+            let schema = schema::load(lease.connection())
+                .await
+                .map_err(|error| mysql_errors::to_body(&error, &shared.names, false))?;
+            lease.marked = false;
+            Ok(schema)
+        };
+        let outcome = match call.deadline {
+            None => load.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, load).await.unwrap_or_else(|_| {
+                Err(ErrorBody::new(Code::Deadline, "the schema could not be read before the deadline"))
+            }),
+        };
+        outcome.map_err(|error| self.shared.refuse(error))
+    }
+
+    fn info(&self) -> ServiceInfo {
+        let facts = self.shared.facts.read().clone();
+        ServiceInfo {
+            flavour: facts.as_ref().map_or("", |facts| facts.flavour).to_owned(),
+            mysql_version: facts.map_or_else(String::new, |facts| facts.version.clone()),
+            healthy: self.shared.healthy.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Shared {
+    /// Counts an error that a call is answered with before or beside a run.
+    fn refuse(&self, error: ErrorBody) -> ErrorBody {
+        self.counters.error(&error);
+        error
+    }
+
+    /// A connection for a place.
+    pub(crate) async fn lease(&self, place: Place, deadline: Option<Instant>) -> Result<Lease> {
+        let pool = if place == Place::Shared { &self.pool } else { &self.held_pool };
+        match pool.get(deadline).await {
+            Ok(connection) => {
+                self.healthy.store(true, Ordering::Relaxed);
+                Ok(Lease::new(connection))
+            }
+            Err(error) => {
+                if matches!(error, Error::Unreachable { .. } | Error::ConnectTimeout { .. }) {
+                    self.healthy.store(false, Ordering::Relaxed);
+                }
+                tracing::debug!(%error, "no connection for a call");
+                Err(mysql_errors::to_body(&error, &self.names, false))
+            }
+        }
+    }
+
+    async fn execute(shared: &Arc<Shared>, call: Call, statement: Statement, on: On) -> Result<Execution> {
+        let registered = shared.running.register(call.id);
+        let cancel = registered.cancel.clone();
+        let deadline = call.deadline.or_else(|| {
+            let limit = shared.config.limits.statement_timeout;
+            (!limit.is_zero()).then(|| Instant::now() + limit)
+        });
+        let place = match &on {
+            On::Pool => Place::Shared,
+            On::Begin(_) => Place::Transaction,
+            On::Reserve => Place::Reserved,
+            On::Connection(id) => shared.held.place(*id).ok_or_else(|| shared.refuse(held::unknown()))?,
+        };
+        let mode = shared.lex_mode(&call).await.map_err(|error| shared.refuse(error))?;
+        let passed = guard::check(&statement.sql, place, mode).map_err(|error| {
+            shared.refuse(ErrorBody {
+                in_transaction: matches!(on, On::Connection(_)) && place == Place::Transaction,
+                ..error
+            })
+        })?;
+        if passed.empty && matches!(on, On::Pool) {
+            return Err(
+                shared.refuse(ErrorBody::new(Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
+            );
+        }
+        let (outbox, opening) = Outbox::new();
+        let mut run = Run {
+            shared: shared.clone(),
+            lease: Lease::none(),
+            place,
+            id: None,
+            taken_here: false,
+            begin: None,
+            stops: Stops { cancel: cancel.clone(), expire: CancellationToken::new(), deadline },
+            call,
+            statement,
+            passed,
+            outbox,
+            registered,
+            stopped: None,
+            killed: false,
+        };
+        match on {
+            On::Connection(id) => {
+                let taken = shared.held.take(id).map_err(|error| shared.refuse(error))?;
+                run.id = Some(id);
+                run.lease = taken.lease;
+                run.stops.expire = taken.expire;
+            }
+            on => {
+                run.lease = tokio::select! {
+                    biased;
+                    lease = shared.lease(place, deadline) => lease,
+                    () = cancel.cancelled() => Err(ErrorBody::new(Code::Cancelled, "the statement was cancelled before it began")),
+                }
+                .map_err(|error| shared.refuse(error))?;
+                let max_age = match &on {
+                    On::Begin(options) => options.max_ms.map(|millis| Duration::from_millis(u64::from(millis))),
+                    _ => None,
+                };
+                if place != Place::Shared {
+                    let (id, expire) = shared.held.begin(place, max_age);
+                    run.id = Some(id);
+                    run.taken_here = true;
+                    run.outbox.connection = Some(id);
+                    run.stops.expire = expire;
+                }
+                if let On::Begin(options) = on {
+                    run.begin = Some(options);
+                }
+            }
+        }
+        tokio::spawn(run.run());
+        let opening = opening.await.unwrap_or_else(|_| Err(ended_early()))?;
+        Ok(Execution { connection: opening.connection, parts: Box::new(opening.parts) })
+    }
+
+    /// The statement's text with its binds.
+    pub(crate) fn substitute(&self, statement: &Statement, _no_backslash_escapes: bool) -> Result<Vec<u8>> {
+        if !statement.binds.is_empty() {
+            return Err(ErrorBody::new(Code::Unsupported, "binds"));
+        }
+        Ok(statement.sql.as_bytes().to_vec())
+    }
+
+    /// How MySQL will read a call's statement.
+    async fn lex_mode(&self, call: &Call) -> Result<LexMode> {
+        let sql_mode = call.settings.variables.iter().find(|(name, _)| name == "sql_mode");
+        if let Some((_, value)) = sql_mode
+            && !value.eq_ignore_ascii_case("DEFAULT")
+        {
+            return Ok(LexMode::of_sql_mode(value));
+        }
+        let known = self.facts.read().as_ref().map(|facts| facts.mode);
+        match known {
+            Some(mode) => Ok(mode),
+            None => self.look_after().await.map_err(|error| mysql_errors::to_body(&error, &self.names, false)),
+        }
+    }
+
+    /// Asks the server what it is, and notes whether it answers.
+    async fn look_after(&self) -> std::result::Result<LexMode, Error> {
+        let asked = async {
+            let mut connection = self.pool.get(None).await?;
+            let sql_mode = connection.fetch_cell("SELECT @@global.sql_mode").await?.unwrap_or_default();
+            let facts = Facts {
+                flavour: connection.flavour().as_str(),
+                version: connection.server_version().to_owned(),
+                mode: LexMode::of_sql_mode(&sql_mode),
+            };
+            let mode = facts.mode;
+            *self.facts.write() = Some(Arc::new(facts));
+            Ok(mode)
+        };
+        let outcome = asked.await;
+        match &outcome {
+            // A full pool says nothing of the server.
+            Err(Error::QueueFull { .. } | Error::WaitTimeout { .. }) => {}
+            outcome => self.healthy.store(outcome.is_ok(), Ordering::Relaxed),
+        }
+        outcome
+    }
+
+    async fn conclude(shared: &Arc<Shared>, call: Call, id: ConnectionId, conclusion: Conclusion) -> Result<ResultEnd> {
+        let taken = match shared.held.take(id) {
+            Ok(taken) => taken,
+            // What is lost is rolled back.
+            Err(error) if conclusion == Conclusion::Rollback && error.code == Code::TxLost => {
+                shared.held.remove(id);
+                return Ok(ResultEnd::default());
+            }
+            Err(error) => return Err(error),
+        };
+        let mut lease = taken.lease;
+        let sql = match conclusion {
+            Conclusion::Commit => "COMMIT",
+            Conclusion::Rollback => "ROLLBACK",
+        };
+        let outcome = lease.connection().execute(sql).await;
+        let _ = call;
+        match outcome {
+            Ok(end) => {
+                let position =
+                    end.gtids().map(|gtids| position::token(&shared.config.keyspace, &shared.config.shard, gtids));
+                let pinned = taken.place == Place::Reserved;
+                let answer = ResultEnd {
+                    status: end.status.0,
+                    in_transaction: end.status.in_transaction(),
+                    pinned,
+                    position,
+                    ..ResultEnd::default()
+                };
+                if pinned {
+                    if let Err(lease) = shared.held.put(id, lease) {
+                        Shared::clean_up(shared, lease, taken.place).await;
+                    }
+                } else {
+                    shared.held.remove(id);
+                    lease.marked = false;
+                }
+                Ok(answer)
+            }
+            Err(error) => {
+                let broken = !lease.connection().is_clean();
+                let rolled_back =
+                    error.server().is_some_and(|server| mysql_errors::rolled_back(server) == RolledBack::Transaction);
+                let mut body = mysql_errors::to_body(&error, &shared.names, conclusion == Conclusion::Commit);
+                if conclusion == Conclusion::Rollback && broken {
+                    // MySQL rolls back what a lost connection leaves.
+                    shared.held.remove(id);
+                    lease.discard();
+                    return Ok(ResultEnd::default());
+                }
+                if broken {
+                    add(&shared.counters.transactions_lost, 1);
+                    shared.held.lose(id, held::unknown());
+                    lease.discard();
+                    if body.executed == Executed::Unknown {
+                        body.message =
+                            "the connection to MySQL was lost during COMMIT; check whether it took effect".into();
+                    }
+                } else if rolled_back {
+                    add(&shared.counters.transactions_lost, 1);
+                    shared.held.lose(id, held::unknown());
+                    Shared::clean_up(shared, lease, taken.place).await;
+                } else {
+                    body.in_transaction = true;
+                    if let Err(lease) = shared.held.put(id, lease) {
+                        Shared::clean_up(shared, lease, taken.place).await;
+                    }
+                }
+                Err(body)
+            }
+        }
+    }
+
+    /// Gives a held connection back.
+    pub(crate) async fn release(shared: &Arc<Shared>, id: ConnectionId) {
+        if let Some((lease, place)) = shared.held.remove(id) {
+            Shared::clean_up(shared, lease, place).await;
+        }
+    }
+
+    /// Takes a connection's state off and gives it back to its pool, or closes it.
+    pub(crate) async fn clean_up(shared: &Arc<Shared>, mut lease: Lease, place: Place) {
+        let dirty = lease.marked || lease.connection().status().in_transaction();
+        let clean = async {
+            match place {
+                _ if !lease.connection().is_clean() => false,
+                Place::Shared if !dirty => true,
+                Place::Transaction => lease.roll_back().await,
+                Place::Shared | Place::Reserved => lease.reset().await,
+            }
+        };
+        match tokio::time::timeout(shared.config.limits.kill_grace, clean).await {
+            Ok(true) => drop(lease),
+            _ => lease.discard(),
+        }
+    }
+}
+
+/// Rolls back what is too old, closes what was idle for too long, and looks whether MySQL is there.
+async fn background(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut reap = tokio::time::interval(shared.held.reap_interval());
+    let mut health = tokio::time::interval_at(Instant::now() + HEALTH_INTERVAL, HEALTH_INTERVAL);
+    for interval in [&mut reap, &mut health] {
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = reap.tick() => {
+                for (lease, place) in shared.held.reap() {
+                    add(&shared.counters.transactions_lost, u64::from(place == Place::Transaction));
+                    Shared::clean_up(&shared, lease, place).await;
+                }
+            }
+            _ = health.tick() => {
+                shared.pool.reap().await;
+                shared.held_pool.reap().await;
+                if let Err(error) = shared.look_after().await {
+                    tracing::debug!(%error, "mysql does not answer");
+                }
+            }
+        }
+    }
+}
+
+fn connect_options(config: &TabletConfig) -> std::result::Result<ConnectOptions, StartError> {
+    for (key, value) in [("keyspace", &config.keyspace), ("shard", &config.shard), ("database", &config.database)] {
+        if value.is_empty() {
+            return Err(StartError::Missing { key });
+        }
+    }
+    for (key, size) in [("pool.size", config.pool.size), ("transactions.size", config.transactions.size)] {
+        if size == 0 {
+            return Err(StartError::Wrong { key, problem: "must be at least 1" });
+        }
+    }
+    let mysql = &config.mysql;
+    let read = |key, path: &std::path::PathBuf| {
+        std::fs::read(path).map_err(|source| StartError::File { key, path: path.clone(), source })
+    };
+    let password = match &mysql.password_file {
+        None => mysql.password.clone(),
+        Some(path) => {
+            let text = String::from_utf8(read("mysql.password_file", path)?)
+                .map_err(|_| StartError::Wrong { key: "mysql.password_file", problem: "is not UTF-8" })?;
+            text.trim_end_matches(['\r', '\n']).to_owned()
+        }
+    };
+    let address = match &mysql.socket {
+        Some(socket) => Address::unix(socket),
+        None => Address::tcp(&mysql.host, mysql.port),
+    };
+    let authorities = mysql.tls_ca.as_ref().map(|path| read("mysql.tls_ca", path)).transpose()?;
+    let mode = match mysql.tls {
+        TlsMode::Disable => vitrail_mysql::TlsMode::Disable,
+        TlsMode::Prefer => vitrail_mysql::TlsMode::Prefer,
+        TlsMode::Require => vitrail_mysql::TlsMode::Require,
+        TlsMode::VerifyCa => vitrail_mysql::TlsMode::VerifyCa,
+        TlsMode::VerifyFull => vitrail_mysql::TlsMode::VerifyFull,
+    };
+    let tls = Tls::new(mode, authorities.as_deref(), None).map_err(StartError::Tls)?;
+    Ok(ConnectOptions::new(address, mysql.user.as_str())
+        .with_password(password)
+        .with_database(config.database.as_str())
+        .with_tls(tls)
+        .with_connect_timeout(mysql.connect_timeout))
+}
+
+fn overtaken(conclusion: Conclusion) -> ErrorBody {
+    match conclusion {
+        Conclusion::Commit => ErrorBody::new(
+            Code::OutcomeUnknown,
+            "the deadline passed during COMMIT, which goes on; check whether it took effect",
+        ),
+        Conclusion::Rollback => ErrorBody::new(Code::Deadline, "the deadline passed during ROLLBACK, which goes on"),
+    }
+}
+
+fn ended_early() -> ErrorBody {
+    ErrorBody::new(Code::Internal, "the tablet's task for this call ended without an answer")
+        .with_executed(Executed::Unknown)
+}
