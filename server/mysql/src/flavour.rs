@@ -123,7 +123,8 @@ impl Flavour {
         }
     }
 
-    /// The statement that waits until `gtids` are applied, at most `seconds`; see [`Flavour::waited`]. `gtids` is checked to hold
+    /// The statement that waits until a replica has applied `gtids`, at most `seconds`; see [`Flavour::waited`]. MariaDB counts only what
+    /// it applied as a replica: on a primary the wait would end in vain. `gtids` is checked to hold
     /// nothing but what GTIDs are written with; `None` if it does not.
     pub fn wait_for_gtids(self, gtids: &str, seconds: f64) -> Option<String> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-:,_".contains(&byte);

@@ -9,7 +9,7 @@
 //! * [`connection`]: one connection, pulled by one task; [`text`] reads small results as strings.
 //! * [`kill`]: stopping a statement from the side. [`pool`]: connections shared first come, first served.
 //! * [`flavour`]: everything in which MariaDB and MySQL differ.
-//! * `mysqld`: server processes of our own, for the demo and the tests.
+//! * [`mysqld`]: server processes of our own, for the demo and the tests.
 //!
 //! Invariant: no cell of a result is looked at on the way from the socket to a row batch.
 
@@ -21,6 +21,7 @@ pub mod error;
 pub mod flavour;
 mod handshake;
 pub mod kill;
+pub mod mysqld;
 pub mod options;
 mod packet;
 pub mod pool;
@@ -35,6 +36,7 @@ pub use connection::{Columns, Connection, Response, RowsOrEnd};
 pub use error::{Error, Result, Sent, ServerError};
 pub use flavour::{Flavour, Version};
 pub use kill::Killer;
+pub use mysqld::{Binaries, Mysqld, MysqldOptions};
 pub use options::{ConnectOptions, PublicKey};
 pub use pool::{Pool, PoolOptions, PoolStats, Pooled};
 pub use response::{Change, End, Status};

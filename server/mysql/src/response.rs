@@ -160,7 +160,8 @@ fn parse_changes(block: &[u8], changes: &mut Vec<Change>) -> Result<()> {
                 }
             }
             1 => changes.push(Change::Schema(text(item.lenenc_bytes()?))),
-            2 if item.lenenc_bytes()? == b"1" => changes.push(Change::State),
+            // MySQL puts a length before the digit, MariaDB does not.
+            2 if item.rest().ends_with(b"1") => changes.push(Change::State),
             // One byte says how the GTIDs are written: 0, as text.
             3 if item.u8()? == 0 => changes.push(Change::Gtids(text(item.lenenc_bytes()?))),
             _ => {}
