@@ -2,6 +2,11 @@
 
 use std::borrow::Cow;
 
+use crate::document::{Fields, Writer};
+use crate::limits::{MAX_ERROR_MESSAGE, MAX_NAME};
+
+pub use crate::fault::ProtocolError;
+
 /// Meaning of an error, independent of MySQL's number. An open set on the wire; `Other` keeps an unknown one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -55,10 +60,27 @@ pub enum Code {
 impl Code {
     /// All known codes.
     pub const ALL: [Code; 21] = [
-        Code::Invalid, Code::Data, Code::Constraint, Code::NotFound, Code::Unsupported, Code::Unauthenticated,
-        Code::Denied, Code::TooLarge, Code::Exhausted, Code::Throttled, Code::Unavailable, Code::Draining,
-        Code::Deadline, Code::Cancelled, Code::Skipped, Code::Conflict, Code::TxLost, Code::SessionLost,
-        Code::OutcomeUnknown, Code::Protocol, Code::Internal,
+        Code::Invalid,
+        Code::Data,
+        Code::Constraint,
+        Code::NotFound,
+        Code::Unsupported,
+        Code::Unauthenticated,
+        Code::Denied,
+        Code::TooLarge,
+        Code::Exhausted,
+        Code::Throttled,
+        Code::Unavailable,
+        Code::Draining,
+        Code::Deadline,
+        Code::Cancelled,
+        Code::Skipped,
+        Code::Conflict,
+        Code::TxLost,
+        Code::SessionLost,
+        Code::OutcomeUnknown,
+        Code::Protocol,
+        Code::Internal,
     ];
 
     /// The name on the wire.
@@ -145,6 +167,11 @@ impl Executed {
             Executed::Unknown => "unknown",
         }
     }
+
+    /// The meaning of a name.
+    pub fn parse(name: &str) -> Option<Executed> {
+        [Executed::No, Executed::Partial, Executed::Unknown].into_iter().find(|known| known.as_str() == name)
+    }
 }
 
 /// The error that travels: body of an ERROR message, and of everything on the server that fails towards a client.
@@ -219,6 +246,74 @@ impl ErrorBody {
         self
     }
 
+    /// Appends the body of an ERROR. A text above [`MAX_ERROR_MESSAGE`] bytes is cut at a character.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut body = Writer::new(out);
+        body.integer("errno", self.errno.into());
+        body.text("sqlstate", &self.sqlstate);
+        body.text("code", self.code.as_str());
+        body.text("message", cut(&self.message, MAX_ERROR_MESSAGE));
+        body.text("executed", self.executed.as_str());
+        body.flag("retryable", self.retryable && self.executed == Executed::No);
+        body.flag("in_tx", self.in_transaction);
+        if let Some(wait) = self.retry_after_ms {
+            body.integer("retry_after_ms", wait.into());
+        }
+        body.flag("elsewhere", self.elsewhere);
+        if let Some(shard) = &self.shard {
+            body.text("shard", shard);
+        }
+        if let Some(item) = self.item {
+            body.integer("item", item.into());
+        }
+        body.finish();
+    }
+
+    /// Reads the body of an ERROR. An `executed` that is not known reads as [`Executed::Unknown`].
+    pub fn decode(body: &[u8]) -> Result<ErrorBody, ProtocolError> {
+        let (mut errno, mut sqlstate, mut code, mut message, mut executed) = (None, None, None, None, None);
+        let (mut retryable, mut in_transaction, mut retry_after_ms) = (None, None, None);
+        let (mut elsewhere, mut shard, mut item) = (None, None, None);
+        for field in Fields::open(body)?.iter() {
+            let field = field?;
+            match field.name {
+                "errno" => field.put(&mut errno, field.u16()?)?,
+                "sqlstate" => {
+                    let state = field.text()?;
+                    if state.len() != 5 || !state.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                        return Err(field.error("must be five letters or digits"));
+                    }
+                    field.put(&mut sqlstate, state.to_owned())?
+                }
+                "code" => field.put(&mut code, Code::parse(field.text_within(MAX_NAME)?))?,
+                "message" => field.put(&mut message, field.text()?.to_owned())?,
+                "executed" => field.put(&mut executed, Executed::parse(field.text()?).unwrap_or(Executed::Unknown))?,
+                "retryable" => field.put(&mut retryable, field.boolean()?)?,
+                "in_tx" => field.put(&mut in_transaction, field.boolean()?)?,
+                "retry_after_ms" => field.put(&mut retry_after_ms, field.u32()?)?,
+                "elsewhere" => field.put(&mut elsewhere, field.boolean()?)?,
+                "shard" => field.put(&mut shard, field.text()?.to_owned())?,
+                "item" => field.put(&mut item, field.u32()?)?,
+                _ => field.unknown()?,
+            }
+        }
+        let mut error = ErrorBody {
+            errno: errno.ok_or(ProtocolError::MissingField("errno"))?,
+            sqlstate: Cow::Owned(sqlstate.ok_or(ProtocolError::MissingField("sqlstate"))?),
+            code: code.ok_or(ProtocolError::MissingField("code"))?,
+            message: message.unwrap_or_default(),
+            executed: executed.unwrap_or(Executed::Unknown),
+            retryable: retryable.unwrap_or(false),
+            in_transaction: in_transaction.unwrap_or(false),
+            retry_after_ms,
+            elsewhere: elsewhere.unwrap_or(false),
+            shard,
+            item,
+        };
+        error.normalise();
+        Ok(error)
+    }
+
     /// Keeps the invariant: retryable implies not executed.
     pub fn normalise(&mut self) {
         if self.executed != Executed::No {
@@ -234,3 +329,15 @@ impl std::fmt::Display for ErrorBody {
 }
 
 impl std::error::Error for ErrorBody {}
+
+/// The first characters of `text` that fit `most` bytes.
+fn cut(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let mut end = most;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -12,7 +12,11 @@
 //! * [`target`] and [`url`]: how a target and a connection URL are written.
 //! * [`error`]: the error that travels ([`error::ErrorBody`]) and the error of decoding ([`error::ProtocolError`]).
 
+pub mod document;
 pub mod error;
+mod fault;
+pub mod frame;
+pub mod limits;
 pub mod message;
 pub mod rows;
 pub mod target;

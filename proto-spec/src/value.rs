@@ -1,5 +1,9 @@
 //! Bind values: what a client may send in place of `:name` and `::list`.
 
+mod convert;
+mod literal;
+mod wire;
+
 /// One bind value. Text that MySQL reads as a literal travels as text, so that no client rounds it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
