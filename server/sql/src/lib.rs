@@ -1,5 +1,16 @@
 //! SQL text: lexing, normalising, fingerprinting, parsing, binding and editing by position. No I/O.
 //!
-//! The hot path lexes once ([`normalise`]) and finds its plan by key; only a miss parses ([`parse`]).
+//! The hot path lexes once ([`normalise()`]) and finds its plan by key; only a miss parses.
 
+pub mod bind;
+pub mod classify;
+pub mod edit;
+pub mod error;
+pub mod fingerprint;
+pub mod lexer;
+pub mod literal;
 pub mod normalise;
+
+pub use error::SqlError;
+pub use lexer::LexMode;
+pub use normalise::{Normalised, normalise};
