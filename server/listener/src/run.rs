@@ -1,0 +1,196 @@
+//! Running requests: the task that owns a session while requests wait in it, and the task of a stateless request.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use tracing::Instrument;
+use vitrail_proto::error::{Code, ErrorBody, Executed};
+use vitrail_proto::message::{Op, Reply, Request};
+
+use crate::connection::Connection;
+use crate::flight::Flight;
+use crate::reader::{ended, no_session, skipped};
+use crate::responder::{Channel, Responder, expired};
+use crate::service::{RequestContext, Service};
+use crate::sessions::{Received, Taken};
+
+impl<S: Service> Connection<S> {
+    /// Runs the requests of a session until none waits, then puts it back.
+    pub(crate) async fn run_session(self: Arc<Self>, id: u64, taken: Taken<S::Session>) {
+        let Taken { mut session, mut failed, mut next } = taken;
+        loop {
+            failed = !self.serve(id, &mut session, next, failed).await;
+            let mut state = self.state.lock();
+            if state.closed {
+                break;
+            }
+            match state.sessions.next(id, &mut session, failed) {
+                Some(waiting) => next = waiting,
+                None => {
+                    let draining = state.drain.is_some();
+                    drop(state);
+                    if draining {
+                        self.output.wake.notify_one();
+                    }
+                    return;
+                }
+            }
+        }
+        if let Some(session) = session {
+            self.shared.counters.sessions.subtract(1);
+            self.service.close(*session).await;
+        }
+    }
+
+    /// Runs a request that has no session: a fresh one, closed after the answer.
+    pub(crate) async fn run_stateless(self: Arc<Self>, received: Received) {
+        let Received { mut request, flight, memory, .. } = received;
+        let channel = self.channel(&flight);
+        let mut responder = channel.responder();
+        let read_only = request.read_only;
+        let state = request.state.take().unwrap_or_default();
+        match self.service.open(&self.peer, state) {
+            Err(error) => {
+                self.finish(&flight, channel, Err(error), read_only).await;
+            }
+            Ok(session) => {
+                let mut session = Some(Box::new(session));
+                let outcome = self.handle(&mut session, *request, &flight, &mut responder).await;
+                self.finish(&flight, channel, outcome, read_only).await;
+                if let Some(session) = session {
+                    self.service.close(*session).await;
+                }
+            }
+        }
+        drop(memory);
+        if self.state.lock().drain.is_some() {
+            self.output.wake.notify_one();
+        }
+    }
+
+    /// Answers one request of a session; `true` if it succeeded.
+    async fn serve(&self, id: u64, session: &mut Option<Box<S::Session>>, received: Received, failed: bool) -> bool {
+        let Received { request, flight, after_failure, memory } = received;
+        let channel = self.channel(&flight);
+        let mut responder = channel.responder();
+        let read_only = request.read_only;
+        let outcome = self.outcome(id, session, *request, &flight, &mut responder, failed || after_failure).await;
+        let succeeded = self.finish(&flight, channel, outcome, read_only).await;
+        drop(memory);
+        succeeded
+    }
+
+    async fn outcome(
+        &self,
+        id: u64,
+        session: &mut Option<Box<S::Session>>,
+        request: Request,
+        flight: &Arc<Flight>,
+        responder: &mut Responder,
+        failed: bool,
+    ) -> Result<Reply, ErrorBody> {
+        if request.chain && failed {
+            return Err(skipped());
+        }
+        if flight.deadline.is_some_and(|at| at <= Instant::now()) {
+            return Err(expired());
+        }
+        let draining = self.state.lock().drain.is_some();
+        let busy = session.as_ref().is_some_and(|session| self.service.is_busy(session));
+        if draining && !busy && request.op != Op::Close {
+            return Err(self.draining());
+        }
+        match request.op {
+            Op::Open if session.is_some() => {
+                Err(ErrorBody::new(Code::Invalid, format!("session {id} is open already; close it first")))
+            }
+            Op::Open => {
+                *session = Some(Box::new(self.service.open(&self.peer, request.state.unwrap_or_default())?));
+                self.shared.counters.sessions.add(1);
+                Ok(ended())
+            }
+            Op::Close => {
+                let closing = session.take().ok_or_else(|| no_session(id))?;
+                self.shared.counters.sessions.subtract(1);
+                self.service.close(*closing).await;
+                Ok(ended())
+            }
+            Op::Reset => {
+                let session = session.as_mut().ok_or_else(|| no_session(id))?;
+                self.service.reset(session).await
+            }
+            _ if session.is_none() => Err(no_session(id)),
+            _ => self.handle(session, request, flight, responder).await,
+        }
+    }
+
+    /// Calls the service. A panic there costs the session, not the process and not the answer.
+    async fn handle(
+        &self,
+        slot: &mut Option<Box<S::Session>>,
+        request: Request,
+        flight: &Arc<Flight>,
+        responder: &mut Responder,
+    ) -> Result<Reply, ErrorBody> {
+        let Some(mut session) = slot.take() else {
+            return Err(ErrorBody::new(Code::SessionLost, "the session is not open; open it first"));
+        };
+        let context =
+            RequestContext { peer: self.peer.clone(), cancel: flight.cancel.clone(), deadline: flight.deadline };
+        let span = tracing::debug_span!(
+            "request",
+            connection = self.peer.connection_id,
+            id = flight.id,
+            op = request.op.as_str(),
+            traceparent = request.traceparent.as_deref(),
+        );
+        let handled = self.service.handle(&mut session, request, &context, responder).instrument(span);
+        match AssertUnwindSafe(handled).catch_unwind().await {
+            Ok(outcome) => {
+                *slot = Some(session);
+                outcome
+            }
+            Err(_) => {
+                tracing::error!(
+                    connection = self.peer.connection_id,
+                    id = flight.id,
+                    "a request panicked; its session is lost"
+                );
+                self.shared.counters.sessions.subtract(u64::from(flight.session.is_some()));
+                Err(ErrorBody::new(
+                    Code::Internal,
+                    "the request failed by a fault of the server, and its session is lost",
+                )
+                .with_executed(Executed::Unknown))
+            }
+        }
+    }
+
+    /// Sends the END, and forgets the request.
+    async fn finish(
+        &self,
+        flight: &Arc<Flight>,
+        channel: Channel,
+        outcome: Result<Reply, ErrorBody>,
+        read_only: bool,
+    ) -> bool {
+        let succeeded = channel.finish(outcome, read_only).await;
+        if !succeeded {
+            self.shared.counters.errors.add(1);
+        }
+        self.shared.counters.in_flight.subtract(1);
+        self.state.lock().flights.remove(&flight.id);
+        succeeded
+    }
+
+    fn channel(&self, flight: &Arc<Flight>) -> Channel {
+        Channel {
+            output: self.output.clone(),
+            flight: flight.clone(),
+            max_frame: self.max_frame,
+            max_message: self.max_message,
+        }
+    }
+}

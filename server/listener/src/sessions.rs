@@ -1,0 +1,248 @@
+//! The sessions of one connection and the requests that wait in them: who runs next, and what follows a failure.
+//!
+//! No I/O and no tasks here. An idle session is one boxed value in a map.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use vitrail_proto::message::Request;
+
+use crate::budget::Reservation;
+use crate::flight::Flight;
+
+/// A request that was received whole.
+pub(crate) struct Received {
+    pub(crate) request: Box<Request>,
+    pub(crate) flight: Arc<Flight>,
+    /// The session's request before it has failed or was never run.
+    pub(crate) after_failure: bool,
+    /// The memory it occupies, until its END.
+    pub(crate) memory: Reservation,
+}
+
+/// A session taken out of the map by the task that runs its requests.
+pub(crate) struct Taken<T> {
+    pub(crate) session: Option<Box<T>>,
+    /// Its last request has failed.
+    pub(crate) failed: bool,
+    pub(crate) next: Received,
+}
+
+/// What becomes of a request for a session.
+pub(crate) enum Placed<T> {
+    /// The session was idle: run it.
+    Run(Taken<T>),
+    /// It waits behind others.
+    Queued,
+    /// There is no such session.
+    Unknown(Received),
+    /// Too many wait already.
+    Full,
+    /// Its id is below one that the session has already seen.
+    Late,
+}
+
+/// All sessions of a connection.
+pub(crate) struct Sessions<T> {
+    slots: HashMap<u64, Slot<T>>,
+    queue_depth: usize,
+    /// The highest id of a request that failed before its session was known.
+    unplaced_failure: u64,
+}
+
+impl<T> Sessions<T> {
+    pub(crate) fn new(queue_depth: usize) -> Sessions<T> {
+        Sessions { slots: HashMap::new(), queue_depth, unplaced_failure: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn contains(&self, id: u64) -> bool {
+        self.slots.contains_key(&id)
+    }
+
+    /// Adds an idle session that request `opened_by` has opened.
+    pub(crate) fn insert(&mut self, id: u64, session: Box<T>, opened_by: u64) {
+        self.slots.insert(id, Slot::Idle { session, failed: false, last: opened_by });
+    }
+
+    /// A request failed before its session was known (its upload was refused, or its body is malformed). Whatever is
+    /// chained behind it must not run, in whichever session that is.
+    pub(crate) fn failed_unplaced(&mut self, request: u64) {
+        self.unplaced_failure = self.unplaced_failure.max(request);
+    }
+
+    /// A request of a session failed without having been placed.
+    pub(crate) fn failed(&mut self, session: u64, request: u64) {
+        match self.slots.get_mut(&session) {
+            Some(Slot::Idle { failed, last, .. }) => {
+                *failed = true;
+                *last = request;
+            }
+            Some(Slot::Busy(busy)) => {
+                busy.tail_failed = true;
+                busy.last = request;
+            }
+            None => {}
+        }
+    }
+
+    /// Places a request in its session.
+    pub(crate) fn place(&mut self, session: u64, mut received: Received) -> Placed<T> {
+        let id = received.flight.id;
+        let Some(slot) = self.slots.get_mut(&session) else { return Placed::Unknown(received) };
+        let last = slot.last();
+        if id <= last {
+            return Placed::Late;
+        }
+        received.after_failure = last < self.unplaced_failure && self.unplaced_failure < id;
+        match slot {
+            Slot::Busy(busy) => {
+                busy.last = id;
+                if busy.queue.len() >= self.queue_depth {
+                    busy.tail_failed = true;
+                    return Placed::Full;
+                }
+                received.after_failure |= std::mem::take(&mut busy.tail_failed);
+                busy.queue.push_back(received);
+                Placed::Queued
+            }
+            Slot::Idle { .. } => {
+                let busy = Slot::Busy(Box::new(Busy { queue: VecDeque::new(), tail_failed: false, last: id }));
+                match std::mem::replace(slot, busy) {
+                    Slot::Idle { session, failed, .. } => {
+                        Placed::Run(Taken { session: Some(session), failed, next: received })
+                    }
+                    Slot::Busy(_) => unreachable!("matched as idle above"),
+                }
+            }
+        }
+    }
+
+    /// After a request of a session was answered: the next one, or the session goes back to being idle. A session
+    /// that was closed (`None`) disappears when nothing waits any more.
+    pub(crate) fn next(&mut self, id: u64, session: &mut Option<Box<T>>, failed: bool) -> Option<Received> {
+        let Some(Slot::Busy(busy)) = self.slots.get_mut(&id) else { return None };
+        if let Some(next) = busy.queue.pop_front() {
+            return Some(next);
+        }
+        let (failed, last) = (failed || busy.tail_failed, busy.last);
+        match session.take() {
+            Some(session) => self.slots.insert(id, Slot::Idle { session, failed, last }),
+            None => self.slots.remove(&id),
+        };
+        None
+    }
+
+    /// Takes a waiting request out of its session's queue. `None` if it does not wait: it runs, or is answered.
+    pub(crate) fn withdraw(&mut self, session: u64, request: u64) -> Option<Received> {
+        let Some(Slot::Busy(busy)) = self.slots.get_mut(&session) else { return None };
+        let at = busy.queue.iter().position(|waiting| waiting.flight.id == request)?;
+        let withdrawn = busy.queue.remove(at);
+        match busy.queue.get_mut(at) {
+            Some(behind) => behind.after_failure = true,
+            None => busy.tail_failed = true,
+        }
+        withdrawn
+    }
+
+    /// Takes every waiting request out.
+    pub(crate) fn withdraw_all(&mut self) -> Vec<Received> {
+        let mut all = Vec::new();
+        for slot in self.slots.values_mut() {
+            if let Slot::Busy(busy) = slot {
+                busy.tail_failed |= !busy.queue.is_empty();
+                all.extend(busy.queue.drain(..));
+            }
+        }
+        all
+    }
+
+    /// Takes every idle session out; those that run are closed by the tasks that run them.
+    pub(crate) fn take_idle(&mut self) -> Vec<Box<T>> {
+        let (idle, busy) =
+            std::mem::take(&mut self.slots).into_iter().partition(|(_, slot)| matches!(slot, Slot::Idle { .. }));
+        self.slots = busy;
+        let idle: HashMap<u64, Slot<T>> = idle;
+        idle.into_values()
+            .filter_map(|slot| match slot {
+                Slot::Idle { session, .. } => Some(session),
+                Slot::Busy(_) => None,
+            })
+            .collect()
+    }
+
+    /// The idle session `id`.
+    pub(crate) fn idle(&self, id: u64) -> Option<&T> {
+        match self.slots.get(&id) {
+            Some(Slot::Idle { session, .. }) => Some(session),
+            _ => None,
+        }
+    }
+
+    /// All idle sessions.
+    pub(crate) fn all_idle(&self) -> impl Iterator<Item = &T> {
+        self.slots.values().filter_map(|slot| match slot {
+            Slot::Idle { session, .. } => Some(&**session),
+            Slot::Busy(_) => None,
+        })
+    }
+}
+
+/// The earliest moments at which something waiting expires.
+#[derive(Debug, Default)]
+pub(crate) struct Expiries {
+    times: std::collections::BTreeSet<(Instant, u64)>,
+}
+
+impl Expiries {
+    pub(crate) fn add(&mut self, at: Instant, request: u64) {
+        self.times.insert((at, request));
+    }
+
+    pub(crate) fn first(&self) -> Option<Instant> {
+        self.times.first().map(|(at, _)| *at)
+    }
+
+    /// Takes one that has expired.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<u64> {
+        let (at, request) = *self.times.first()?;
+        if at > now {
+            return None;
+        }
+        self.times.pop_first();
+        Some(request)
+    }
+}
+
+/// A session, or the queue of one that a task has taken.
+enum Slot<T> {
+    Idle {
+        session: Box<T>,
+        /// Its last request has failed.
+        failed: bool,
+        /// The id of its last request.
+        last: u64,
+    },
+    Busy(Box<Busy>),
+}
+
+struct Busy {
+    queue: VecDeque<Received>,
+    /// The last request received was refused or withdrawn.
+    tail_failed: bool,
+    /// The id of the last request received.
+    last: u64,
+}
+
+impl<T> Slot<T> {
+    fn last(&self) -> u64 {
+        match self {
+            Slot::Idle { last, .. } => *last,
+            Slot::Busy(busy) => busy.last,
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The listener over real sockets, with a small service behind it.
+
+mod cancel;
+mod client;
+mod credit;
+mod drain;
+mod handshake;
+mod idle;
+mod limits;
+mod mutations;
+mod order;
+mod server;
+mod service;
+mod tls;
+mod uploads;
