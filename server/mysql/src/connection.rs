@@ -109,9 +109,10 @@ impl Connection {
     /// The same, sharing the options.
     pub async fn connect_shared(options: &Arc<ConnectOptions>) -> Result<Connection> {
         let limit = options.connect_timeout;
-        timeout(limit, Connection::open(options))
-            .await
-            .unwrap_or_else(|_| Err(Error::ConnectTimeout { address: options.address.to_string(), limit }))
+        match timeout(limit, Connection::open(options)).await {
+            Ok(result) => result.map_err(|error| handshake::refused(options, error)),
+            Err(_) => Err(Error::ConnectTimeout { address: options.address.to_string(), limit }),
+        }
     }
 
     async fn open(options: &Arc<ConnectOptions>) -> Result<Connection> {

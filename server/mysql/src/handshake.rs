@@ -40,16 +40,7 @@ pub(crate) struct Session {
 
 /// Opens a socket and logs in. No time limit of its own.
 pub(crate) async fn open(options: &Arc<ConnectOptions>) -> Result<Session> {
-    log_in(options).await.map_err(|error| match error {
-        Error::Server(error) => Error::Login(error),
-        other => other,
-    })
-}
-
-async fn log_in(options: &Arc<ConnectOptions>) -> Result<Session> {
-    let transport = Transport::open(&options.address)
-        .await
-        .map_err(|source| Error::Unreachable { address: options.address.to_string(), source })?;
+    let transport = Transport::open(&options.address).await.map_err(|source| lost(options, source))?;
     let mut channel = Channel::new(transport, MAX_LOGIN_PACKET);
     let greeting = Greeting::parse(&channel.payload().await?)?;
     let (flavour, version) = Flavour::of_greeting(&greeting.version_text);
@@ -88,6 +79,20 @@ async fn log_in(options: &Arc<ConnectOptions>) -> Result<Session> {
     let end = authentication::log_in(&mut channel, options, capabilities, plugin, nonce).await?;
     channel.set_max_packet(options.max_packet);
     Ok(Session { channel, greeting, capabilities, flavour, version, end })
+}
+
+/// What an error means while a connection is made: no statement was sent, so that nothing is in doubt.
+pub(crate) fn refused(options: &ConnectOptions, error: Error) -> Error {
+    match error {
+        Error::Server(error) => Error::Login(error),
+        Error::Io { source, .. } => lost(options, source),
+        Error::Protocol(text) => Error::Authentication(format!("it does not answer as a mysql server: {text}")),
+        other => other,
+    }
+}
+
+fn lost(options: &ConnectOptions, source: std::io::Error) -> Error {
+    Error::Unreachable { address: options.address.to_string(), source }
 }
 
 /// Whether to speak TLS with this server.

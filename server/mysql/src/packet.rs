@@ -28,6 +28,8 @@ const SMALL_BUFFER: usize = 8 << 10;
 const LARGE: usize = 64 << 10;
 /// Below this, a copy is cheaper than giving away the read buffer.
 const COPY_BELOW: usize = 4 << 10;
+/// A packed row has a u32 length.
+const MAX_ROW: usize = u32::MAX as usize;
 /// A large packet's buffer asks for at most so much ahead of what has arrived.
 const READ_AHEAD: usize = 1 << 20;
 
@@ -81,7 +83,7 @@ impl Channel {
             buffer: BytesMut::new(),
             large: None,
             sequence: 0,
-            max_packet,
+            max_packet: max_packet.min(MAX_ROW),
             delayed: None,
             doing: "logging in",
         }
@@ -94,7 +96,7 @@ impl Channel {
 
     /// Bounds the payloads that are taken from now on.
     pub(crate) fn set_max_packet(&mut self, max_packet: usize) {
-        self.max_packet = max_packet;
+        self.max_packet = max_packet.min(MAX_ROW);
     }
 
     /// Gives the read buffer back. Only between commands.
@@ -176,7 +178,7 @@ impl Channel {
                 bytes.advance(HEADER);
                 return Ok(bytes);
             }
-            match self.frame(0)? {
+            match self.frame(0) {
                 Some(length) if length > LARGE => self.begin_large(length, true)?,
                 Some(length) if self.buffer.len() >= HEADER + length => {
                     self.take_sequence(0)?;
@@ -206,13 +208,11 @@ impl Channel {
                 return Ok(Scan::Rows { bytes: large.bytes.freeze(), count: 1 });
             }
             while count < max_rows && at < max_bytes {
-                let Some(length) = self.frame(at)? else { break };
-                let Some(&first) = self.buffer.get(at + HEADER) else {
-                    if length == 0 {
-                        return Err(Error::Protocol("an empty packet where a row should be"));
-                    }
-                    break;
-                };
+                let Some(length) = self.frame(at) else { break };
+                if length == 0 {
+                    return Err(Error::Protocol("an empty packet where a row should be"));
+                }
+                let Some(&first) = self.buffer.get(at + HEADER) else { break };
                 let control = match kind {
                     Rows::Text => first == 0xff || (first == 0xfe && length < FULL),
                     Rows::Columns => first == 0xff,
@@ -229,9 +229,6 @@ impl Channel {
                         break;
                     }
                     return Ok(Scan::Control(self.payload().await?));
-                }
-                if length == 0 {
-                    return Err(Error::Protocol("an empty packet where a row should be"));
                 }
                 if self.buffer.len() < at + HEADER + length {
                     break;
@@ -268,9 +265,9 @@ impl Channel {
     }
 
     /// Length of the packet that begins at `at`, once its header is there.
-    fn frame(&self, at: usize) -> Result<Option<usize>> {
-        let Some(header) = self.buffer.get(at..at + HEADER) else { return Ok(None) };
-        Ok(Some(usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16))
+    fn frame(&self, at: usize) -> Option<usize> {
+        let header = self.buffer.get(at..at + HEADER)?;
+        Some(usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16)
     }
 
     /// Checks the sequence number of the packet that begins at `at` and counts on.
@@ -319,7 +316,7 @@ impl Channel {
                 }
             } else {
                 let size = large.bytes.len() - HEADER;
-                match self.frame(0)? {
+                match self.frame(0) {
                     None => self.fill().await?,
                     Some(length) => {
                         if size + length > self.max_packet {
@@ -389,5 +386,128 @@ fn received(read: io::Result<usize>, doing: &'static str) -> Result<usize> {
         Ok(0) => Err(Error::Io { source: io::ErrorKind::UnexpectedEof.into(), sent: Sent::Something, doing }),
         Ok(count) => Ok(count),
         Err(source) => Err(Error::Io { source, sent: Sent::Something, doing }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    /// A channel whose peer has sent `bytes`, in pieces of `piece` bytes, and closed.
+    fn channel(bytes: Vec<u8>, piece: usize, max_packet: usize) -> Channel {
+        let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
+        tokio::spawn(async move {
+            for piece in bytes.chunks(piece.max(1)) {
+                if theirs.write_all(piece).await.is_err() {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        Channel::new(Transport::Unix(ours), max_packet)
+    }
+
+    /// Packets of one payload, with sequence numbers from `sequence` on.
+    fn packets(payload: &[u8], sequence: &mut u8) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = payload;
+        loop {
+            let (chunk, tail) = rest.split_at(rest.len().min(FULL));
+            bytes.extend_from_slice(&(chunk.len() as u32).to_le_bytes()[..3]);
+            bytes.push(*sequence);
+            bytes.extend_from_slice(chunk);
+            *sequence = sequence.wrapping_add(1);
+            rest = tail;
+            if chunk.len() < FULL {
+                return bytes;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn rows_arrive_whole_in_any_pieces() {
+        let sizes = [1, 5, 300, LARGE - 1, LARGE, LARGE + 1, 2, FULL - 1, FULL, FULL + 1, 7, 2 * FULL, 3];
+        let mut sequence = 0;
+        let mut bytes = Vec::new();
+        for size in sizes {
+            bytes.extend(packets(&vec![0x41; size], &mut sequence));
+        }
+        bytes.extend(packets(b"\xfe\0\0\x02\0", &mut sequence));
+        for piece in [977, 4096, 70_001, usize::MAX] {
+            let mut channel = channel(bytes.clone(), piece, 1 << 30);
+            let mut met = Vec::new();
+            let end = loop {
+                match channel.scan(Rows::Text, 32 << 10, u32::MAX).await.unwrap() {
+                    Scan::Rows { bytes, count } => {
+                        let mut rest = &bytes[..];
+                        for _ in 0..count {
+                            let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
+                            assert!(rest[4..4 + length].iter().all(|&byte| byte == 0x41));
+                            met.push(length);
+                            rest = &rest[4 + length..];
+                        }
+                        assert!(rest.is_empty());
+                    }
+                    Scan::Control(payload) => break payload,
+                }
+            };
+            assert_eq!(met, sizes);
+            assert_eq!(&end[..], b"\xfe\0\0\x02\0");
+            assert!(channel.is_drained());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_protocol_is_an_error() {
+        let table: [(&[u8], &str); 7] = [
+            (b"\x01\0\0\x05A", "out of order"),
+            (b"\0\0\0\0", "empty packet"),
+            (b"\x02\0\0\0A", "lost"),
+            (b"\x02\0", "lost"),
+            (b"", "lost"),
+            (b"\xff\xff\x7f\0A", "above the limit"),
+            (b"\xff\xff\xff\0\xfe", "above the limit"),
+        ];
+        for (bytes, expected) in table {
+            let error = channel(bytes.to_vec(), 1, 1 << 20).scan(Rows::Text, 1 << 10, u32::MAX).await.unwrap_err();
+            assert!(error.to_string().contains(expected), "{bytes:?}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn any_bytes_give_rows_or_an_error() {
+        let seed = rand::random();
+        println!("seed {seed}");
+        let mut random = StdRng::seed_from_u64(seed);
+        for _ in 0..2_000 {
+            let mut sequence = 0;
+            let mut bytes = Vec::new();
+            for _ in 0..random.random_range(0..4) {
+                let payload: Vec<u8> = (0..random.random_range(0..40)).map(|_| random.random()).collect();
+                bytes.extend(packets(&payload, &mut sequence));
+            }
+            for _ in 0..random.random_range(0..3) {
+                if !bytes.is_empty() {
+                    let at = random.random_range(0..bytes.len());
+                    bytes[at] = random.random();
+                }
+            }
+            let mut channel = channel(bytes, random.random_range(1..50), 1 << 20);
+            loop {
+                match channel.scan(Rows::Text, 64, u32::MAX).await {
+                    Ok(Scan::Rows { bytes, count }) => assert!(count > 0 && bytes.len() >= 5),
+                    Ok(Scan::Control(payload)) => {
+                        let _ = crate::response::End::parse_ok(&payload, u32::MAX);
+                        let _ = crate::response::End::parse_eof(&payload, 0);
+                        let _ = crate::response::server_error(&payload);
+                    }
+                    Err(_) => break,
+                }
+            }
+        }
     }
 }

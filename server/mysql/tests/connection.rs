@@ -35,7 +35,7 @@ fn unpack(mut bytes: &[u8]) -> Vec<&[u8]> {
 async fn rows(connection: &mut Connection, max_bytes: usize) -> (Vec<Vec<u8>>, vitrail_mysql::End) {
     let mut all = Vec::new();
     loop {
-        match connection.next_rows(max_bytes).await.unwrap() {
+        match connection.next_rows(max_bytes).await.expect("the rest of the rows") {
             RowsOrEnd::Rows(batch) => {
                 let batch_rows = unpack(&batch.bytes);
                 assert_eq!(batch_rows.len(), batch.count as usize);

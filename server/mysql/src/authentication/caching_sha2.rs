@@ -68,7 +68,9 @@ async fn public_key(channel: &mut Channel, options: &ConnectOptions) -> Result<S
 
 /// The password, masked with the nonce, under the key: RSA-OAEP with SHA-1, as the server expects.
 fn seal(secret: &[u8], nonce: &[u8], pem: &str) -> Result<Vec<u8>> {
-    let key = RsaKey::from_public_key_pem(pem.trim())
+    // MySQL's own file ends with a zero.
+    let pem = pem.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    let key = RsaKey::from_public_key_pem(pem)
         .map_err(|error| Error::Authentication(format!("the server's public key is malformed: {error}")))?;
     if nonce.is_empty() {
         return Err(Error::Protocol("a login without a nonce"));

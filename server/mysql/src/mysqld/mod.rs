@@ -139,7 +139,7 @@ impl Mysqld {
 
         let mut command = options.binaries.server_command();
         command.extend(arguments(options, &data, &socket, port, &log));
-        let watchdog = Watchdog::start(&command, home.as_ref().map(tempfile::TempDir::path)).await?;
+        let watchdog = Watchdog::start(&command, &log, home.as_ref().map(tempfile::TempDir::path)).await?;
         let flavour = options.binaries.flavour();
         let mut server = Mysqld { watchdog, flavour, socket, port, data, log, _home: home, _socket_home: socket_home };
         server.wait_until_ready(options.start_limit).await?;
@@ -245,7 +245,7 @@ impl Mysqld {
 
 /// Whether this is what a client sees of a server that is starting.
 fn is_starting(error: &Error) -> bool {
-    matches!(error, Error::Unreachable { .. } | Error::Io { .. } | Error::ConnectTimeout { .. } | Error::Login(_))
+    matches!(error, Error::Unreachable { .. } | Error::ConnectTimeout { .. } | Error::Login(_))
 }
 
 /// The arguments of a server: little memory, nothing from configuration files, and what `options` say.

@@ -13,13 +13,15 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use super::cannot;
 use crate::error::{Error, Result};
 
-/// `$1` is a directory to remove at the end, or empty; the rest is the server's command. Lines on standard input are names of signals; its
+/// `$1` is a directory to remove at the end, or empty; `$2` takes what the server says before it opens its log, which is the same file; the
+/// rest is the server's command. Lines on standard input are names of signals; its
 /// end is KILL. Tells the server's process id and then its exit status on standard output.
 const SCRIPT: &str = r#"
 remove=$1
-shift
+log=$2
+shift 2
 exec 3<&0
-"$@" </dev/null >/dev/null 2>&1 3<&- &
+"$@" </dev/null >>"$log" 2>&1 3<&- &
 server=$!
 trap '' PIPE
 echo "$server"
@@ -59,10 +61,11 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// Starts `command`; `remove` is a directory that goes when all is over.
-    pub(super) async fn start(command: &[String], remove: Option<&Path>) -> Result<Watchdog> {
+    pub(super) async fn start(command: &[String], log: &Path, remove: Option<&Path>) -> Result<Watchdog> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "vitrail-watchdog"])
             .arg(remove.unwrap_or(Path::new("")))
+            .arg(log)
             .args(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
