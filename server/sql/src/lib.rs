@@ -4,13 +4,16 @@
 
 pub mod bind;
 pub mod classify;
+mod dialect;
 pub mod edit;
 pub mod error;
 pub mod fingerprint;
 pub mod lexer;
 pub mod literal;
 pub mod normalise;
+pub mod parse;
 
 pub use error::SqlError;
 pub use lexer::LexMode;
 pub use normalise::{Normalised, normalise};
+pub use parse::{Parsed, SourceMap, parse};
