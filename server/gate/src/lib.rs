@@ -1,1 +1,40 @@
-//! Stub.
+//! The gate: holds sessions, plans statements over the vschema, routes and scatters them, merges the answers, and runs
+//! transactions over shards. It keeps nothing that another gate would need.
+//!
+//! Layout, along a statement's way: `request` (one request of a session) → `statement` (one statement) → `control` (what the
+//! gate answers itself) or `planning` (from text to plan, through `plan_cache`) → `route` (in autocommit, or in a
+//! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several) → `answer` (REPLYs).
+//! Beside it: [`cluster`] (keyspaces and shards), `view` (cluster and schemas at one moment), `session`, `settings`.
+//!
+//! Invariant: an execution that was started at a service is pulled to its end, or cancelled and then pulled to its end.
+//! Invariant: a transaction is open on all of its participants, or on none.
+
+pub mod cluster;
+
+mod answer;
+mod calling;
+mod columns;
+mod control;
+mod failure;
+mod gate;
+mod merge;
+mod plan_cache;
+mod planning;
+mod position;
+mod request;
+mod route;
+mod scatter;
+mod session;
+mod settings;
+mod statement;
+mod stats;
+mod transaction;
+mod variables;
+mod view;
+mod words;
+
+pub use cluster::{Cluster, ClusterError, Keyspace, Shard};
+pub use gate::{Gate, GateConfig};
+pub use session::Session;
+pub use stats::Stats;
+pub use view::Finding;

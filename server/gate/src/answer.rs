@@ -1,0 +1,81 @@
+//! Gathers the answer of one request into as few REPLYs as its parts allow.
+
+use bytes::Bytes;
+use vitrail_listener::responder::Responder;
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::{Reply, ResultEnd};
+use vitrail_proto::rows::RowBatch;
+
+/// The answer of one request under way.
+///
+/// A REPLY is held back until the next part shows that it is not the last, so that a small answer is a single one.
+pub(crate) struct Answer<'a> {
+    responder: &'a mut Responder,
+    /// The field hash that the client holds.
+    known_fields: Option<u64>,
+    /// The batch item that is being answered.
+    item: Option<u32>,
+    pending: Reply,
+}
+
+impl<'a> Answer<'a> {
+    /// An empty answer. `known_fields` is the field hash that the client holds.
+    pub(crate) fn new(responder: &'a mut Responder, known_fields: Option<u64>) -> Answer<'a> {
+        Answer { responder, known_fields, item: None, pending: Reply::default() }
+    }
+
+    /// The next results belong to this item of a batch.
+    pub(crate) fn set_item(&mut self, item: u32) {
+        self.item = Some(item);
+    }
+
+    /// Begins a result with columns.
+    pub(crate) async fn fields(&mut self, fields: Bytes) -> Result<(), ErrorBody> {
+        self.flush().await?;
+        let hash = twox_hash::XxHash64::oneshot(0, &fields);
+        self.pending.fields_hash = Some(hash);
+        if self.known_fields != Some(hash) {
+            self.pending.fields = Some(fields);
+        }
+        Ok(())
+    }
+
+    /// Goes on with rows.
+    pub(crate) async fn rows(&mut self, batch: RowBatch) -> Result<(), ErrorBody> {
+        if self.holds_rows() {
+            self.flush().await?;
+        }
+        self.pending.rows = Some(batch);
+        Ok(())
+    }
+
+    /// Whether rows wait here that could travel.
+    pub(crate) fn holds_rows(&self) -> bool {
+        self.pending.rows.is_some()
+    }
+
+    /// Ends a result; another follows.
+    pub(crate) async fn end(&mut self, end: ResultEnd) -> Result<(), ErrorBody> {
+        self.put_end(end);
+        self.flush().await
+    }
+
+    /// Ends the last result: the REPLY that ends the request.
+    pub(crate) fn finish(mut self, end: ResultEnd) -> Reply {
+        self.put_end(end);
+        self.pending
+    }
+
+    /// Sends what is held back. Fails when the request is cancelled or its deadline passes meanwhile.
+    pub(crate) async fn flush(&mut self) -> Result<(), ErrorBody> {
+        if self.pending == Reply::default() {
+            return Ok(());
+        }
+        self.responder.send(std::mem::take(&mut self.pending)).await
+    }
+
+    fn put_end(&mut self, mut end: ResultEnd) {
+        end.item = self.item;
+        self.pending.end = Some(end);
+    }
+}

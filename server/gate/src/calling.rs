@@ -1,0 +1,70 @@
+//! Makes the calls of one request: ids, caller, deadline and settings.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use vitrail_proto::value::Binds;
+use vitrail_service::call::{Call, CallId, Settings, Statement};
+
+/// How long a rollback or release may take when nobody waits for it.
+const CLEANUP: Duration = Duration::from_secs(10);
+
+/// Numbers calls, over all gates of a process.
+static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
+
+/// What all calls of one request have in common.
+pub(crate) struct Calling<'a> {
+    pub(crate) caller: Arc<str>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) traceparent: Option<Arc<str>>,
+    /// Texts of warnings to fetch.
+    pub(crate) warnings: u32,
+    /// The client's cancel.
+    pub(crate) cancel: &'a CancellationToken,
+}
+
+impl Calling<'_> {
+    /// A call of its own id.
+    pub(crate) fn call(&self, max_rows: Option<u64>) -> Call {
+        Call {
+            id: next_id(),
+            caller: Arc::clone(&self.caller),
+            deadline: self.deadline,
+            settings: Arc::clone(&self.settings),
+            max_rows,
+            warnings: self.warnings,
+            traceparent: self.traceparent.clone(),
+        }
+    }
+
+    /// A call that settles something: it has its own deadline, so that an expired request still cleans up.
+    pub(crate) fn settle(&self) -> Call {
+        Call { deadline: Some(Instant::now() + CLEANUP), max_rows: None, warnings: 0, ..self.call(None) }
+    }
+}
+
+/// A call that no request waits for.
+pub(crate) fn background(caller: &Arc<str>, settings: &Arc<Settings>) -> Call {
+    Call {
+        id: next_id(),
+        caller: Arc::clone(caller),
+        deadline: Some(Instant::now() + CLEANUP),
+        settings: Arc::clone(settings),
+        max_rows: None,
+        warnings: 0,
+        traceparent: None,
+    }
+}
+
+/// A statement of the gate's own, without binds.
+pub(crate) fn statement(sql: impl Into<Arc<str>>, writes: bool) -> Statement {
+    Statement { sql: sql.into(), binds: Arc::new(Binds::new()), writes }
+}
+
+fn next_id() -> CallId {
+    CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,77 @@
+//! EXPLAIN: the gate's own plan, or MySQL's of a statement that goes to one shard.
+
+use std::sync::Arc;
+
+use vitrail_planner::plan::{Resolved, ShardStatement};
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::ResultEnd;
+use vitrail_proto::value::Binds;
+
+use crate::answer::Answer;
+use crate::columns::Own;
+use crate::planning::{self, Planned};
+use crate::request::Scope;
+use crate::session::Session;
+use crate::words::{Token, Words};
+use crate::{failure, route};
+
+/// `EXPLAIN FORMAT=VITRAIL statement`, or MySQL's own forms.
+pub(super) async fn run(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    body: &str,
+    binds: &Arc<Binds>,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    let mut words = Words::new(body)?;
+    if !(words.take(&["EXPLAIN"]) || words.take(&["DESCRIBE"]) || words.take(&["DESC"]) || words.take(&["ANALYZE"])) {
+        return Err(words.unexpected());
+    }
+    let mut probe = words.clone();
+    let own = probe.take(&["FORMAT"]) && probe.take_symbol('=') && probe.take(&["VITRAIL"]);
+    if own {
+        return describe(scope, session, probe.rest(), answer).await;
+    }
+    let begins = |token: &Token<'_>| {
+        let words = ["SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "WITH", "TABLE", "VALUES"];
+        matches!(token, Token::Word(word) if words.iter().any(|first| word.eq_ignore_ascii_case(first)))
+            || *token == Token::Symbol('(')
+    };
+    while words.peek().is_some_and(|token| !begins(token)) {
+        words.next();
+    }
+    let inner = words.rest();
+    let prefix = &body[..body.len() - inner.len()];
+    let normalised = planning::normalise(inner.into(), session)?;
+    let planned = planning::plan(scope, session, &normalised)?;
+    let Planned::Plan(plan) = &*planned else {
+        return Err(failure::unsupported("the gate answers this statement itself; there is nothing to explain"));
+    };
+    let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
+    let resolved = plan.resolve(&normalised, binds, &keyspace.layout)?;
+    let [ShardStatement { shard, sql, binds }] = &resolved.statements[..] else {
+        return Err(failure::unsupported(
+            "MySQL can explain only a statement that goes to one shard; use EXPLAIN FORMAT=VITRAIL",
+        ));
+    };
+    let explained = ShardStatement { shard: *shard, sql: format!("{prefix}{sql}").into(), binds: Arc::clone(binds) };
+    // ANALYZE runs the statement.
+    let resolved = Resolved { statements: vec![explained], ..resolved };
+    route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
+}
+
+async fn describe(
+    scope: &Scope<'_>,
+    session: &Session,
+    inner: &str,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    let normalised = planning::normalise(inner.into(), session)?;
+    let planned = planning::plan(scope, session, &normalised)?;
+    let text = match &*planned {
+        Planned::Plan(plan) => plan.describe(),
+        Planned::Own(_) => "answered by the gate\n".to_owned(),
+    };
+    super::show::list(&[Own::Text("Plan")], text.lines().map(|line| vec![Some(line.to_owned())]).collect(), answer)
+        .await
+}

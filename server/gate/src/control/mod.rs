@@ -1,0 +1,224 @@
+//! Statements that the gate answers itself: transactions, SET, USE, SHOW, DDL and EXPLAIN.
+
+pub(crate) mod ddl;
+pub(crate) mod explain;
+pub(crate) mod functions;
+pub(crate) mod set;
+pub(crate) mod show;
+mod target;
+mod words_of_transactions;
+
+use std::sync::Arc;
+
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::{BeginOptions, CommitMode, ResultEnd};
+use vitrail_proto::value::Binds;
+use vitrail_service::call::On;
+use vitrail_sql::normalise::{Normalised, StatementKind};
+
+use crate::answer::Answer;
+use crate::calling::statement;
+use crate::failure;
+use crate::request::Scope;
+use crate::session::{Session, TransactionState};
+use crate::stats::Counters;
+use crate::transaction::{Participant, Transaction, lost_by, unknown_savepoint};
+use crate::words::Words;
+use words_of_transactions::{Chain, Ending, SavepointWords};
+
+/// Answers a statement of these kinds; `None` if the planner decides about it.
+pub(crate) async fn answer(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    normalised: &Normalised,
+    binds: &Arc<Binds>,
+    answer: &mut Answer<'_>,
+) -> Option<Result<ResultEnd, ErrorBody>> {
+    let body = &normalised.text[normalised.body.clone()];
+    Some(match normalised.kind {
+        StatementKind::Begin => begin_statement(scope, session, body).await,
+        StatementKind::Commit => commit_statement(scope, session, body).await,
+        StatementKind::Rollback => rollback_statement(scope, session, body).await,
+        StatementKind::Savepoint => savepoint_statement(scope, session, body).await,
+        StatementKind::Set => set::run(scope, session, body).await,
+        StatementKind::Use => target::run(scope, session, body),
+        StatementKind::Show => show::run(scope, session, body, answer).await,
+        StatementKind::Explain => explain::run(scope, session, body, binds, answer).await,
+        StatementKind::Ddl => ddl::run(scope, session, body).await,
+        StatementKind::Kill => {
+            Err(failure::unsupported("KILL is not supported: cancel the request on its own connection instead"))
+        }
+        StatementKind::Empty => {
+            Err(ErrorBody::new(vitrail_proto::error::Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
+        }
+        _ => return None,
+    })
+}
+
+/// Begins a transaction; one that is open commits first, as in MySQL.
+pub(crate) async fn begin(scope: &Scope<'_>, session: &mut Session, options: BeginOptions) -> Result<(), ErrorBody> {
+    if options.mode == Some(CommitMode::TwoPc) {
+        return Err(failure::unsupported(
+            "commit mode 'twopc' is not supported yet; use 'multi', whose commits run one shard after the other",
+        ));
+    }
+    implicit_commit(scope, session).await?;
+    let next = session.next.take().map(|next| *next).unwrap_or_default();
+    let options = BeginOptions {
+        isolation: options.isolation.or(next.isolation),
+        read_only: options.read_only.or(next.read_only),
+        ..options
+    };
+    let mut transaction = Transaction::new(options);
+    if transaction.options.snapshot
+        && let Err(error) = join_snapshot(scope, &mut transaction).await
+    {
+        transaction.rollback(&scope.calling).await;
+        return Err(error);
+    }
+    session.transaction = TransactionState::Open(Box::new(transaction));
+    Ok(())
+}
+
+/// Commits. Without a transaction it does nothing; a lost one fails once more, and is over.
+pub(crate) async fn commit(scope: &Scope<'_>, session: &mut Session) -> Result<ResultEnd, ErrorBody> {
+    if matches!(session.transaction, TransactionState::Lost) {
+        session.transaction = TransactionState::None;
+        return Err(failure::transaction_lost());
+    }
+    let Some(transaction) = session.take_transaction() else { return Ok(ResultEnd::default()) };
+    let end = transaction.commit(&scope.calling).await?;
+    Counters::count(&scope.gate.counters.commits);
+    Ok(end)
+}
+
+/// Rolls back. Without a transaction it does nothing.
+pub(crate) async fn rollback(scope: &Scope<'_>, session: &mut Session) {
+    if let Some(transaction) = session.take_transaction() {
+        transaction.rollback(&scope.calling).await;
+        Counters::count(&scope.gate.counters.rollbacks);
+    }
+}
+
+/// Commits what is open, before a statement that MySQL commits for. A lost transaction is forgotten: BEGIN takes notice of it.
+pub(crate) async fn implicit_commit(scope: &Scope<'_>, session: &mut Session) -> Result<(), ErrorBody> {
+    if session.in_transaction() {
+        commit(scope, session).await?;
+    }
+    session.transaction = TransactionState::None;
+    Ok(())
+}
+
+/// A snapshot is taken when the transaction begins, so that every shard of the target joins at once.
+async fn join_snapshot(scope: &Scope<'_>, transaction: &mut Transaction) -> Result<(), ErrorBody> {
+    let Some(name) = &scope.target.keyspace else {
+        return Err(failure::unsupported(
+            "WITH CONSISTENT SNAPSHOT needs a keyspace in the session's target, whose shards it begins on",
+        ));
+    };
+    let keyspace = scope.view.cluster.keyspace(name)?;
+    let chosen = match &scope.target.shard {
+        Some(shard) => vec![keyspace.shard(shard)?],
+        None => (0..keyspace.shards.len()).collect(),
+    };
+    transaction.admit(name, chosen.iter().map(|index| &*keyspace.shards[*index].name))?;
+    for index in chosen {
+        let shard = &keyspace.shards[index];
+        let on = On::Begin(transaction.options.clone());
+        let mut execution = shard.service.execute(scope.calling.call(None), statement("DO 0", true), on).await?;
+        while execution.parts.next().await?.is_some() {}
+        let connection = execution.connection.ok_or_else(|| failure::internal("a transaction without a connection"))?;
+        transaction.join(Participant {
+            keyspace: keyspace.name.clone(),
+            shard: shard.name.clone(),
+            label: keyspace.label(index),
+            service: shard.service.clone(),
+            connection,
+        });
+    }
+    Ok(())
+}
+
+async fn begin_statement(scope: &Scope<'_>, session: &mut Session, body: &str) -> Result<ResultEnd, ErrorBody> {
+    let options = words_of_transactions::begin(Words::new(body)?)?;
+    begin(scope, session, options).await?;
+    Ok(ResultEnd::default())
+}
+
+async fn commit_statement(scope: &Scope<'_>, session: &mut Session, body: &str) -> Result<ResultEnd, ErrorBody> {
+    let ending = words_of_transactions::ending(Words::new(body)?)?;
+    let options = chained(session, &ending);
+    let end = commit(scope, session).await?;
+    chain(session, options);
+    Ok(end)
+}
+
+async fn rollback_statement(scope: &Scope<'_>, session: &mut Session, body: &str) -> Result<ResultEnd, ErrorBody> {
+    let ending = words_of_transactions::ending(Words::new(body)?)?;
+    let options = chained(session, &ending);
+    rollback(scope, session).await;
+    chain(session, options);
+    Ok(ResultEnd::default())
+}
+
+/// What `AND CHAIN` begins anew with: isolation and access mode of the transaction that ends.
+fn chained(session: &Session, ending: &Ending) -> Option<BeginOptions> {
+    match (&ending.chain, &session.transaction) {
+        (Chain::Yes, TransactionState::Open(transaction)) => {
+            Some(BeginOptions { snapshot: false, ..transaction.options.clone() })
+        }
+        (Chain::Yes, _) => Some(BeginOptions::default()),
+        (Chain::No, _) => None,
+    }
+}
+
+fn chain(session: &mut Session, options: Option<BeginOptions>) {
+    if let Some(options) = options {
+        session.transaction = TransactionState::Open(Box::new(Transaction::new(options)));
+    }
+}
+
+async fn savepoint_statement(scope: &Scope<'_>, session: &mut Session, body: &str) -> Result<ResultEnd, ErrorBody> {
+    let words = words_of_transactions::savepoint(Words::new(body)?)?;
+    let transaction = match &mut session.transaction {
+        TransactionState::Lost => return Err(failure::transaction_lost()),
+        TransactionState::Open(transaction) => transaction,
+        // In autocommit a savepoint is gone as soon as it is set.
+        TransactionState::None if session.now.autocommit => {
+            return match words {
+                SavepointWords::Set(_) => Ok(ResultEnd::default()),
+                SavepointWords::RollbackTo(name) | SavepointWords::Release(name) => Err(unknown_savepoint(&name)),
+            };
+        }
+        state @ TransactionState::None => {
+            *state = TransactionState::Open(Box::new(Transaction::new(
+                session.next.take().map(|next| *next).unwrap_or_default(),
+            )));
+            let TransactionState::Open(transaction) = state else { return Err(failure::internal("no transaction")) };
+            transaction
+        }
+    };
+    let done = match &words {
+        SavepointWords::Set(name) => transaction.set_savepoint(name, &scope.calling).await,
+        SavepointWords::RollbackTo(name) => transaction.rollback_to(name, &scope.calling).await,
+        SavepointWords::Release(name) => transaction.release_savepoint(name, &scope.calling).await,
+    };
+    match done {
+        Ok(()) => Ok(ResultEnd::default()),
+        // Refused here, before any shard was asked.
+        Err(error) if error.errno == 1305 || error.code == vitrail_proto::error::Code::Unsupported => Err(error),
+        Err(error) => {
+            lose(scope, session).await;
+            Err(lost_by(error))
+        }
+    }
+}
+
+/// Some participants have a savepoint and others not: the transaction cannot go on.
+async fn lose(scope: &Scope<'_>, session: &mut Session) {
+    if let Some(transaction) = session.take_transaction() {
+        transaction.rollback(&scope.calling).await;
+    }
+    session.transaction = TransactionState::Lost;
+    Counters::count(&scope.gate.counters.lost_transactions);
+}

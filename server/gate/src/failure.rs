@@ -1,0 +1,73 @@
+//! Errors that the gate itself raises, with the numbers MySQL has for them.
+
+use vitrail_proto::error::{Code, ErrorBody};
+
+/// The request was cancelled.
+pub(crate) fn cancelled() -> ErrorBody {
+    ErrorBody::new(Code::Cancelled, "cancelled on request")
+}
+
+/// Understood and not supported; `reason` says why, or what to do instead.
+pub(crate) fn unsupported(reason: impl Into<String>) -> ErrorBody {
+    ErrorBody::new(Code::Unsupported, reason)
+}
+
+/// A statement that needs a keyspace, and the session has none.
+pub(crate) fn no_keyspace() -> ErrorBody {
+    ErrorBody::new(Code::NotFound, "no keyspace selected; name one in the URL or say USE keyspace")
+        .with_errno(1046, "3D000")
+}
+
+/// A keyspace that does not exist; names the one that was probably meant.
+pub(crate) fn unknown_keyspace<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> ErrorBody {
+    let hint = nearest(name, known).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+    ErrorBody::new(Code::NotFound, format!("unknown keyspace '{name}'{hint}")).with_errno(1049, "42000")
+}
+
+/// A shard that does not exist; lists those that do.
+pub(crate) fn unknown_shard<'a>(keyspace: &str, shard: &str, known: impl Iterator<Item = &'a str>) -> ErrorBody {
+    let known: Vec<&str> = known.take(16).collect();
+    let message = format!("keyspace '{keyspace}' has no shard '{shard}'; its shards are {}", known.join(", "));
+    ErrorBody::new(Code::NotFound, message).with_errno(1049, "42000")
+}
+
+/// A table that does not exist.
+pub(crate) fn unknown_table(keyspace: &str, table: &str) -> ErrorBody {
+    ErrorBody::new(Code::NotFound, format!("table '{keyspace}.{table}' does not exist")).with_errno(1146, "42S02")
+}
+
+/// A transaction of this session was lost, and the client has not taken notice yet.
+pub(crate) fn transaction_lost() -> ErrorBody {
+    ErrorBody::new(
+        Code::TxLost,
+        "the transaction was lost and everything in it rolled back; send ROLLBACK, then run it again",
+    )
+}
+
+/// A service or client broke an expectation of the gate.
+pub(crate) fn internal(what: impl Into<String>) -> ErrorBody {
+    ErrorBody::new(Code::Internal, what)
+}
+
+/// The known name that differs from `name` by the fewest edits, if that is at most a third of it.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).max(1);
+    known
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(edits, _)| *edits <= limit)
+        .min()
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_names_suggest_the_nearest() {
+        let keyspaces = || ["flights", "main"].into_iter();
+        assert!(unknown_keyspace("flihgts", keyspaces()).message.contains("did you mean 'flights'?"));
+        assert_eq!(unknown_keyspace("weather", keyspaces()).message, "unknown keyspace 'weather'");
+        assert_eq!(unknown_keyspace("weather", keyspaces()).errno, 1049);
+    }
+}

@@ -1,0 +1,226 @@
+//! The gate: sessions on one side, the shards' services on the other.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use vitrail_listener::responder::Responder;
+use vitrail_listener::service::{Identity, Peer, RequestContext, Service};
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::{Reply, Request, ResultEnd, SessionState};
+use vitrail_proto::target::{TabletType, Target};
+use vitrail_service::call::Settings;
+
+use crate::calling::background;
+use crate::cluster::Cluster;
+use crate::failure;
+use crate::plan_cache::PlanCache;
+use crate::planning::Planned;
+use crate::request;
+use crate::session::{Basis, Session};
+use crate::settings::{self, Interner};
+use crate::stats::{Counters, Stats};
+use crate::variables;
+use crate::view::{Finding, View};
+
+/// What a gate may be told besides its cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GateConfig {
+    /// Size of the plan cache, in bytes.
+    pub plan_cache_bytes: usize,
+    /// Most rows of an answer when the request names no cap itself; `None`: no limit.
+    pub max_rows: Option<u64>,
+    /// Addresses (`host:port`) of other gates of the cluster, told to clients.
+    pub gates: Vec<String>,
+    /// Changes with every start of the process, told to clients.
+    pub incarnation: String,
+}
+
+impl Default for GateConfig {
+    /// 64 MiB of plans, no limit of rows, no other gates.
+    fn default() -> GateConfig {
+        GateConfig { plan_cache_bytes: 64 << 20, max_rows: None, gates: Vec::new(), incarnation: String::new() }
+    }
+}
+
+/// Serves sessions over a [`Cluster`].
+pub struct Gate {
+    pub(crate) config: GateConfig,
+    /// Written by [`Gate::replace`], [`Gate::refresh`] and after DDL; requests take one view and keep it.
+    pub(crate) view: ArcSwap<View>,
+    /// Held while a view is being loaded, so that no newer one is overwritten.
+    loading: Mutex<()>,
+    pub(crate) plans: PlanCache<Planned>,
+    pub(crate) interner: Interner,
+    pub(crate) counters: Counters,
+}
+
+impl Gate {
+    /// A gate over `cluster`. It serves at once; until [`Gate::refresh`] has loaded the schemas, plans that need them are refused.
+    pub fn new(cluster: Cluster, config: GateConfig) -> Gate {
+        let view = View { cluster: Arc::new(cluster), ..View::default() };
+        Gate {
+            plans: PlanCache::new(config.plan_cache_bytes),
+            config,
+            view: ArcSwap::from_pointee(view),
+            loading: Mutex::new(()),
+            interner: Interner::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// The cluster that is served now.
+    pub fn cluster(&self) -> Arc<Cluster> {
+        Arc::clone(&self.view.load().cluster)
+    }
+
+    /// Serves another cluster from now on, and loads its schemas. Requests under way end on the one they began with.
+    /// Gives what an operator should look at.
+    pub async fn replace(&self, cluster: Cluster) -> Vec<Finding> {
+        let cluster = Arc::new(cluster);
+        let all: Vec<Arc<str>> = cluster.keyspaces().map(|keyspace| Arc::clone(&keyspace.name)).collect();
+        self.load(Some(cluster), &all).await
+    }
+
+    /// Loads the schemas of all keyspaces anew. Gives what an operator should look at.
+    pub async fn refresh(&self) -> Vec<Finding> {
+        let all: Vec<Arc<str>> = self.cluster().keyspaces().map(|keyspace| Arc::clone(&keyspace.name)).collect();
+        self.load(None, &all).await
+    }
+
+    /// Loads the schemas of some keyspaces anew.
+    pub(crate) async fn refresh_some(&self, keyspaces: &[Arc<str>]) -> Vec<Finding> {
+        self.load(None, keyspaces).await
+    }
+
+    /// What the gate has done so far.
+    pub fn stats(&self) -> Stats {
+        let (cached_plans, cached_plan_bytes, plan_hits, plan_misses) = self.plans.figures();
+        let version = self.view.load().version;
+        Stats { cached_plans, cached_plan_bytes, plan_hits, plan_misses, version, ..self.counters.snapshot() }
+    }
+
+    async fn load(&self, cluster: Option<Arc<Cluster>>, keyspaces: &[Arc<str>]) -> Vec<Finding> {
+        let _one_at_a_time = self.loading.lock().await;
+        let now = self.view.load_full();
+        let cluster = cluster.unwrap_or_else(|| Arc::clone(&now.cluster));
+        let (next, findings) = now.load(cluster, keyspaces, &Arc::from("vitrail")).await;
+        for finding in &findings {
+            tracing::warn!(%finding, "schema");
+        }
+        self.view.store(Arc::new(next));
+        findings
+    }
+
+    /// Flavour and version of the MySQL behind the gate: of the first shard that knows.
+    fn mysql(&self) -> (String, String) {
+        let view = self.view.load();
+        let mut services =
+            view.cluster.keyspaces().flat_map(|keyspace| &keyspace.shards).map(|shard| shard.service.info());
+        services
+            .find(|info| !info.flavour.is_empty())
+            .map(|info| (info.flavour, info.mysql_version))
+            .unwrap_or_default()
+    }
+
+    /// The MySQL behind the gate is MariaDB.
+    pub(crate) fn is_mariadb(&self) -> bool {
+        self.mysql().0.eq_ignore_ascii_case("mariadb")
+    }
+
+    /// Checks a target against the cluster.
+    pub(crate) fn check_target(&self, target: &Target) -> Result<(), ErrorBody> {
+        let view = self.view.load();
+        match (&target.keyspace, &target.shard) {
+            (Some(keyspace), Some(shard)) => view.cluster.keyspace(keyspace)?.shard(shard).map(|_| ()),
+            (Some(keyspace), None) => view.cluster.keyspace(keyspace).map(|_| ()),
+            (None, Some(shard)) => Err(failure::unsupported(format!(
+                "the target names shard '{shard}' of no keyspace; write keyspace:{shard}"
+            ))),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn basis(&self, state: SessionState) -> Result<Basis, ErrorBody> {
+        let target = state.target.unwrap_or_default();
+        self.check_target(&target)?;
+        let mut kept = Settings { variables: Vec::new(), found_rows: state.found_rows.unwrap_or(false) };
+        let mut autocommit = state.autocommit.unwrap_or(true);
+        for (name, value) in &state.variables {
+            let name = name.to_ascii_lowercase();
+            match variables::decide(&name, value, self.is_mariadb())? {
+                variables::Effect::Autocommit(on) => autocommit = on,
+                variables::Effect::Keep(name, value) => kept = settings::with(&kept, name, &value),
+                variables::Effect::Default(name) => kept = settings::without(&kept, name),
+                variables::Effect::Nothing => {}
+            }
+        }
+        Ok(Basis { target: Arc::new(target), settings: self.interner.intern(kept), autocommit })
+    }
+
+    /// Rolls back what a session holds, when no request waits for it.
+    async fn let_go(&self, session: &mut Session) {
+        if let Some(transaction) = session.take_transaction() {
+            let (user, settings) = (Arc::clone(&session.user), Arc::clone(&session.now.settings));
+            transaction.abandon(|| background(&user, &settings)).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Service for Gate {
+    type Session = Session;
+
+    fn identity(&self) -> Identity {
+        let (flavour, mysql_version) = self.mysql();
+        let GateConfig { gates, incarnation, .. } = &self.config;
+        Identity { flavour, mysql_version, gates: gates.clone(), incarnation: incarnation.clone() }
+    }
+
+    fn open(&self, peer: &Arc<Peer>, state: SessionState) -> Result<Session, ErrorBody> {
+        let basis = self.basis(state)?;
+        Counters::count(&self.counters.sessions_opened);
+        Ok(Session::new(Arc::clone(&peer.user), basis))
+    }
+
+    async fn handle(
+        &self,
+        session: &mut Session,
+        request: Request,
+        context: &RequestContext,
+        responder: &mut Responder,
+    ) -> Result<Reply, ErrorBody> {
+        request::handle(self, session, request, context, responder).await
+    }
+
+    async fn reset(&self, session: &mut Session) -> Result<Reply, ErrorBody> {
+        self.let_go(session).await;
+        session.restore();
+        let end = ResultEnd { state: session.news(), ..ResultEnd::default() };
+        Ok(Reply { end: Some(end), ..Reply::default() })
+    }
+
+    async fn close(&self, mut session: Session) {
+        self.let_go(&mut session).await;
+        Counters::count(&self.counters.sessions_closed);
+    }
+
+    fn is_busy(&self, session: &Session) -> bool {
+        session.in_transaction()
+    }
+}
+
+/// Refuses targets that no tablet serves.
+pub(crate) fn check_tablet_type(target: &Target) -> Result<(), ErrorBody> {
+    let wanted = match target.tablet_type {
+        TabletType::Primary => return Ok(()),
+        TabletType::Replica => "replica",
+        TabletType::Rdonly => "rdonly",
+    };
+    let keyspace = target.keyspace.as_deref().unwrap_or_default();
+    let message = format!("keyspace '{keyspace}' has no {wanted} tablet; ask the primary (leave '@{wanted}' out)");
+    let mut error = ErrorBody::new(vitrail_proto::error::Code::Unavailable, message);
+    error.retryable = false;
+    Err(error)
+}

@@ -1,0 +1,144 @@
+//! Packed rows: one by one, and cell by cell.
+
+use bytes::{Buf, Bytes, BytesMut};
+use vitrail_proto::rows::RowBatch;
+
+use crate::columns::{put_string, take_string};
+
+/// Size that a batch of merged rows aims at, in bytes.
+pub(crate) const BATCH: usize = 32 * 1024;
+
+/// One row with its length prefix, as it travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row(Bytes);
+
+impl Row {
+    /// The row without its length prefix.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.0[4..]
+    }
+
+    /// The span of each of `count` cells in [`Row::text`]; `None` inside is NULL. `None` if it has fewer, or is malformed.
+    pub(crate) fn cells(&self, count: usize) -> Option<Vec<Option<std::ops::Range<usize>>>> {
+        let text = self.text();
+        let (mut cells, mut at) = (Vec::with_capacity(count), 0);
+        for _ in 0..count {
+            if text.get(at) == Some(&0xfb) {
+                cells.push(None);
+                at += 1;
+            } else {
+                let span = take_string(text, at)?;
+                at = span.end;
+                cells.push(Some(span));
+            }
+        }
+        Some(cells)
+    }
+}
+
+/// Takes the first row off `bytes`. `None` if they do not hold a whole one.
+pub(crate) fn take_row(bytes: &mut Bytes) -> Option<Row> {
+    let length = bytes.get(..4)?;
+    let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
+    (bytes.len() - 4 >= length).then(|| Row(bytes.split_to(4 + length)))
+}
+
+/// Skips rows at the start of a batch, and drops those above `limit`.
+pub(crate) fn cut(batch: RowBatch, skip: u64, limit: Option<u64>) -> Option<RowBatch> {
+    let (mut bytes, count) = (batch.bytes, u64::from(batch.count));
+    let (skip, kept) =
+        (skip.min(count), limit.map_or(count, |limit| limit.min(count - skip.min(count))).min(count - skip.min(count)));
+    if skip == 0 && kept == count {
+        return Some(RowBatch { bytes, count: batch.count });
+    }
+    for _ in 0..skip {
+        take_row(&mut bytes)?;
+    }
+    let mut rest = bytes.clone();
+    for _ in 0..kept {
+        take_row(&mut rest)?;
+    }
+    let length = bytes.remaining() - rest.remaining();
+    Some(RowBatch { bytes: bytes.split_to(length), count: kept as u32 })
+}
+
+/// Gathers rows into batches.
+#[derive(Debug, Default)]
+pub(crate) struct Packer {
+    bytes: BytesMut,
+    count: u32,
+}
+
+impl Packer {
+    /// Appends the first `length` bytes of a row's text, which are whole cells.
+    pub(crate) fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(text);
+        self.count += 1;
+    }
+
+    /// Appends a row of `cells`; `None` is NULL.
+    pub(crate) fn push_cells<C: AsRef<[u8]>>(&mut self, cells: impl IntoIterator<Item = Option<C>>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        for cell in cells {
+            match cell {
+                Some(cell) => put_string(&mut self.bytes, cell.as_ref()),
+                None => self.bytes.extend_from_slice(&[0xfb]),
+            }
+        }
+        let length = (self.bytes.len() - start - 4) as u32;
+        self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        self.count += 1;
+    }
+
+    /// Whether the batch is large enough to travel.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH
+    }
+
+    /// Takes what was gathered; `None` if that is nothing.
+    pub(crate) fn take(&mut self) -> Option<RowBatch> {
+        (self.count > 0)
+            .then(|| RowBatch { bytes: self.bytes.split().freeze(), count: std::mem::take(&mut self.count) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(rows: &[&str]) -> RowBatch {
+        let mut packer = Packer::default();
+        for row in rows {
+            packer.push_cells([Some(*row), None]);
+        }
+        packer.take().unwrap_or_default()
+    }
+
+    #[test]
+    fn cells_of_a_row() {
+        let mut bytes = batch(&["abc"]).bytes;
+        let row = take_row(&mut bytes).expect("one row");
+        assert!(bytes.is_empty());
+        assert_eq!(row.cells(2), Some(vec![Some(1..4), None]));
+        assert_eq!(row.cells(3), None);
+        assert_eq!(take_row(&mut Bytes::from_static(&[9, 0, 0, 0, 1])), None);
+    }
+
+    #[test]
+    fn batches_are_cut() {
+        let rows = ["a", "b", "c"];
+        for (skip, limit, kept) in [
+            (0, None, &rows[..]),
+            (0, Some(5), &rows[..]),
+            (1, None, &rows[1..]),
+            (1, Some(1), &rows[1..2]),
+            (0, Some(0), &rows[..0]),
+            (7, Some(2), &rows[..0]),
+            (2, Some(2), &rows[2..]),
+        ] {
+            assert_eq!(cut(batch(&rows), skip, limit), Some(batch(kept)), "{skip} {limit:?}");
+        }
+    }
+}

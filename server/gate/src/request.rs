@@ -1,0 +1,208 @@
+//! One request of a session: which op, under which target, and what its end says of the session.
+
+use std::sync::Arc;
+
+use vitrail_listener::responder::Responder;
+use vitrail_listener::service::RequestContext;
+use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::message::{BeginOptions, Op, Reply, Request, ResultEnd};
+use vitrail_proto::target::Target;
+use vitrail_proto::value::Binds;
+
+use crate::answer::Answer;
+use crate::calling::Calling;
+use crate::gate::{Gate, check_tablet_type};
+use crate::route::Limits;
+use crate::session::{Session, TransactionState};
+use crate::stats::Counters;
+use crate::view::View;
+use crate::{control, failure, statement};
+
+/// Everything that one statement of a request needs to know.
+pub(crate) struct Scope<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) view: Arc<View>,
+    /// Where the statement goes: the request's target, or else the session's.
+    pub(crate) target: Arc<Target>,
+    pub(crate) limits: Limits,
+    /// The client's connection.
+    pub(crate) connection_id: u64,
+    pub(crate) calling: Calling<'a>,
+}
+
+/// Answers a request. Afterwards the session's transaction is as the answer says.
+pub(crate) async fn handle(
+    gate: &Gate,
+    session: &mut Session,
+    mut request: Request,
+    context: &RequestContext,
+    responder: &mut Responder,
+) -> Result<Reply, ErrorBody> {
+    Counters::count(&gate.counters.statements);
+    let mut answer = Answer::new(responder, request.fields_hash);
+    let outcome = match scope(gate, session, &mut request, context) {
+        Ok(scope) => perform(&scope, session, request, &mut answer).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(end) => Ok(answer.finish(end)),
+        Err(mut error) => {
+            Counters::count(&gate.counters.errors);
+            // A lost transaction is one that the client has to end, too.
+            error.in_transaction = !matches!(session.transaction, TransactionState::None);
+            error.normalise();
+            Err(error)
+        }
+    }
+}
+
+fn scope<'a>(
+    gate: &'a Gate,
+    session: &Session,
+    request: &mut Request,
+    context: &'a RequestContext,
+) -> Result<Scope<'a>, ErrorBody> {
+    if request.position.is_some() {
+        return Err(failure::unsupported(
+            "reads that wait for a position are not supported yet; leave 'position' out, primaries are always current",
+        ));
+    }
+    let target = match request.target.take() {
+        Some(_) if session.in_transaction() => {
+            return Err(ErrorBody::new(
+                Code::Invalid,
+                "a request cannot have a target of its own inside a transaction",
+            ));
+        }
+        Some(target) => {
+            gate.check_target(&target)?;
+            Arc::new(target)
+        }
+        None => Arc::clone(&session.now.target),
+    };
+    check_tablet_type(&target)?;
+    let believed = request.caller.take().filter(|_| context.peer.gate);
+    let caller = believed.map_or_else(|| Arc::clone(&context.peer.user), Arc::from);
+    Ok(Scope {
+        gate,
+        view: gate.view.load_full(),
+        target,
+        limits: Limits { max_rows: request.max_rows.or(gate.config.max_rows), read_only: request.read_only },
+        connection_id: context.peer.connection_id,
+        calling: Calling {
+            caller,
+            deadline: context.deadline,
+            settings: Arc::clone(&session.now.settings),
+            traceparent: request.traceparent.take().map(Arc::from),
+            warnings: request.warnings,
+            cancel: &context.cancel,
+        },
+    })
+}
+
+async fn perform(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    request: Request,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    match request.op {
+        Op::Execute => {
+            let sql = request.sql.ok_or_else(|| missing("sql"))?;
+            let end = statement::execute(scope, session, sql.into(), Arc::new(request.binds), answer).await?;
+            Ok(conclude(session, end))
+        }
+        Op::Batch if request.atomic => atomic_batch(scope, session, request, answer).await,
+        Op::Batch => batch(scope, session, request, answer).await,
+        Op::Begin => {
+            control::begin(scope, session, request.begin.unwrap_or_default()).await?;
+            Ok(conclude(session, ResultEnd::default()))
+        }
+        Op::Commit => {
+            let end = control::commit(scope, session).await?;
+            Ok(conclude(session, end))
+        }
+        Op::Rollback => {
+            control::rollback(scope, session).await;
+            Ok(conclude(session, ResultEnd::default()))
+        }
+        Op::Describe => Err(failure::unsupported(
+            "describe is not supported yet: columns are known for certain only when the statement runs; run it with LIMIT 0",
+        )),
+        Op::Reserve | Op::TabletSchema | Op::TabletHealth => {
+            Err(failure::unsupported(format!("'{}' is for tablets, and this is a gate", request.op.as_str())))
+        }
+        op => Err(failure::unsupported(format!("'{}' is not supported by this gate", op.as_str()))),
+    }
+}
+
+/// Items run one after the other; the first failure ends the batch, and earlier items stand.
+async fn batch(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    request: Request,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    let mut items = request.items.into_iter().enumerate().peekable();
+    let mut previous: Option<Arc<str>> = None;
+    while let Some((index, item)) = items.next() {
+        let number = u32::try_from(index).map_err(|_| failure::internal("more items than can be numbered"))?;
+        let sql =
+            item.sql.map(Arc::from).or_else(|| previous.clone()).ok_or_else(|| missing("sql of the first item"))?;
+        previous = Some(Arc::clone(&sql));
+        answer.set_item(number);
+        let binds: Arc<Binds> = Arc::new(item.binds);
+        let end = match statement::execute(scope, session, sql, binds, answer).await {
+            Ok(end) => conclude(session, end),
+            Err(mut error) => {
+                error.item = Some(number);
+                return Err(error);
+            }
+        };
+        if items.peek().is_none() {
+            return Ok(end);
+        }
+        answer.end(end).await?;
+    }
+    Err(ErrorBody::new(Code::Invalid, "a batch needs at least one item"))
+}
+
+/// All items or none: in a transaction of its own, or under a savepoint of the one that is open.
+async fn atomic_batch(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    request: Request,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    if session.in_transaction() {
+        return Err(failure::unsupported(
+            "an atomic batch inside a transaction is not supported; set a savepoint, and send a plain batch",
+        ));
+    }
+    control::begin(scope, session, BeginOptions::default()).await?;
+    match batch(scope, session, request, answer).await {
+        Ok(end) => {
+            let committed = control::commit(scope, session).await?;
+            Ok(ResultEnd { in_transaction: session.in_transaction(), position: committed.position, ..end })
+        }
+        Err(error) => {
+            control::rollback(scope, session).await;
+            Err(error)
+        }
+    }
+}
+
+/// Writes into an end what became of the session, and into the session what the end says.
+fn conclude(session: &mut Session, mut end: ResultEnd) -> ResultEnd {
+    if end.insert_id != 0 {
+        session.last_insert_id = end.insert_id;
+    }
+    end.in_transaction = session.in_transaction();
+    end.pinned = false;
+    end.state = session.news();
+    end
+}
+
+fn missing(what: &str) -> ErrorBody {
+    ErrorBody::new(Code::Invalid, format!("the request lacks its {what}"))
+}

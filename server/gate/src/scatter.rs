@@ -1,0 +1,257 @@
+//! Statements under way on shards: started side by side, cancelled together, pulled to their end.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, iter};
+use tokio_util::sync::CancellationToken;
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::ResultEnd;
+use vitrail_service::QueryService;
+use vitrail_service::call::{Call, CallId, ConnectionId, On, Statement};
+use vitrail_service::execution::{Part, PartStream};
+
+use crate::failure;
+
+/// How many shards one statement is started on at the same time.
+const CONCURRENCY: usize = 64;
+
+/// Batches that a lane reads ahead, so that a small answer gives its MySQL connection back while other shards still start.
+const READ_AHEAD: usize = 2;
+
+/// One statement for one shard.
+pub(crate) struct Task {
+    pub(crate) service: Arc<dyn QueryService>,
+    /// The shard's name, for errors; empty for an unsharded keyspace.
+    pub(crate) shard: Arc<str>,
+    pub(crate) call: Call,
+    pub(crate) statement: Statement,
+    pub(crate) on: On,
+}
+
+/// A statement that a shard has accepted.
+pub(crate) struct Started {
+    /// What [`On::Begin`] took.
+    pub(crate) connection: Option<ConnectionId>,
+    pub(crate) lane: Lane,
+}
+
+/// Calls that are cancelled together: by the client, or because one of them failed.
+pub(crate) struct Calls<'a> {
+    client: &'a CancellationToken,
+    list: Vec<(Arc<dyn QueryService>, CallId)>,
+    cancelled: AtomicBool,
+}
+
+impl<'a> Calls<'a> {
+    pub(crate) fn new(
+        client: &'a CancellationToken,
+        list: impl IntoIterator<Item = (Arc<dyn QueryService>, CallId)>,
+    ) -> Calls<'a> {
+        Calls { client, list: list.into_iter().collect(), cancelled: AtomicBool::new(false) }
+    }
+
+    /// Those of a list of tasks.
+    pub(crate) fn of(client: &'a CancellationToken, tasks: &[Task]) -> Calls<'a> {
+        Calls::new(client, tasks.iter().map(|task| (Arc::clone(&task.service), task.call.id)))
+    }
+
+    /// Runs `work` to its end; tells every service once when the client cancels meanwhile.
+    pub(crate) async fn guard<T>(&self, work: impl Future<Output = T>) -> T {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return work.await;
+        }
+        tokio::pin!(work);
+        tokio::select! {
+            biased;
+            done = &mut work => done,
+            () = self.client.cancelled() => {
+                // Side by side: the cancel itself may need the work to go on.
+                let ((), done) = tokio::join!(self.cancel(), &mut work);
+                done
+            }
+        }
+    }
+
+    /// Stops what runs, once. The executions still have to be pulled to their end.
+    pub(crate) async fn cancel(&self) {
+        if !self.cancelled.swap(true, Ordering::Relaxed) {
+            join_all(self.list.iter().map(|(service, call)| service.cancel(*call))).await;
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed) || self.client.is_cancelled()
+    }
+}
+
+/// Starts all tasks. The first failure cancels the others; the answer has an entry for each task, in order.
+pub(crate) async fn start(tasks: Vec<Task>, calls: &Calls<'_>) -> Vec<Result<Started, ErrorBody>> {
+    let count = tasks.len();
+    let mut started: Vec<Option<Result<Started, ErrorBody>>> = (0..count).map(|_| None).collect();
+    let mut running = iter(tasks.into_iter().enumerate())
+        .map(|(index, task)| async move {
+            if calls.is_cancelled() {
+                return (index, Err(failure::cancelled()));
+            }
+            (index, start_one(task, count > 1).await)
+        })
+        .buffer_unordered(CONCURRENCY);
+    while let Some((index, result)) = calls.guard(running.next()).await {
+        let failed = result.is_err();
+        started[index] = Some(result);
+        if failed {
+            // Polled on meanwhile, because a cancel is only settled by executions that go on.
+            let rest = async {
+                while let Some((index, result)) = running.next().await {
+                    started[index] = Some(result);
+                }
+            };
+            tokio::join!(calls.cancel(), rest);
+            break;
+        }
+    }
+    drop(running);
+    started
+        .into_iter()
+        .map(|result| result.unwrap_or_else(|| Err(failure::internal("a shard gave no answer"))))
+        .collect()
+}
+
+/// Runs one task to its end, dropping rows.
+pub(crate) async fn run_one(task: Task) -> Result<ResultEnd, ErrorBody> {
+    start_one(task, false).await?.lane.finish().await
+}
+
+async fn start_one(task: Task, read_ahead: bool) -> Result<Started, ErrorBody> {
+    let execution =
+        task.service.execute(task.call, task.statement, task.on).await.map_err(|error| at_shard(error, &task.shard))?;
+    let mut lane = Lane { shard: task.shard, parts: Some(execution.parts), ahead: VecDeque::new() };
+    if read_ahead {
+        lane.read_ahead().await;
+    }
+    Ok(Started { connection: execution.connection, lane })
+}
+
+/// The answer of one shard under way.
+pub(crate) struct Lane {
+    shard: Arc<str>,
+    /// `None` once it has ended or failed.
+    parts: Option<Box<dyn PartStream>>,
+    ahead: VecDeque<Result<Part, ErrorBody>>,
+}
+
+impl Lane {
+    /// The next part; `None` after the last end or an error.
+    pub(crate) async fn next(&mut self) -> Result<Option<Part>, ErrorBody> {
+        match self.ahead.pop_front() {
+            Some(part) => part.map(Some),
+            None => self.pull().await,
+        }
+    }
+
+    /// Pulls to the end and gives the last one, dropping rows.
+    pub(crate) async fn finish(&mut self) -> Result<ResultEnd, ErrorBody> {
+        let mut last = None;
+        while let Some(part) = self.next().await? {
+            if let Part::End(end) = part {
+                last = Some(*end);
+            }
+        }
+        last.ok_or_else(|| failure::internal("an answer without an end"))
+    }
+
+    /// The shard's name; empty for an unsharded keyspace.
+    pub(crate) fn shard(&self) -> &str {
+        &self.shard
+    }
+
+    /// Buffers the first parts, to the end if that is near. Errors wait in the buffer for their turn.
+    async fn read_ahead(&mut self) {
+        let mut batches = 0;
+        while batches < READ_AHEAD {
+            match self.pull().await {
+                Ok(Some(part)) => {
+                    batches += usize::from(matches!(part, Part::Rows(_)));
+                    self.ahead.push_back(Ok(part));
+                }
+                Ok(None) => return,
+                Err(error) => return self.ahead.push_back(Err(error)),
+            }
+        }
+    }
+
+    async fn pull(&mut self) -> Result<Option<Part>, ErrorBody> {
+        let Some(parts) = &mut self.parts else { return Ok(None) };
+        match parts.next().await {
+            Ok(Some(part)) => Ok(Some(part)),
+            Ok(None) => {
+                self.parts = None;
+                Ok(None)
+            }
+            Err(error) => {
+                self.parts = None;
+                Err(at_shard(error, &self.shard))
+            }
+        }
+    }
+}
+
+/// Pulls every lane to its end, side by side. Gives each one's last end, in order; the first failure cancels the others.
+pub(crate) async fn finish_all(lanes: &mut [Lane], calls: &Calls<'_>) -> Vec<Result<ResultEnd, ErrorBody>> {
+    let mut ends: Vec<Option<Result<ResultEnd, ErrorBody>>> = lanes.iter().map(|_| None).collect();
+    let mut running: FuturesUnordered<_> =
+        lanes.iter_mut().enumerate().map(|(index, lane)| async move { (index, lane.finish().await) }).collect();
+    while let Some((index, end)) = calls.guard(running.next()).await {
+        let failed = end.is_err();
+        ends[index] = Some(end);
+        if failed {
+            let rest = async {
+                while let Some((index, end)) = running.next().await {
+                    ends[index] = Some(end);
+                }
+            };
+            tokio::join!(calls.cancel(), rest);
+            break;
+        }
+    }
+    drop(running);
+    ends.into_iter().map(|end| end.unwrap_or_else(|| Err(failure::internal("a shard gave no end")))).collect()
+}
+
+/// Cancels what runs, if anything does, and waits until every lane has ended. Errors are of no interest any more.
+pub(crate) async fn abandon(lanes: &mut [Lane], calls: &Calls<'_>) {
+    if lanes.iter().any(|lane| lane.parts.is_some()) {
+        tokio::join!(calls.cancel(), drain(lanes));
+    }
+}
+
+/// Waits until every lane has ended.
+pub(crate) async fn drain(lanes: &mut [Lane]) {
+    join_all(lanes.iter_mut().map(|lane| async move { while let Ok(Some(_)) = lane.next().await {} })).await;
+}
+
+/// Of several failures the one to report: the first that is not merely the echo of a cancel.
+pub(crate) fn first_cause(errors: impl IntoIterator<Item = ErrorBody>) -> Option<ErrorBody> {
+    use vitrail_proto::error::Code;
+    let mut echo = None;
+    for error in errors {
+        if error.code != Code::Cancelled {
+            return Some(error);
+        }
+        echo.get_or_insert(error);
+    }
+    echo
+}
+
+/// Names the shard in an error, unless the keyspace has only one or the tablet has named it.
+pub(crate) fn at_shard(mut error: ErrorBody, shard: &str) -> ErrorBody {
+    if !shard.is_empty() && error.shard.is_none() {
+        error.shard = Some(shard.to_owned());
+    }
+    error
+}

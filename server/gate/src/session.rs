@@ -1,0 +1,148 @@
+//! What the gate keeps per session.
+
+use std::sync::Arc;
+
+use vitrail_proto::message::{BeginOptions, SessionState, Warning};
+use vitrail_proto::target::Target;
+use vitrail_service::call::Settings;
+
+use crate::transaction::Transaction;
+
+/// One session. A few hundred bytes while idle: settings and target are shared between equal sessions.
+pub struct Session {
+    /// On whose behalf its statements run.
+    pub(crate) user: Arc<str>,
+    /// What it was opened with; `reset` goes back to it.
+    opened: Basis,
+    /// What it is now.
+    pub(crate) now: Basis,
+    /// Options of `SET TRANSACTION`, for the next one only.
+    pub(crate) next: Option<Box<BeginOptions>>,
+    /// The transaction, if any.
+    pub(crate) transaction: TransactionState,
+    /// `LAST_INSERT_ID()`
+    pub(crate) last_insert_id: u64,
+    /// Warnings of the last statement that asked for their texts, for `SHOW WARNINGS`.
+    pub(crate) warnings: Option<Box<[Warning]>>,
+    /// How many warnings the last statement had.
+    pub(crate) warning_count: u32,
+    /// What the client was last told.
+    told: Basis,
+}
+
+/// The part of a session that another gate needs to rebuild it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Basis {
+    pub(crate) target: Arc<Target>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) autocommit: bool,
+}
+
+/// Whether a session is in a transaction.
+pub(crate) enum TransactionState {
+    /// No.
+    None,
+    /// It is.
+    Open(Box<Transaction>),
+    /// It was, lost it, and the client has not taken notice by BEGIN, COMMIT or ROLLBACK.
+    Lost,
+}
+
+impl Session {
+    /// A session as it is opened.
+    pub(crate) fn new(user: Arc<str>, opened: Basis) -> Session {
+        Session {
+            user,
+            now: opened.clone(),
+            told: opened.clone(),
+            opened,
+            next: None,
+            transaction: TransactionState::None,
+            last_insert_id: 0,
+            warnings: None,
+            warning_count: 0,
+        }
+    }
+
+    /// As it was opened, less the transaction, which the caller has taken out.
+    pub(crate) fn restore(&mut self) {
+        self.now = self.opened.clone();
+        self.next = None;
+        self.transaction = TransactionState::None;
+        self.last_insert_id = 0;
+        self.warnings = None;
+        self.warning_count = 0;
+    }
+
+    /// In a transaction that is not lost.
+    pub(crate) fn in_transaction(&self) -> bool {
+        matches!(self.transaction, TransactionState::Open(_))
+    }
+
+    /// Takes the transaction out, and with it the memory of a lost one.
+    pub(crate) fn take_transaction(&mut self) -> Option<Box<Transaction>> {
+        match std::mem::replace(&mut self.transaction, TransactionState::None) {
+            TransactionState::Open(transaction) => Some(transaction),
+            TransactionState::None | TransactionState::Lost => None,
+        }
+    }
+
+    /// What changed since the client was last told, in the form that `open` accepts: a variable that went back to its default
+    /// is there as `DEFAULT`.
+    pub(crate) fn news(&mut self) -> Option<SessionState> {
+        if self.now == self.told {
+            return None;
+        }
+        let (now, told) = (&self.now, &self.told);
+        let state = SessionState {
+            target: (now.target != told.target).then(|| (*now.target).clone()),
+            autocommit: (now.autocommit != told.autocommit).then_some(now.autocommit),
+            found_rows: (now.settings.found_rows != told.settings.found_rows).then_some(now.settings.found_rows),
+            variables: difference(&told.settings.variables, &now.settings.variables),
+        };
+        self.told = self.now.clone();
+        Some(state)
+    }
+}
+
+fn difference(old: &[(String, String)], new: &[(String, String)]) -> Vec<(String, String)> {
+    let set = new.iter().filter(|variable| !old.contains(variable)).cloned();
+    let unset = old.iter().filter(|(name, _)| !new.iter().any(|(kept, _)| kept == name));
+    set.chain(unset.map(|(name, _)| (name.clone(), "DEFAULT".to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session {
+        let basis = Basis { target: Arc::default(), settings: Arc::default(), autocommit: true };
+        Session::new("anna".into(), basis)
+    }
+
+    /// DESIGN 6: idle costs nothing.
+    #[test]
+    fn a_session_is_small() {
+        assert!(size_of::<Session>() <= 256, "{} bytes", size_of::<Session>());
+    }
+
+    #[test]
+    fn changes_are_told_once() {
+        let mut session = session();
+        assert_eq!(session.news(), None);
+        session.now.autocommit = false;
+        session.now.target = Arc::new(Target { keyspace: Some("k".into()), ..Target::default() });
+        let told = session.news().expect("two changes");
+        assert_eq!(told.autocommit, Some(false));
+        assert_eq!(told.target.and_then(|target| target.keyspace).as_deref(), Some("k"));
+        assert_eq!(told.found_rows, None);
+        assert_eq!(session.news(), None);
+        let zone = crate::settings::with(&session.now.settings, "time_zone", "'+00:00'");
+        session.now.settings = Arc::new(zone);
+        assert_eq!(session.news().expect("a variable").variables, [("time_zone".to_owned(), "'+00:00'".to_owned())]);
+        session.now.settings = Arc::default();
+        assert_eq!(session.news().expect("none again").variables, [("time_zone".to_owned(), "DEFAULT".to_owned())]);
+        session.restore();
+        assert_eq!(session.news().expect("back again").autocommit, Some(true));
+    }
+}

@@ -1,0 +1,64 @@
+//! One statement: answered by the gate, or planned, resolved and run on shards.
+
+use std::sync::Arc;
+
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::ResultEnd;
+use vitrail_proto::value::Binds;
+use vitrail_sql::normalise::StatementKind;
+
+use crate::answer::Answer;
+use crate::planning::{self, Planned};
+use crate::request::Scope;
+use crate::session::{Session, TransactionState};
+use crate::stats::Counters;
+use crate::{control, failure, route};
+
+/// Runs one statement for a session.
+pub(crate) async fn execute(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    sql: Arc<str>,
+    binds: Arc<Binds>,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    let normalised = planning::normalise(sql, session)?;
+    let lost = matches!(session.transaction, TransactionState::Lost);
+    if lost && !matches!(normalised.kind, StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback) {
+        return Err(failure::transaction_lost());
+    }
+    let outcome = match control::answer(scope, session, &normalised, &binds, answer).await {
+        Some(outcome) => outcome,
+        None => run_planned(scope, session, &normalised, &binds, answer).await,
+    };
+    if !lost && matches!(session.transaction, TransactionState::Lost) {
+        Counters::count(&scope.gate.counters.lost_transactions);
+    }
+    // SHOW WARNINGS leaves what it shows.
+    if normalised.kind != StatementKind::Show {
+        let end = outcome.as_ref().ok();
+        session.warning_count = end.map_or(0, |end| end.warnings);
+        session.warnings = end.filter(|end| !end.warning_texts.is_empty()).map(|end| end.warning_texts.clone().into());
+    }
+    outcome
+}
+
+async fn run_planned(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    normalised: &vitrail_sql::normalise::Normalised,
+    binds: &Arc<Binds>,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    let planned = planning::plan(scope, session, normalised)?;
+    let plan = match &*planned {
+        Planned::Own(select) => return select.run(scope, session, answer).await,
+        Planned::Plan(plan) => plan,
+    };
+    let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
+    let resolved = plan.resolve(normalised, binds, &keyspace.layout)?;
+    if resolved.statements.len() > 1 {
+        Counters::count(&scope.gate.counters.scatters);
+    }
+    route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
+}

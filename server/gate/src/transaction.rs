@@ -1,0 +1,324 @@
+//! One transaction over the shards that have joined it.
+//!
+//! Invariant: a transaction is either open on every participant, or on none. What leaves one participant's transaction in
+//! doubt ends it on all of them.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use vitrail_proto::error::{Code, ErrorBody, Executed};
+use vitrail_proto::message::{BeginOptions, CommitMode, ResultEnd};
+use vitrail_service::QueryService;
+use vitrail_service::call::{Call, Conclusion, ConnectionId, On};
+
+use crate::calling::{Calling, statement};
+use crate::failure;
+use crate::position::Positions;
+use crate::scatter::at_shard;
+
+/// Set before a write over several shards; client's own names cannot begin like it.
+const STATEMENT_SAVEPOINT: &str = "vitrail_statement";
+
+/// MySQL's `ER_LOCK_DEADLOCK`.
+const DEADLOCK: u16 = 1213;
+
+/// Errors with which InnoDB rolls the whole transaction back: deadlock, replication conflicts, rollback during commit, a full
+/// lock table.
+const ROLLED_BACK: [u16; 6] = [DEADLOCK, 1180, 1206, 1402, 1614, 3101];
+
+/// A transaction under way.
+pub(crate) struct Transaction {
+    /// How each participant begins.
+    pub(crate) options: BeginOptions,
+    /// In order of joining, which is the order of commit.
+    participants: Vec<Participant>,
+    /// The client's savepoints that are set, oldest first. A shard that joins later sets them, too.
+    savepoints: Vec<Box<str>>,
+}
+
+/// A shard that has joined.
+#[derive(Clone)]
+pub(crate) struct Participant {
+    pub(crate) keyspace: Arc<str>,
+    /// The shard's name.
+    pub(crate) shard: Arc<str>,
+    /// Its name in errors; empty for the only shard of a keyspace.
+    pub(crate) label: Arc<str>,
+    pub(crate) service: Arc<dyn QueryService>,
+    pub(crate) connection: ConnectionId,
+}
+
+impl Transaction {
+    pub(crate) fn new(options: BeginOptions) -> Transaction {
+        Transaction { options, participants: Vec::new(), savepoints: Vec::new() }
+    }
+
+    /// Where a statement for this shard runs; `None` if it has not joined.
+    pub(crate) fn connection(&self, keyspace: &str, shard: &str) -> Option<ConnectionId> {
+        let joined = self
+            .participants
+            .iter()
+            .find(|participant| *participant.shard == *shard && *participant.keyspace == *keyspace);
+        joined.map(|participant| participant.connection)
+    }
+
+    /// Notes that a shard has joined.
+    pub(crate) fn join(&mut self, participant: Participant) {
+        self.participants.push(participant);
+    }
+
+    /// Begins on a shard ahead of its first statement where that is needed: because savepoints are set.
+    /// Gives the connection if so.
+    pub(crate) async fn join_savepoints(
+        &self,
+        service: &Arc<dyn QueryService>,
+        calling: &Calling<'_>,
+    ) -> Result<Option<ConnectionId>, ErrorBody> {
+        let mut connection = None;
+        for name in &self.savepoints {
+            let on = connection.map_or_else(|| On::Begin(self.options.clone()), On::Connection);
+            match run(service, calling.call(None), savepoint("SAVEPOINT", name), on).await {
+                Ok(begun) => connection = connection.or(begun),
+                Err(error) => {
+                    if let Some(connection) = connection {
+                        service.release(connection).await;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(connection)
+    }
+
+    /// Refuses shards that may not join under the transaction's commit mode.
+    pub(crate) fn admit<'s>(&self, keyspace: &str, shards: impl Iterator<Item = &'s str>) -> Result<(), ErrorBody> {
+        if self.options.mode != Some(CommitMode::Single) {
+            return Ok(());
+        }
+        let joining = shards.filter(|shard| self.connection(keyspace, shard).is_none()).count();
+        if self.participants.len() + joining <= 1 {
+            return Ok(());
+        }
+        Err(failure::unsupported(
+            "this transaction has commit mode 'single', and the statement needs a second shard; begin with mode 'multi'",
+        ))
+    }
+
+    /// Sets the statement's savepoint on these participants.
+    pub(crate) async fn guard_statement(
+        &self,
+        keyspace: &str,
+        shards: &[Arc<str>],
+        calling: &Calling<'_>,
+    ) -> Result<(), ErrorBody> {
+        self.on_some(|participant| is_one_of(participant, keyspace, shards), "SAVEPOINT", STATEMENT_SAVEPOINT, calling)
+            .await
+    }
+
+    /// Takes these participants back to before the statement; those in `fresh` had joined for it, and leave.
+    pub(crate) async fn undo_statement(
+        &mut self,
+        keyspace: &str,
+        shards: &[Arc<str>],
+        fresh: &[ConnectionId],
+        calling: &Calling<'_>,
+    ) -> Result<(), ErrorBody> {
+        let (leaving, staying) = std::mem::take(&mut self.participants)
+            .into_iter()
+            .partition(|participant: &Participant| fresh.contains(&participant.connection));
+        self.participants = staying;
+        let left = conclude_all(leaving, Conclusion::Rollback, calling);
+        let back = self.on_some(
+            |participant| is_one_of(participant, keyspace, shards),
+            "ROLLBACK TO SAVEPOINT",
+            STATEMENT_SAVEPOINT,
+            calling,
+        );
+        tokio::join!(left, back).1
+    }
+
+    /// `SAVEPOINT name`
+    pub(crate) async fn set_savepoint(&mut self, name: &str, calling: &Calling<'_>) -> Result<(), ErrorBody> {
+        check_savepoint(name)?;
+        self.on_some(|_| true, "SAVEPOINT", name, calling).await?;
+        self.savepoints.retain(|known| !known.eq_ignore_ascii_case(name));
+        self.savepoints.push(name.into());
+        Ok(())
+    }
+
+    /// `ROLLBACK TO name`. Later savepoints are gone.
+    pub(crate) async fn rollback_to(&mut self, name: &str, calling: &Calling<'_>) -> Result<(), ErrorBody> {
+        let index = self.savepoint(name)?;
+        self.on_some(|_| true, "ROLLBACK TO SAVEPOINT", name, calling).await?;
+        self.savepoints.truncate(index + 1);
+        Ok(())
+    }
+
+    /// `RELEASE SAVEPOINT name`. It and later ones are gone.
+    pub(crate) async fn release_savepoint(&mut self, name: &str, calling: &Calling<'_>) -> Result<(), ErrorBody> {
+        let index = self.savepoint(name)?;
+        self.on_some(|_| true, "RELEASE SAVEPOINT", name, calling).await?;
+        self.savepoints.truncate(index);
+        Ok(())
+    }
+
+    /// Commits on each participant, in order of joining.
+    ///
+    /// A failure on the first one rolls the others back. One in between leaves those before it committed: the error says
+    /// `partial`, and names them. The request's deadline does not interrupt it: a commit that was begun is brought to its end.
+    pub(crate) async fn commit(self, calling: &Calling<'_>) -> Result<ResultEnd, ErrorBody> {
+        let mut positions = Positions::default();
+        let mut committed: Vec<String> = Vec::new();
+        let mut remaining = self.participants.into_iter();
+        while let Some(participant) = remaining.next() {
+            match participant.service.conclude(calling.settle(), participant.connection, Conclusion::Commit).await {
+                Ok(end) => positions.add(end.position),
+                Err(error) => {
+                    participant.service.release(participant.connection).await;
+                    conclude_all(remaining.collect(), Conclusion::Rollback, calling).await;
+                    return Err(commit_failed(error, &participant, &committed));
+                }
+            }
+            committed.push(format!("{}:{}", participant.keyspace, participant.shard));
+        }
+        Ok(ResultEnd { position: positions.into_token(), ..ResultEnd::default() })
+    }
+
+    /// Rolls back on every participant, side by side. What cannot be reached rolls itself back.
+    pub(crate) async fn rollback(self, calling: &Calling<'_>) {
+        conclude_all(self.participants, Conclusion::Rollback, calling).await;
+    }
+
+    /// Rolls back when no request waits for it.
+    pub(crate) async fn abandon(self, call: impl Fn() -> Call) {
+        join_all(self.participants.into_iter().map(|participant| {
+            let call = call();
+            async move { conclude(participant, call, Conclusion::Rollback).await }
+        }))
+        .await;
+    }
+
+    fn savepoint(&self, name: &str) -> Result<usize, ErrorBody> {
+        let found = self.savepoints.iter().position(|known| known.eq_ignore_ascii_case(name));
+        found.ok_or_else(|| unknown_savepoint(name))
+    }
+
+    /// Runs a savepoint statement on the participants that `chosen` accepts, side by side. The first failure counts.
+    async fn on_some(
+        &self,
+        chosen: impl Fn(&Participant) -> bool,
+        words: &str,
+        name: &str,
+        calling: &Calling<'_>,
+    ) -> Result<(), ErrorBody> {
+        let running = self.participants.iter().filter(|participant| chosen(participant)).map(|participant| async {
+            let on = On::Connection(participant.connection);
+            let done = run(&participant.service, calling.settle(), savepoint(words, name), on).await;
+            done.map_err(|error| at_shard(error, &participant.label))
+        });
+        join_all(running).await.into_iter().try_for_each(|done| done.map(|_| ()))
+    }
+}
+
+/// Whether an error on a participant's connection ends the whole transaction.
+pub(crate) fn loses_transaction(error: &ErrorBody) -> bool {
+    matches!(error.code, Code::TxLost | Code::SessionLost | Code::Unavailable | Code::OutcomeUnknown | Code::Draining)
+        || ROLLED_BACK.contains(&error.errno)
+}
+
+/// The error that a client sees when `cause` lost its transaction. A deadlock stays one, because clients know it.
+pub(crate) fn lost_by(cause: ErrorBody) -> ErrorBody {
+    if cause.errno == DEADLOCK {
+        return ErrorBody { executed: Executed::No, retryable: true, ..cause };
+    }
+    let mut lost = failure::transaction_lost();
+    lost.message = format!("{} (cause: {})", lost.message, cause.message);
+    lost.shard = cause.shard;
+    lost
+}
+
+/// MySQL's answer to a savepoint that is not set.
+pub(crate) fn unknown_savepoint(name: &str) -> ErrorBody {
+    ErrorBody::new(Code::NotFound, format!("SAVEPOINT {name} does not exist")).with_errno(1305, "42000")
+}
+
+fn check_savepoint(name: &str) -> Result<(), ErrorBody> {
+    if name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("vitrail_")) {
+        return Err(failure::unsupported("savepoint names that begin with 'vitrail_' are reserved; choose another"));
+    }
+    Ok(())
+}
+
+fn commit_failed(mut error: ErrorBody, participant: &Participant, committed: &[String]) -> ErrorBody {
+    // Whoever did not answer a COMMIT may have done it.
+    if matches!(
+        error.code,
+        Code::Unavailable
+            | Code::SessionLost
+            | Code::Deadline
+            | Code::Cancelled
+            | Code::Internal
+            | Code::OutcomeUnknown
+    ) {
+        error.code = Code::OutcomeUnknown;
+        error.executed = Executed::Unknown;
+    }
+    error = at_shard(error, &participant.label);
+    if committed.is_empty() {
+        error.message = format!("COMMIT failed on {}:{}: {}", participant.keyspace, participant.shard, error.message);
+    } else {
+        error.message = format!(
+            "COMMIT failed on {}:{} after it was done on {}: {}",
+            participant.keyspace,
+            participant.shard,
+            committed.join(", "),
+            error.message
+        );
+        error.executed = Executed::Partial;
+    }
+    error.normalise();
+    error
+}
+
+fn is_one_of(participant: &Participant, keyspace: &str, shards: &[Arc<str>]) -> bool {
+    *participant.keyspace == *keyspace && shards.contains(&participant.shard)
+}
+
+async fn conclude_all(participants: Vec<Participant>, conclusion: Conclusion, calling: &Calling<'_>) {
+    join_all(participants.into_iter().map(|participant| conclude(participant, calling.settle(), conclusion))).await;
+}
+
+/// Ends one participant's transaction; a connection that cannot be ended in order is given up.
+async fn conclude(participant: Participant, call: Call, conclusion: Conclusion) {
+    if let Err(error) = participant.service.conclude(call, participant.connection, conclusion).await {
+        tracing::debug!(keyspace = %participant.keyspace, shard = %participant.shard, %error, "a transaction could not be ended in order");
+        participant.service.release(participant.connection).await;
+    }
+}
+
+fn savepoint(words: &str, name: &str) -> String {
+    format!("{words} `{}`", name.replace('`', "``"))
+}
+
+/// Runs a statement without rows; gives the connection that it took.
+async fn run(
+    service: &Arc<dyn QueryService>,
+    call: Call,
+    sql: String,
+    on: On,
+) -> Result<Option<ConnectionId>, ErrorBody> {
+    let mut execution = service.execute(call, statement(sql, true), on).await?;
+    let drained = async {
+        while execution.parts.next().await?.is_some() {}
+        Ok(())
+    };
+    match drained.await {
+        Ok(()) => Ok(execution.connection),
+        Err(error) => {
+            if let Some(connection) = execution.connection {
+                service.release(connection).await;
+            }
+            Err(error)
+        }
+    }
+}
