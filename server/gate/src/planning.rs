@@ -17,7 +17,7 @@ use crate::session::Session;
 #[derive(Debug)]
 pub(crate) enum Planned {
     /// It runs on shards.
-    Plan(Plan),
+    Plan(Box<Plan>),
     /// The gate answers it.
     Own(OwnSelect),
 }
@@ -52,7 +52,7 @@ pub(crate) fn plan(scope: &Scope<'_>, session: &Session, normalised: &Normalised
                 keyspace: target.keyspace.as_deref(),
                 shard: target.shard.as_deref(),
             };
-            Planned::Plan(vitrail_planner::plan(normalised, &context)?)
+            Planned::Plan(Box::new(vitrail_planner::plan(normalised, &context)?))
         }
     };
     let planned = Arc::new(planned);

@@ -141,7 +141,7 @@ fn check(scope: &Scope<'_>, keyspace: &Keyspace, change: &Change<'_>) -> Result<
     }
     let vschema = scope.view.cluster.vschema().keyspace(&keyspace.name);
     for (_, table) in change.tables.iter().filter(|_| change.creates) {
-        if !vschema.is_some_and(|vschema| vschema.table(table).is_some()) {
+        if vschema.is_none_or(|vschema| vschema.table(table).is_none()) {
             let message = format!(
                 "table '{table}' is not in the vschema of the sharded keyspace '{}': add it there first, so that its rows find their shards",
                 keyspace.name
