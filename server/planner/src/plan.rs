@@ -10,7 +10,7 @@ mod template;
 use std::sync::Arc;
 
 pub use template::Plan;
-pub(crate) use template::{Columns, Edit, MergePlan, Pin, Replacement, Route, RowPlan, Source, WindowPlan};
+pub(crate) use template::{Edit, MergePlan, Pin, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::Binds;
 
 /// One statement for one shard.

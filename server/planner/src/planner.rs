@@ -1,9 +1,28 @@
 //! From a normalised statement to a plan, or to a refusal that names the reason.
+//!
+//! A plan is proved complete or is not made. The proof is in [`walk`] (which tables lie together) and [`placement`] (what that
+//! comes to); [`select`] and [`write`] decide how several shards' answers become one.
 
-use std::sync::Arc;
+mod ddl;
+mod functions;
+mod names;
+mod parsing;
+mod placement;
+mod select;
+mod text;
+mod walk;
+mod write;
 
-use vitrail_sql::normalise::Normalised;
+use std::ops::ControlFlow;
 
+use self::parsing::parse;
+use sqlparser::ast::{Query, Statement, Visit, Visitor};
+use vitrail_sql::lexer::TokenKind;
+use vitrail_sql::normalise::{Normalised, StatementKind};
+
+use self::names::shared;
+use self::text::Text;
+use self::walk::Walk;
 use crate::plan::{MergePlan, Plan, Route};
 use crate::refusal::Refusal;
 use crate::schema::Schemas;
@@ -22,17 +41,127 @@ pub struct PlanContext<'a> {
     pub shard: Option<&'a str>,
 }
 
-/// Plans a statement. The plan holds for every statement with the same key, under the same context.
+/// Plans a query, a write or a DDL statement. The plan holds for every statement with the same key, under the same context.
+///
+/// # Errors
+/// A statement whose answer could not be proved right, and every other kind of statement: those are the session's.
 pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
-    let _ = statement;
-    match (context.keyspace, context.shard) {
-        (Some(keyspace), Some(shard)) => Ok(Plan {
-            keyspace: keyspace.into(),
-            route: Route::Named(Arc::from(shard)),
-            merge: MergePlan::Pass,
-            edits: Vec::new(),
-            writes: true,
-        }),
-        _ => Err(Refusal::unsupported("no-shard", "name a shard in the target")),
+    match statement.kind {
+        StatementKind::Select
+        | StatementKind::Insert
+        | StatementKind::Replace
+        | StatementKind::Update
+        | StatementKind::Delete => {}
+        StatementKind::Ddl => return ddl::plan(statement, context),
+        _ => return Err(Refusal::unsupported("statement-kind", "this kind of statement is not supported")),
+    }
+    let parsed = parse(statement)?;
+    let text = Text::new(statement, &parsed);
+    if let Some(variable) = text.tokens.iter().find(|token| token.kind == TokenKind::UserVariable) {
+        return Err(Refusal::unsupported(
+            "user-variable",
+            format!(
+                "the user variable {} belongs to a connection, and those are shared; send a bind variable",
+                text.str(variable)
+            ),
+        ));
+    }
+    let mut walk = Walk::new(context, &text);
+    walk.sweep(&parsed.statement)?;
+    let mut clauses = Clauses::default();
+    if let ControlFlow::Break(refusal) = parsed.statement.visit(&mut clauses) {
+        return Err(refusal);
+    }
+    let writes = clauses.locks || statement.kind != StatementKind::Select;
+    let (route, merge) = match &parsed.statement {
+        Statement::Query(query) => {
+            let scope = walk.query(query, &[])?;
+            match walk.keyspace.get() {
+                Some(keyspace) if keyspace.sharded && context.shard.is_none() => {
+                    select::route(&mut walk, query, &scope)?
+                }
+                _ => (Route::AnyShard, MergePlan::Pass),
+            }
+        }
+        Statement::Insert(insert) => write::insert(&mut walk, insert)?,
+        Statement::Update(update) => write::update(&mut walk, update)?,
+        Statement::Delete(delete) => write::delete(&mut walk, delete)?,
+        _ => return Err(Refusal::unsupported("statement-kind", "this kind of statement is not supported")),
+    };
+    finish(walk, route, merge, writes)
+}
+
+fn finish(walk: Walk<'_>, route: Route, merge: MergePlan, writes: bool) -> Result<Plan, Refusal> {
+    let context = walk.context;
+    let keyspace = match (walk.keyspace.get(), context.keyspace) {
+        (Some(keyspace), _) => keyspace,
+        (None, Some(name)) => context.keyspace(name)?,
+        // A statement without tables runs anywhere.
+        (None, None) => match context.vschema.keyspaces().next() {
+            Some(keyspace) => keyspace,
+            None => context.default_keyspace()?,
+        },
+    };
+    if keyspace.sharded
+        && context.shard.is_none()
+        && let Some(function) = &walk.unknown_function
+    {
+        return Err(Refusal::unsupported(
+            "unknown-function",
+            format!(
+                "`{function}` is no function of MySQL's own; a stored function would see the tables of one shard only"
+            ),
+        ));
+    }
+    let route = match context.shard {
+        Some(_) if context.keyspace != Some(&*keyspace.name) => {
+            return Err(Refusal::unsupported(
+                "shard-target",
+                format!(
+                    "the target is a shard of another keyspace than `{}`, which the statement reads",
+                    keyspace.name
+                ),
+            ));
+        }
+        Some(shard) => Route::Named(shared(shard)),
+        None => route,
+    };
+    let mut edits = walk.edits;
+    edits.sort_by_key(|edit| (walk.text.statement.position(edit.start), edit.scatter_only));
+    Ok(Plan { keyspace: keyspace.name.clone(), route, merge, edits, writes })
+}
+
+/// Clauses that count wherever in the statement they stand.
+#[derive(Default)]
+struct Clauses {
+    locks: bool,
+}
+
+impl Visitor for Clauses {
+    type Break = Refusal;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Refusal> {
+        self.locks |= !query.locks.is_empty();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &sqlparser::ast::Select) -> ControlFlow<Refusal> {
+        if select.into.is_some() {
+            return ControlFlow::Break(Refusal::unsupported(
+                "select-into",
+                "SELECT … INTO is not supported; read the rows",
+            ));
+        }
+        if select
+            .select_modifiers
+            .as_ref()
+            .is_some_and(|modifiers| modifiers.to_string().contains("SQL_CALC_FOUND_ROWS"))
+        {
+            return ControlFlow::Break(Refusal::unsupported(
+                "calc-found-rows",
+                "SQL_CALC_FOUND_ROWS is not supported; count with SELECT COUNT(*)",
+            ));
+        }
+        ControlFlow::Continue(())
     }
 }

@@ -1,28 +1,269 @@
 //! From a plan to the texts for the shards, with the literals and binds of one statement.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vitrail_proto::value::Binds;
+use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::normalise::Normalised;
 
-use super::{Merge, Plan, Resolved, Route, ShardStatement};
-use crate::key_range::Shards;
+use super::{
+    Edit, Merge, MergePlan, Pin, Plan, Replacement, Resolved, Route, RowPlan, ShardStatement, Source, Window,
+    WindowPlan,
+};
+use crate::key_range::{KeyspaceId, Shards};
 use crate::refusal::Refusal;
+use crate::schema::ColumnClass;
+use crate::vindex::{Vindex, VindexError};
 
 impl Plan {
     /// Finds the shards of `statement`, which has the key that the plan was made for, and makes their texts.
     /// `shards` are those of [`Plan::keyspace`].
+    ///
+    /// # Errors
+    /// A bind that is missing, a value without a keyspace id, a shard that is not there.
     pub fn resolve(&self, statement: &Normalised, binds: &Arc<Binds>, shards: &Shards) -> Result<Resolved, Refusal> {
-        let chosen = match &self.route {
-            Route::Named(name) => vec![shards.by_name(name).ok_or_else(|| {
-                Refusal::not_found("unknown-shard", format!("keyspace `{}` has no shard `{name}`", self.keyspace))
-            })?],
-            _ => vec![0],
+        let values = Values { statement, binds };
+        let statements = match &self.route {
+            Route::Rows { vindex, class, rows } => self.split(&values, *vindex, class.as_ref(), rows, shards)?,
+            route => {
+                let chosen = self.choose(route, &values, shards)?;
+                let sql = self.edited(&values, chosen.len() > 1)?;
+                let statement = |shard| ShardStatement { shard, sql: Arc::clone(&sql), binds: Arc::clone(binds) };
+                chosen.into_iter().map(statement).collect()
+            }
         };
-        let statements = chosen
-            .into_iter()
-            .map(|shard| ShardStatement { shard, sql: Arc::clone(&statement.text), binds: Arc::clone(binds) })
-            .collect();
-        Ok(Resolved { keyspace: Arc::clone(&self.keyspace), statements, merge: Merge::Pass, writes: self.writes })
+        let merge = if statements.len() > 1 { self.merge(&values)? } else { Merge::Pass };
+        Ok(Resolved { keyspace: Arc::clone(&self.keyspace), statements, merge, writes: self.writes })
+    }
+
+    fn choose(&self, route: &Route, values: &Values<'_>, shards: &Shards) -> Result<Vec<usize>, Refusal> {
+        match route {
+            Route::AnyShard => Ok(vec![0]),
+            Route::AllShards | Route::Rows { .. } => Ok((0..shards.len()).collect()),
+            Route::Named(name) => match shards.by_name(name) {
+                Some(shard) => Ok(vec![shard]),
+                None => {
+                    let names: Vec<&str> = shards.iter().map(|shard| &*shard.name).collect();
+                    Err(Refusal::not_found(
+                        "unknown-shard",
+                        format!("keyspace `{}` has no shard `{name}`; it has {}", self.keyspace, names.join(", ")),
+                    ))
+                }
+            },
+            Route::Pinned(pins) => {
+                let mut found: Option<KeyspaceId> = None;
+                for pin in pins {
+                    let value = values.one(&pin.source)?;
+                    // Equality with NULL holds for no row: any shard gives the right answer.
+                    let Some(id) = id_of(pin, &value)? else { continue };
+                    match &found {
+                        Some(known) if *known != id => {
+                            return Err(Refusal::unsupported(
+                                "two-keyspace-ids",
+                                "the statement's tables are pinned to different keyspace ids; send one statement for each",
+                            ));
+                        }
+                        _ => found = Some(id),
+                    }
+                }
+                Ok(vec![found.map_or(0, |id| shards.find(&id))])
+            }
+            Route::Listed(pin) => {
+                let mut chosen = Vec::new();
+                for value in values.many(&pin.source)? {
+                    chosen.extend(id_of(pin, &value)?.map(|id| shards.find(&id)));
+                }
+                chosen.sort_unstable();
+                chosen.dedup();
+                if chosen.is_empty() {
+                    chosen.push(0);
+                }
+                Ok(chosen)
+            }
+        }
+    }
+
+    fn split(
+        &self,
+        values: &Values<'_>,
+        vindex: Vindex,
+        class: Option<&ColumnClass>,
+        rows: &[RowPlan],
+        shards: &Shards,
+    ) -> Result<Vec<ShardStatement>, Refusal> {
+        let mut by_shard: BTreeMap<usize, Vec<&RowPlan>> = BTreeMap::new();
+        for row in rows {
+            let value = values.one(&row.source)?;
+            let id = vindex.keyspace_id(&value, class).map_err(|error| match error {
+                VindexError::Null => Refusal::data("null-sharding-column", "the sharding column cannot be NULL")
+                    .with_errno(1048, "23000"),
+                other => value_refusal(&other),
+            })?;
+            by_shard.entry(shards.find(&id)).or_default().push(row);
+        }
+        if by_shard.len() == 1 {
+            let sql = self.edited(values, false)?;
+            return Ok(by_shard
+                .into_keys()
+                .map(|shard| ShardStatement { shard, sql: Arc::clone(&sql), binds: Arc::clone(values.binds) })
+                .collect());
+        }
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
+        let at = |anchor| values.position(anchor);
+        let (start, end) = (at(first.start)?, at(last.end)?);
+        let mut statements = Vec::with_capacity(by_shard.len());
+        for (shard, rows) in by_shard {
+            let mut sql = self.edited_part(values, true, 0..start)?;
+            for (index, row) in rows.into_iter().enumerate() {
+                if index > 0 {
+                    sql.push_str(", ");
+                }
+                sql.push_str(&self.edited_part(values, true, at(row.start)?..at(row.end)?)?);
+            }
+            sql.push_str(&self.edited_part(values, true, end..values.statement.text.len())?);
+            statements.push(ShardStatement { shard, sql: sql.into(), binds: Arc::clone(values.binds) });
+        }
+        Ok(statements)
+    }
+
+    fn edited(&self, values: &Values<'_>, scatter: bool) -> Result<Arc<str>, Refusal> {
+        if !self.edits.iter().any(|edit| scatter || !edit.scatter_only) {
+            return Ok(Arc::clone(&values.statement.text));
+        }
+        Ok(self.edited_part(values, scatter, 0..values.statement.text.len())?.into())
+    }
+
+    /// The text of `range` with the edits that lie inside.
+    fn edited_part(
+        &self,
+        values: &Values<'_>,
+        scatter: bool,
+        range: std::ops::Range<usize>,
+    ) -> Result<String, Refusal> {
+        let text = &values.statement.text;
+        let mut out = String::with_capacity(range.len() + 32);
+        let mut position = range.start;
+        for edit in self.edits.iter().filter(|edit| scatter || !edit.scatter_only) {
+            let (start, end) = (values.position(edit.start)?, values.position(edit.end)?);
+            if start < position || end > range.end {
+                continue;
+            }
+            out.push_str(values.slice(text, position..start)?);
+            out.push_str(&self.replacement(values, edit)?);
+            position = end;
+        }
+        out.push_str(values.slice(text, position..range.end)?);
+        Ok(out)
+    }
+
+    fn replacement(&self, values: &Values<'_>, edit: &Edit) -> Result<Arc<str>, Refusal> {
+        match &edit.replacement {
+            Replacement::Text(text) => Ok(Arc::clone(text)),
+            Replacement::WindowEnd => {
+                let window = self.window().map_or(Ok(Window::default()), |window| values.window(window))?;
+                // MySQL's own largest LIMIT stands for no limit.
+                let end = window.limit.map_or(u64::MAX, |limit| limit.saturating_add(window.offset));
+                Ok(end.to_string().into())
+            }
+        }
+    }
+
+    fn window(&self) -> Option<&WindowPlan> {
+        match &self.merge {
+            MergePlan::Concat(window) | MergePlan::Sort { window, .. } => Some(window),
+            _ => None,
+        }
+    }
+
+    fn merge(&self, values: &Values<'_>) -> Result<Merge, Refusal> {
+        Ok(match &self.merge {
+            MergePlan::Pass => Merge::Pass,
+            MergePlan::Concat(window) => Merge::Concat(values.window(window)?),
+            MergePlan::Sort { keys, window, hidden } => {
+                Merge::Sort { keys: keys.clone(), window: values.window(window)?, hidden_columns: *hidden }
+            }
+            MergePlan::Aggregate(folds) => Merge::Aggregate(folds.clone()),
+            MergePlan::Writes => Merge::Writes,
+            MergePlan::Replicated => Merge::Replicated,
+        })
+    }
+}
+
+fn id_of(pin: &Pin, value: &Value) -> Result<Option<KeyspaceId>, Refusal> {
+    match pin.vindex.keyspace_id(value, pin.class.as_ref()) {
+        Ok(id) => Ok(Some(id)),
+        Err(VindexError::Null) => Ok(None),
+        Err(other) => Err(value_refusal(&other)),
+    }
+}
+
+fn value_refusal(error: &VindexError) -> Refusal {
+    Refusal::data("sharding-value", format!("the value of the sharding column leads to no shard: {error}"))
+}
+
+/// The literals and binds of one statement.
+struct Values<'a> {
+    statement: &'a Normalised,
+    binds: &'a Arc<Binds>,
+}
+
+impl Values<'_> {
+    fn position(&self, anchor: vitrail_sql::normalise::Anchor) -> Result<usize, Refusal> {
+        Ok(self.statement.position(anchor))
+    }
+
+    fn slice<'t>(&self, text: &'t str, range: std::ops::Range<usize>) -> Result<&'t str, Refusal> {
+        text.get(range).ok_or_else(|| Refusal::invalid("edit", "the plan does not fit the statement"))
+    }
+
+    fn one(&self, source: &Source) -> Result<Value, Refusal> {
+        match source {
+            Source::Constant(value) => Ok(value.clone()),
+            Source::Literal { index, negated } => {
+                let value = self.literal(*index)?;
+                if *negated { negate(value) } else { Ok(value) }
+            }
+            Source::Bind(name) => self.bind(name).cloned(),
+            Source::Several(_) => Err(Refusal::invalid("list", "a list stands where one value is needed")),
+        }
+    }
+
+    fn many(&self, source: &Source) -> Result<Vec<Value>, Refusal> {
+        match source {
+            Source::Several(sources) => sources.iter().map(|source| self.one(source)).collect(),
+            source => match self.one(source)? {
+                Value::List(values) => Ok(values),
+                value => Ok(vec![value]),
+            },
+        }
+    }
+
+    fn literal(&self, index: usize) -> Result<Value, Refusal> {
+        self.statement.literal_value(index).map_err(|error| Refusal::invalid("literal", error.to_string()))
+    }
+
+    fn bind(&self, name: &str) -> Result<&Value, Refusal> {
+        self.binds
+            .get(name)
+            .ok_or_else(|| Refusal::invalid("missing-bind", format!("the bind variable `:{name}` has no value")))
+    }
+
+    fn window(&self, window: &WindowPlan) -> Result<Window, Refusal> {
+        let number = |source: &Source| match self.one(source)? {
+            Value::Int(value) if value >= 0 => Ok(value.cast_unsigned()),
+            Value::UInt(value) => Ok(value),
+            _ => Err(Refusal::invalid("limit", "LIMIT and OFFSET take integers from 0 on")),
+        };
+        let limit = window.limit.as_ref().map(number).transpose()?;
+        let offset = window.offset.as_ref().map(number).transpose()?.unwrap_or(0);
+        Ok(Window { offset, limit })
+    }
+}
+
+fn negate(value: Value) -> Result<Value, Refusal> {
+    match value {
+        Value::Int(value) if value != i64::MIN => Ok(Value::Int(-value)),
+        Value::UInt(value) if value == i64::MIN.unsigned_abs() => Ok(Value::Int(i64::MIN)),
+        _ => Err(Refusal::data("sharding-value", "the negated value of the sharding column is no integer of 64 bits")),
     }
 }

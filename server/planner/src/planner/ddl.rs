@@ -1,0 +1,59 @@
+//! Plans for DDL: by its first words and names alone, on every shard of the keyspace.
+
+use vitrail_sql::lexer::{Token, TokenKind};
+use vitrail_sql::normalise::Normalised;
+
+use super::PlanContext;
+use super::names::{OneKeyspace, shared};
+use super::text::tokens;
+use crate::plan::{Edit, MergePlan, Plan, Replacement, Route};
+use crate::refusal::Refusal;
+
+/// Plans a DDL statement on tables.
+pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
+    let tokens = tokens(statement);
+    let word =
+        |index: usize| tokens.get(index).map(|token| str(statement, token).to_ascii_uppercase()).unwrap_or_default();
+    let skip = ["UNIQUE", "FULLTEXT", "SPATIAL", "OR", "REPLACE", "ONLINE", "OFFLINE", "IGNORE"];
+    let object = (1..tokens.len()).map(word).find(|word| !skip.contains(&word.as_str())).unwrap_or_default();
+    let on_table = match (word(0).as_str(), object.as_str()) {
+        (_, "TABLE" | "TABLES" | "INDEX") => true,
+        ("TRUNCATE", _) => true,
+        _ => false,
+    };
+    if !on_table {
+        return Err(Refusal::unsupported(
+            "ddl-form",
+            format!("{} {object} is not supported through the gate; run it on each MySQL", word(0)),
+        ));
+    }
+    let (mut one, mut edits) = (OneKeyspace::default(), Vec::new());
+    for window in tokens.windows(3) {
+        let [qualifier, dot, name] = window else { continue };
+        if dot.kind != TokenKind::Dot || !matches!(qualifier.kind, TokenKind::Word | TokenKind::QuotedName) {
+            continue;
+        }
+        if let Some(keyspace) = context.vschema.keyspace(str(statement, qualifier).trim_matches('`')) {
+            one.add(keyspace)?;
+            edits.push(Edit {
+                start: statement.anchor(qualifier.start),
+                end: statement.anchor(name.start),
+                replacement: Replacement::Text(shared("")),
+                scatter_only: false,
+            });
+        }
+    }
+    let keyspace = match one.get() {
+        Some(keyspace) => keyspace,
+        None => context.default_keyspace()?,
+    };
+    let route = match context.shard {
+        Some(shard) => Route::Named(shared(shard)),
+        None => Route::AllShards,
+    };
+    Ok(Plan { keyspace: keyspace.name.clone(), route, merge: MergePlan::Writes, edits, writes: true })
+}
+
+fn str<'a>(statement: &'a Normalised, token: &Token) -> &'a str {
+    &statement.text[token.start..token.end]
+}

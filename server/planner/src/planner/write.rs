@@ -1,0 +1,327 @@
+//! Plans for INSERT, REPLACE, UPDATE and DELETE over sharded keyspaces.
+
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, OnInsert, SetExpr, TableObject, TableWithJoins,
+    Update, Value as SqlValue,
+};
+
+use super::names::idents;
+use super::placement::Spread;
+use super::select::apart;
+use super::text::Given;
+use super::walk::{Scope, Walk};
+use crate::plan::{MergePlan, Route, RowPlan};
+use crate::refusal::Refusal;
+use crate::schema::{ColumnClass, TableSchema};
+use crate::vschema::Placement;
+
+/// Walks an INSERT or REPLACE and, in a sharded keyspace, divides its rows.
+pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, MergePlan), Refusal> {
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(Refusal::unsupported("insert-form", "this form of INSERT is not supported"));
+    };
+    let named = walk.name(name)?;
+    let selects = insert.source.as_ref().is_some_and(|source| !matches!(&*source.body, SetExpr::Values(_)));
+    if let Some(source) = &insert.source {
+        walk.query(source, &[])?;
+    }
+    walk.subqueries(&insert.on, &Scope::default(), &[])?;
+    walk.subqueries(&insert.assignments, &Scope::default(), &[])?;
+    for column in insert.columns.iter().chain(&assigned(&insert.assignments)) {
+        walk.cut_prefix(column, 3);
+    }
+    if !named.keyspace.sharded || walk.context.shard.is_some() {
+        return Ok((Route::AnyShard, MergePlan::Pass));
+    }
+    if selects {
+        return Err(Refusal::unsupported(
+            "insert-select",
+            "INSERT … SELECT into a sharded keyspace is not supported yet; read the rows and insert them",
+        ));
+    }
+    if walk.placements.mark() > 0 {
+        return Err(Refusal::unsupported(
+            "insert-subquery",
+            "a value of INSERT cannot read a sharded table; read it before",
+        ));
+    }
+    let table = name.0.last().map(ToString::to_string).unwrap_or_default().replace('`', "");
+    let schema = walk.schema(&named.keyspace.name, &table);
+    let columns = columns(insert, schema, &table)?;
+    let rows: Vec<&[Expr]> = match insert.source.as_deref().map(|source| &*source.body) {
+        Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.as_slice()).collect(),
+        _ => Vec::new(),
+    };
+    auto_increment(insert, schema, &columns, &rows)?;
+    match named.table.map(|table| &table.placement) {
+        Some(Placement::Sharded(sharding)) => {
+            let updates = match &insert.on {
+                Some(OnInsert::DuplicateKeyUpdate(assignments)) => assigned(assignments),
+                _ => Vec::new(),
+            };
+            if updates.iter().any(|column| last(column).eq_ignore_ascii_case(&sharding.column)) {
+                return Err(moves_row(&sharding.column));
+            }
+            let Some(at) = columns.iter().position(|column| column.eq_ignore_ascii_case(&sharding.column)) else {
+                return Err(Refusal::unsupported(
+                    "no-sharding-column",
+                    format!("the INSERT into `{table}` gives no value for its sharding column `{}`", sharding.column),
+                ));
+            };
+            let class = schema.and_then(|schema| schema.column(&sharding.column)).map(|column| &column.class);
+            let rows = rows_of(walk, insert, &rows, at, class)?;
+            if insert.returning.is_some() && rows.len() > 1 {
+                return Err(Refusal::unsupported(
+                    "returning",
+                    "RETURNING over several rows is not supported; insert one by one",
+                ));
+            }
+            Ok((Route::Rows { vindex: sharding.vindex, class: class.cloned(), rows }, MergePlan::Writes))
+        }
+        _ => replicated(walk),
+    }
+}
+
+/// Walks an UPDATE and finds its shards.
+pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, MergePlan), Refusal> {
+    let mut scope = Scope::default();
+    walk.table_with_joins(&update.table, &mut scope, &[])?;
+    if let Some(condition) = &update.selection {
+        walk.facts(condition, &scope, 0..scope.items.len(), &[]);
+    }
+    let single = scope.items.len() == 1;
+    walk.subqueries(&update.selection, &scope, &[])?;
+    walk.subqueries(&update.assignments, &scope, &[])?;
+    let targets = assigned(&update.assignments);
+    for target in &targets {
+        walk.cut_prefix(target, 3);
+    }
+    if !sharded(walk) {
+        return Ok((Route::AnyShard, MergePlan::Pass));
+    }
+    for item in &scope.items {
+        if let Some((_, sharding)) = item.sharded
+            && targets.iter().any(|target| last(target).eq_ignore_ascii_case(&sharding.column))
+        {
+            return Err(moves_row(&sharding.column));
+        }
+    }
+    spread(walk, &scope, single, !update.order_by.is_empty() || update.limit.is_some(), "UPDATE")
+}
+
+/// Walks a DELETE and finds its shards.
+pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, MergePlan), Refusal> {
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let tables: &[TableWithJoins] = delete.using.as_deref().unwrap_or(from);
+    let mut scope = Scope::default();
+    for table in tables {
+        walk.table_with_joins(table, &mut scope, &[])?;
+    }
+    if let Some(condition) = &delete.selection {
+        walk.facts(condition, &scope, 0..scope.items.len(), &[]);
+    }
+    for table in &delete.tables {
+        walk.cut_prefix(table, 2);
+    }
+    walk.subqueries(&delete.selection, &scope, &[])?;
+    if !sharded(walk) {
+        return Ok((Route::AnyShard, MergePlan::Pass));
+    }
+    if delete.returning.is_some() {
+        return Err(Refusal::unsupported(
+            "returning",
+            "DELETE … RETURNING over shards is not supported; read the rows before",
+        ));
+    }
+    let single = scope.items.len() == 1 && delete.tables.is_empty();
+    spread(walk, &scope, single, !delete.order_by.is_empty() || delete.limit.is_some(), "DELETE")
+}
+
+fn sharded(walk: &Walk<'_>) -> bool {
+    walk.context.shard.is_none() && walk.keyspace.get().is_some_and(|keyspace| keyspace.sharded)
+}
+
+/// Where an UPDATE or DELETE goes.
+fn spread(
+    walk: &Walk<'_>,
+    scope: &Scope<'_>,
+    single: bool,
+    limited: bool,
+    verb: &str,
+) -> Result<(Route, MergePlan), Refusal> {
+    let all_sharded = scope.items.iter().all(|item| item.sharded.is_some());
+    if !single && !all_sharded {
+        return Err(Refusal::unsupported(
+            "multi-table-write",
+            format!("{verb} over several tables may name only sharded tables that are pinned to one shard"),
+        ));
+    }
+    let unlimited = || {
+        if limited {
+            return Err(Refusal::unsupported(
+                "limited-write",
+                format!(
+                    "{verb} with LIMIT or ORDER BY over several shards is not supported; pin it by the sharding column"
+                ),
+            ));
+        }
+        if !single {
+            return Err(Refusal::unsupported(
+                "multi-table-write",
+                format!("{verb} over several tables must be pinned to one shard by its sharding column"),
+            ));
+        }
+        Ok(())
+    };
+    match walk.placements.spread() {
+        Spread::Nowhere if limited => Err(Refusal::unsupported(
+            "limited-write",
+            format!(
+                "{verb} of a reference table with LIMIT could choose other rows on each shard; name the rows in WHERE"
+            ),
+        )),
+        Spread::Nowhere => replicated(walk),
+        _ if !all_sharded => Err(Refusal::unsupported(
+            "reference-write",
+            format!("{verb} of a reference table cannot read a sharded table, whose rows differ from shard to shard"),
+        )),
+        Spread::Pinned(pins) => Ok((Route::Pinned(pins), MergePlan::Pass)),
+        Spread::Listed(pin) => unlimited().map(|()| (Route::Listed(pin), MergePlan::Writes)),
+        Spread::Everywhere => unlimited().map(|()| (Route::AllShards, MergePlan::Writes)),
+        Spread::Apart(tables) => Err(apart(&tables)),
+        Spread::Sealed(table) => Err(apart(&[table])),
+    }
+}
+
+/// The same write on every shard; it must do the same on each.
+fn replicated(walk: &Walk<'_>) -> Result<(Route, MergePlan), Refusal> {
+    if let Some(function) = &walk.volatile {
+        return Err(Refusal::unsupported(
+            "volatile-replicated",
+            format!(
+                "{function}() could give each shard's copy of a reference table another value; send the value itself"
+            ),
+        ));
+    }
+    Ok((Route::AllShards, MergePlan::Replicated))
+}
+
+fn rows_of(
+    walk: &Walk<'_>,
+    insert: &Insert,
+    rows: &[&[Expr]],
+    at: usize,
+    class: Option<&ColumnClass>,
+) -> Result<Vec<RowPlan>, Refusal> {
+    let source = |expr: &Expr| match walk.text.value(expr) {
+        Some((source, given)) if fits(given, class) => Ok(source),
+        Some(_) => Err(Refusal::data("sharding-value", "the sharding column's value is not of the column's type")),
+        None => Err(Refusal::unsupported(
+            "sharding-expression",
+            "the sharding column's value must be a literal or a bind variable, not an expression",
+        )),
+    };
+    if insert.source.is_none() {
+        let start = walk.text.anchor(walk.text.statement.body.start);
+        let assignment = insert.assignments.get(at).ok_or_else(|| wrong_count(0))?;
+        return Ok(vec![RowPlan { source: source(&assignment.value)?, start, end: start }]);
+    }
+    let ranges = walk.text.rows();
+    if ranges.len() != rows.len() {
+        return Err(Refusal::invalid("insert-rows", "the rows of the INSERT cannot be told apart"));
+    }
+    let rows = rows.iter().zip(ranges).enumerate().map(|(index, (row, range))| {
+        let source = source(row.get(at).ok_or_else(|| wrong_count(index))?)?;
+        Ok(RowPlan { source, start: walk.text.anchor(range.start), end: walk.text.anchor(range.end) })
+    });
+    rows.collect()
+}
+
+fn wrong_count(row: usize) -> Refusal {
+    Refusal::invalid("column-count", format!("column count doesn't match value count at row {}", row + 1))
+        .with_errno(1136, "21S01")
+}
+
+/// Whether a value is stored in the column as it is written.
+fn fits(given: Given, class: Option<&ColumnClass>) -> bool {
+    match class {
+        Some(ColumnClass::Integer) => !matches!(given, Given::Fraction | Given::Bytes),
+        _ => given != Given::Fraction,
+    }
+}
+
+fn columns(insert: &Insert, schema: Option<&TableSchema>, table: &str) -> Result<Vec<String>, Refusal> {
+    if !insert.assignments.is_empty() {
+        return Ok(assigned(&insert.assignments).iter().map(last).collect());
+    }
+    if !insert.columns.is_empty() {
+        return Ok(insert.columns.iter().map(last).collect());
+    }
+    match schema {
+        Some(schema) => {
+            Ok(schema.columns.iter().filter(|column| !column.invisible).map(|column| column.name.clone()).collect())
+        }
+        None => Err(Refusal::unsupported(
+            "insert-columns",
+            format!("the columns of `{table}` are not known; name them in the INSERT"),
+        )),
+    }
+}
+
+/// Each shard would count by itself, and two rows would get one number.
+fn auto_increment(
+    insert: &Insert,
+    schema: Option<&TableSchema>,
+    columns: &[String],
+    rows: &[&[Expr]],
+) -> Result<(), Refusal> {
+    let Some(column) = schema.and_then(|schema| schema.columns.iter().find(|column| column.auto_increment)) else {
+        return Ok(());
+    };
+    let leaves_open = |expr: Option<&Expr>| match expr {
+        Some(Expr::Value(value)) => {
+            matches!(&value.value, SqlValue::Null)
+                || matches!(&value.value, SqlValue::Number(number, _) if number == "0")
+        }
+        Some(Expr::Identifier(name)) => name.value.eq_ignore_ascii_case("DEFAULT"),
+        Some(_) => false,
+        None => true,
+    };
+    let open = match columns.iter().position(|name| name.eq_ignore_ascii_case(&column.name)) {
+        None => true,
+        Some(at) if insert.source.is_none() => {
+            leaves_open(insert.assignments.get(at).map(|assignment| &assignment.value))
+        }
+        Some(at) => rows.iter().any(|row| leaves_open(row.get(at))),
+    };
+    if open {
+        return Err(Refusal::unsupported(
+            "auto-increment",
+            format!("each shard counts `{}` by itself, so it would not be unique; give its value", column.name),
+        ));
+    }
+    Ok(())
+}
+
+fn moves_row(column: &str) -> Refusal {
+    Refusal::unsupported(
+        "sharding-column-update",
+        format!(
+            "changing the sharding column `{column}` could move the row to another shard; delete it and insert it anew"
+        ),
+    )
+}
+
+fn assigned(assignments: &[Assignment]) -> Vec<sqlparser::ast::ObjectName> {
+    assignments
+        .iter()
+        .flat_map(|assignment| match &assignment.target {
+            AssignmentTarget::ColumnName(name) => vec![name.clone()],
+            AssignmentTarget::Tuple(names) => names.clone(),
+        })
+        .collect()
+}
+
+fn last(name: &sqlparser::ast::ObjectName) -> String {
+    idents(name).and_then(|parts| parts.last().map(|ident| ident.value.clone())).unwrap_or_default()
+}
