@@ -1,0 +1,209 @@
+//! A gate over tablets in this process, whose shards are databases of a real server: explicit targets, transactions over two
+//! shards, savepoints, DDL and what the gate answers itself.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use vitrail_gate::{Cluster, Gate, GateConfig, Session, Shard};
+use vitrail_harness::{Cluster as Databases, Flavour};
+use vitrail_listener::responder::Responder;
+use vitrail_listener::service::{Peer, RequestContext, Service};
+use vitrail_mysql::Address;
+use vitrail_planner::vschema::Keyspace;
+use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::message::{Op, Reply, Request, ResultEnd, SessionState};
+use vitrail_tablet::{Tablet, TabletConfig};
+
+const VSCHEMA: &str = r#"{
+    "sharded": true,
+    "vindexes": {"hash": {"type": "hash"}},
+    "tables": {"account": {"column_vindexes": [{"column": "id", "name": "hash"}]}}
+}"#;
+
+/// A gate over two shards of keyspace `bank`.
+struct World {
+    gate: Gate,
+    peer: Arc<Peer>,
+}
+
+/// The end and the rows of an answer, the rows as `a|b`.
+type Outcome = Result<(ResultEnd, Vec<String>), ErrorBody>;
+
+impl World {
+    async fn new(flavour: Flavour) -> World {
+        let databases = Databases::new(flavour, 2, "gate").await;
+        let mut shards = Vec::new();
+        for (name, database) in Databases::shard_names(2).iter().zip(&databases.shards) {
+            let options = databases.server.connect_options(database);
+            let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
+            let mut config = TabletConfig { keyspace: "bank".into(), shard: name.clone(), ..TabletConfig::default() };
+            config.database.clone_from(database);
+            config.mysql.socket = Some(socket);
+            config.mysql.user.clone_from(&options.user);
+            config.mysql.password.clone_from(&options.password);
+            let service = Tablet::start(config).await.expect("a tablet");
+            shards.push(Shard { name: name.as_str().into(), key_range: name.parse().expect("a range"), service });
+        }
+        let vschema = Keyspace::from_json("bank", VSCHEMA).expect("a vschema");
+        let gate = Gate::new(Cluster::new([(vschema, shards)]).expect("a cluster"), GateConfig::default());
+        let peer = Peer {
+            connection_id: 7,
+            user: "anna".into(),
+            gate: false,
+            application: "test".into(),
+            address: "unix".into(),
+        };
+        let world = World { gate, peer: Arc::new(peer) };
+        let mut session = world.open();
+        world.run(&mut session, "USE bank").await.expect("a keyspace");
+        world
+            .run(&mut session, "CREATE TABLE bank.account (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)")
+            .await
+            .expect("created");
+        world
+    }
+
+    fn open(&self) -> Session {
+        self.gate.open(&self.peer, SessionState::default()).expect("a session")
+    }
+
+    async fn run(&self, session: &mut Session, sql: &str) -> Outcome {
+        let mut request = Request::new(Op::Execute);
+        request.sql = Some(sql.into());
+        self.request(session, request).await
+    }
+
+    /// Runs `sql` on one shard in a session of its own.
+    async fn look(&self, shard: &str, sql: &str) -> Vec<String> {
+        let mut session = self.open();
+        self.run(&mut session, &format!("USE `bank:{shard}`")).await.expect("a shard");
+        self.run(&mut session, sql).await.expect(sql).1
+    }
+
+    async fn request(&self, session: &mut Session, request: Request) -> Outcome {
+        let (mut responder, mut replies) = Responder::channel(64);
+        let context = RequestContext { peer: Arc::clone(&self.peer), cancel: CancellationToken::new(), deadline: None };
+        let last = self.gate.handle(session, request, &context, &mut responder).await?;
+        drop(responder);
+        let mut rows = Vec::new();
+        while let Some(reply) = replies.recv().await {
+            rows.extend(texts(&reply));
+        }
+        rows.extend(texts(&last));
+        Ok((last.end.expect("the last reply has an end"), rows))
+    }
+}
+
+/// Rows of short cells.
+fn texts(reply: &Reply) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut bytes = reply.rows.as_ref().map_or(&[][..], |batch| &batch.bytes);
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+        let (mut row, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
+        let mut cells = Vec::new();
+        while let Some((length, rest)) = row.split_first() {
+            let length = if *length == 0xfb { 0 } else { usize::from(*length) };
+            cells.push(String::from_utf8_lossy(&rest[..length]).into_owned());
+            row = &rest[length..];
+        }
+        found.push(cells.join("|"));
+        bytes = rest;
+    }
+    found
+}
+
+#[tokio::test]
+async fn the_gate_answers_what_only_it_knows() {
+    for flavour in vitrail_harness::flavours() {
+        let world = World::new(flavour).await;
+        let mut session = world.open();
+        assert_eq!(world.run(&mut session, "SHOW TABLES").await.expect_err("no keyspace").errno, 1046);
+        let unknown = world.run(&mut session, "USE bnak").await.expect_err("unknown");
+        assert_eq!((unknown.errno, unknown.code), (1049, Code::NotFound));
+        assert!(unknown.message.contains("did you mean 'bank'?"), "{}", unknown.message);
+
+        let (end, _) = world.run(&mut session, "USE bank").await.expect("known");
+        assert_eq!(
+            end.state.and_then(|state| state.target).and_then(|target| target.keyspace).as_deref(),
+            Some("bank")
+        );
+        for (sql, expected) in [
+            ("SHOW DATABASES", vec!["bank"]),
+            ("SHOW TABLES LIKE 'ACC%'", vec!["account"]),
+            ("SELECT DATABASE(), @@autocommit", vec!["bank|1"]),
+            ("SELECT CONNECTION_ID() AS id", vec!["7"]),
+        ] {
+            assert_eq!(world.run(&mut session, sql).await.expect(sql).1, expected, "{sql}");
+        }
+        assert_eq!(world.run(&mut session, "SHOW VITRAIL SHARDS").await.expect("shards").1.len(), 2);
+        let columns = world.run(&mut session, "DESCRIBE account").await.expect("columns").1;
+        assert!(columns.len() == 2 && columns[0].starts_with("id|bigint"), "{columns:?}");
+        let text = world.run(&mut session, "SHOW CREATE TABLE bank.account").await.expect("a text").1;
+        assert!(text[0].starts_with("account|CREATE TABLE"), "{text:?}");
+        assert_eq!(world.run(&mut session, "DESCRIBE nothing").await.expect_err("unknown table").errno, 1146);
+        for refused in [
+            "SET GLOBAL x = 1",
+            "SET @a = 1",
+            "SET NAMES latin1",
+            "KILL 1",
+            "CREATE TABLE t (id INT)",
+            "SHOW SLAVE STATUS",
+        ] {
+            assert_eq!(world.run(&mut session, refused).await.expect_err(refused).code, Code::Unsupported, "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_reach_every_shard() {
+    for flavour in vitrail_harness::flavours() {
+        let world = World::new(flavour).await;
+        let mut session = world.open();
+        let (end, _) = world
+            .run(&mut session, "SET time_zone = '+02:00', SESSION TRANSACTION_ISOLATION = 'SERIALIZABLE'")
+            .await
+            .expect("set");
+        assert_eq!(end.state.expect("news").variables.len(), 2);
+        for shard in ["-80", "80-"] {
+            world.run(&mut session, &format!("USE bank:{shard}")).await.expect("a shard");
+            assert_eq!(
+                world.run(&mut session, "SHOW VARIABLES LIKE 'time_zone'").await.expect("one").1,
+                ["time_zone|+02:00"]
+            );
+            let level = world.run(&mut session, "SHOW VARIABLES LIKE 't%isolation'").await.expect("one").1;
+            assert!(!level.is_empty() && level.iter().all(|row| row.ends_with("|SERIALIZABLE")), "{level:?}");
+        }
+        let reset = world.gate.reset(&mut session).await.expect("reset").end.and_then(|end| end.state).expect("news");
+        assert!(reset.variables.iter().all(|(_, value)| value == "DEFAULT"), "{reset:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_stays_on_its_shard_until_it_ends() {
+    for flavour in vitrail_harness::flavours() {
+        let world = World::new(flavour).await;
+        let mut session = world.open();
+        world.run(&mut session, "USE `bank:-80`").await.expect("a shard");
+        let (end, _) = world.run(&mut session, "BEGIN").await.expect("begun");
+        assert!(end.in_transaction);
+        world.run(&mut session, "INSERT INTO account VALUES (1, 10)").await.expect("written");
+        world.run(&mut session, "SAVEPOINT a").await.expect("set");
+        world.run(&mut session, "INSERT INTO account VALUES (2, 20)").await.expect("written");
+        let (end, _) = world.run(&mut session, "ROLLBACK TO SAVEPOINT a").await.expect("back");
+        assert!(end.in_transaction);
+        assert_eq!(world.run(&mut session, "RELEASE SAVEPOINT b").await.expect_err("unknown").errno, 1305);
+        let duplicate = world.run(&mut session, "INSERT INTO account VALUES (1, 30)").await.expect_err("duplicate");
+        assert_eq!((duplicate.errno, duplicate.in_transaction, duplicate.shard.as_deref()), (1062, true, Some("-80")));
+        assert_eq!(world.look("-80", "SELECT id FROM account").await, Vec::<String>::new());
+        let (end, _) = world.run(&mut session, "COMMIT").await.expect("committed");
+        assert!(!end.in_transaction);
+        assert_eq!(world.look("-80", "SELECT id, balance FROM account").await, ["1|10"]);
+        assert_eq!(world.look("80-", "SELECT id FROM account").await, Vec::<String>::new());
+
+        world.run(&mut session, "SET autocommit = 0").await.expect("set");
+        world.run(&mut session, "DELETE FROM account").await.expect("deleted");
+        assert!(world.gate.is_busy(&session));
+        world.gate.close(session).await;
+        assert_eq!(world.look("-80", "SELECT id FROM account").await, ["1"]);
+    }
+}
