@@ -27,7 +27,6 @@ impl Batch {
     }
 
     /// One more statement.
-    #[expect(clippy::should_implement_trait, reason = "a builder that grows, not a sum")]
     pub fn add(mut self, sql: impl Into<String>, params: impl IntoParams) -> Batch {
         self.items.push(BatchItem { sql: Some(sql.into()), binds: params.into_params() });
         self

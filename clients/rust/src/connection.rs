@@ -7,6 +7,7 @@
 //! queued, and large requests fragment by fragment in turn.
 
 mod handshake;
+mod input;
 mod pending;
 mod reader;
 mod state;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
@@ -112,8 +112,8 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let mut buffer = BytesMut::with_capacity(4096);
-        let hello = handshake::run(&mut stream, &mut buffer, binding, options).await?;
+        let greeted = handshake::run(&mut stream, binding, options).await?;
+        let hello = greeted.hello.clone();
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(&hello)),
             wake_writer: Notify::new(),
@@ -126,7 +126,7 @@ impl Connection {
         });
         let (read, write) = tokio::io::split(stream);
         tokio::spawn(writer::run(shared.clone(), write));
-        tokio::spawn(reader::run(shared.clone(), read, buffer, options.keepalive));
+        tokio::spawn(reader::run(shared.clone(), read, greeted, options.keepalive));
         Ok(Connection { _guard: Arc::new(Guard(shared.clone())), shared })
     }
 

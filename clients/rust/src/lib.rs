@@ -63,7 +63,6 @@ pub mod rows;
 pub mod session;
 pub mod transaction;
 mod url;
-mod wire;
 
 pub use batch::Batch;
 pub use client::Client;

@@ -54,7 +54,6 @@ impl Rows<'_> {
     }
 
     /// The next row of the result at hand; `None` after its last.
-    #[expect(clippy::should_implement_trait, reason = "an iterator cannot wait")]
     pub async fn next(&mut self) -> Result<Option<Row>, Error> {
         std::future::poll_fn(|context| self.poll_row(context)).await
     }

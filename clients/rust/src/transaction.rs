@@ -32,8 +32,8 @@ impl<'session> Transaction<'session> {
     /// Commits. If the connection is lost meanwhile, the error's code is `outcome_unknown`.
     pub async fn commit(mut self) -> Result<Outcome, Error> {
         let result = self.session_mut().commit_plain().await;
-        // Not executed and still open: dropping rolls back. Else there is nothing left to roll back.
-        self.ended = !matches!(&result, Err(error) if error.in_transaction());
+        // After an error dropping rolls back: what may still be open ends, and a transaction that was lost is acknowledged.
+        self.ended = result.is_ok();
         result
     }
 

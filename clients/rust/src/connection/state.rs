@@ -8,26 +8,25 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use vitrail_proto::error::{Code, ErrorBody};
-use vitrail_proto::message::{Request, ServerHello};
+use vitrail_proto::frame::{EMPTY_DOCUMENT, Flags, Header, Kind};
+use vitrail_proto::limits::{FREE_UPLOAD, MIN_FRAGMENT};
+use vitrail_proto::message::{Credit, Request, ServerHello};
 
 use super::pending::Slot;
 use super::{Observer, Shared};
 use crate::error::Error;
-use crate::wire::{self, Kind};
 
 /// Requests in flight per connection, below the protocol's 1,024; more wait here.
 const MAX_IN_FLIGHT: usize = 1000;
 /// Requests in flight per session; more wait here.
 const MAX_SESSION_DEPTH: usize = 64;
-/// So much of a request may be sent before the server grants the rest.
-const FREE_UPLOAD: usize = 64 * 1024;
 /// How long after its deadline a request may stay unanswered before the connection is given up.
 const EXPIRY_GRACE: Duration = Duration::from_secs(1);
 
 /// A request that waits for its turn.
 pub(super) struct Queued {
     pub(super) slot: Arc<Slot>,
-    body: Result<Bytes, Error>,
+    body: Bytes,
     expires: Option<Instant>,
 }
 
@@ -35,7 +34,9 @@ impl Queued {
     pub(super) fn new(request: &Request, observer: Option<Arc<dyn Observer>>, now: Instant) -> Queued {
         let slot = Arc::new(Slot::new(request.session, request.credit, observer));
         let expires = request.deadline_ms.map(|ms| now + Duration::from_millis(ms.into()) + EXPIRY_GRACE);
-        Queued { slot, body: wire::encode_request(request), expires }
+        let mut body = Vec::with_capacity(256 + request.sql.as_ref().map_or(0, String::len));
+        request.encode(&mut body);
+        Queued { slot, body: body.into(), expires }
     }
 }
 
@@ -43,6 +44,8 @@ impl Queued {
 struct Upload {
     slot: Arc<Slot>,
     rest: Bytes,
+    /// So much of it needs no grant.
+    free: usize,
 }
 
 /// What the connection knows of one session's order.
@@ -112,42 +115,34 @@ impl State {
         if let Some(reason) = &self.closed {
             return Err((queued.slot, Error::lost(reason, false)));
         }
-        match &queued.body {
-            Err(_) => {}
-            Ok(body) if body.len() > self.max_message => {
-                let message = format!(
-                    "the request has {} bytes, the server accepts {}; send less at once",
-                    body.len(),
-                    self.max_message
-                );
-                return Err((queued.slot, Error::invalid(message).with_code(Code::TooLarge)));
-            }
-            Ok(_) => {}
+        if queued.body.len() > self.max_message {
+            let message = format!(
+                "the request has {} bytes, the server accepts {}; send less at once",
+                queued.body.len(),
+                self.max_message
+            );
+            return Err((queued.slot, Error::invalid(message).with_code(Code::TooLarge)));
         }
         if self.slots.len() >= MAX_IN_FLIGHT || !self.overflow.is_empty() {
             self.overflow.push_back(queued);
             return Ok(());
         }
-        self.admit(queued)
+        self.admit(queued);
+        Ok(())
     }
 
-    fn admit(&mut self, queued: Queued) -> Result<(), (Arc<Slot>, Error)> {
+    fn admit(&mut self, queued: Queued) {
         if let Some(session) = queued.slot.session {
             let lane = self.lanes.entry(session).or_default();
             if lane.uploading || lane.in_flight >= MAX_SESSION_DEPTH || !lane.held.is_empty() {
-                lane.held.push_back(queued);
-                return Ok(());
+                return lane.held.push_back(queued);
             }
         }
-        self.start(queued)
+        self.start(queued);
     }
 
-    fn start(&mut self, queued: Queued) -> Result<(), (Arc<Slot>, Error)> {
+    fn start(&mut self, queued: Queued) {
         let Queued { slot, body, expires } = queued;
-        let body = match body {
-            Ok(body) => body,
-            Err(error) => return Err((slot, error)),
-        };
         let id = self.next_id;
         self.next_id += 1;
         slot.start(id);
@@ -156,38 +151,49 @@ impl State {
             self.expiries.insert((expires, id));
             self.expiry_of.insert(id, expires);
         }
-        let free = body.len() <= FREE_UPLOAD && body.len() <= self.max_frame;
+        let whole = body.len() <= self.max_frame.min(FREE_UPLOAD as usize);
         if let Some(session) = slot.session {
             let lane = self.lanes.entry(session).or_default();
             lane.in_flight += 1;
-            lane.uploading = !free;
+            lane.uploading = !whole;
         }
-        if free {
-            self.push(Kind::Request, false, false, id, &body);
+        if whole {
+            self.push(Kind::Request, Flags::NONE, id, &body);
             slot.set_end_offset(self.queued);
-            return Ok(());
+            return;
         }
-        let mut rest = body;
-        let mut free_bytes = FREE_UPLOAD.min(rest.len());
-        while free_bytes > 0 && rest.len() > self.max_frame.min(free_bytes) {
-            let fragment = rest.split_to(self.max_frame.min(free_bytes));
-            free_bytes -= fragment.len();
-            self.push(Kind::Request, true, false, id, &fragment);
+        let mut upload = Upload { slot, rest: body, free: FREE_UPLOAD as usize };
+        if upload.rest.len() <= upload.free {
+            return self.ready.push_back(upload);
         }
-        if free_bytes > 0 {
-            // Only the last piece is left, and it is free.
-            self.ready.push_back(Upload { slot, rest });
-        } else {
-            self.waiting.insert(id, Upload { slot, rest });
+        while upload.free > 0 {
+            self.push_fragment(&mut upload);
         }
-        Ok(())
+        self.waiting.insert(id, upload);
+    }
+
+    /// Appends the next fragment of an upload, of its free part or of the granted rest.
+    fn push_fragment(&mut self, upload: &mut Upload) {
+        let piece = if upload.free > 0 { upload.rest.len().min(upload.free) } else { upload.rest.len() };
+        // Only the last fragment of a message may be small.
+        let length = match piece.checked_sub(self.max_frame) {
+            None | Some(0) => piece,
+            Some(left) if left < MIN_FRAGMENT as usize => self.max_frame - MIN_FRAGMENT as usize,
+            Some(_) => self.max_frame,
+        };
+        let fragment = upload.rest.split_to(length);
+        upload.free = upload.free.saturating_sub(length);
+        let flags = Flags::NONE.with_more(!upload.rest.is_empty());
+        self.push(Kind::Request, flags, upload.slot.id(), &fragment);
     }
 
     /// Appends one frame for the writer.
-    fn push(&mut self, kind: Kind, more: bool, end: bool, id: u64, body: &[u8]) {
-        let before = self.out.len();
-        wire::encode_frame(&mut self.out, kind, more, end, id, body);
-        self.queued += (self.out.len() - before) as u64;
+    fn push(&mut self, kind: Kind, flags: Flags, id: u64, body: &[u8]) {
+        let header = Header { length: body.len() as u32, kind, flags, id }.encode();
+        self.out.reserve(header.len() + body.len());
+        self.out.extend_from_slice(&header);
+        self.out.extend_from_slice(body);
+        self.queued += (header.len() + body.len()) as u64;
     }
 
     /// The next bytes to write; empty when there is nothing to do. Small frames first, then one fragment of an upload.
@@ -195,15 +201,12 @@ impl State {
         if self.out.is_empty()
             && let Some(mut upload) = self.ready.pop_front()
         {
-            let id = upload.slot.id();
-            let fragment = upload.rest.split_to(self.max_frame.min(upload.rest.len()));
-            let more = !upload.rest.is_empty();
-            self.push(Kind::Request, more, false, id, &fragment);
-            if more {
-                self.ready.push_back(upload);
-            } else {
+            self.push_fragment(&mut upload);
+            if upload.rest.is_empty() {
                 upload.slot.set_end_offset(self.queued);
                 self.uploaded(upload.slot.session);
+            } else {
+                self.ready.push_back(upload);
             }
         }
         std::mem::take(&mut self.out)
@@ -229,15 +232,14 @@ impl State {
                 }
                 return;
             };
-            if let Err((slot, error)) = self.start(queued) {
-                slot.fail(error);
-            }
+            self.start(queued);
         }
     }
 
     /// The server has granted the rest of an upload.
     pub(super) fn granted(&mut self, id: u64) {
-        if let Some(upload) = self.waiting.remove(&id) {
+        if let Some(mut upload) = self.waiting.remove(&id) {
+            upload.free = 0;
             self.ready.push_back(upload);
         }
     }
@@ -272,9 +274,7 @@ impl State {
         while self.slots.len() < MAX_IN_FLIGHT
             && let Some(queued) = self.overflow.pop_front()
         {
-            if let Err((slot, error)) = self.admit(queued) {
-                slot.fail(error);
-            }
+            self.admit(queued);
         }
         Some(slot)
     }
@@ -300,7 +300,7 @@ impl State {
             return Err(Error::lost(reason, false));
         }
         let pongs = self.pongs.subscribe();
-        self.push(Kind::Ping, false, false, 0, wire::EMPTY);
+        self.push(Kind::Ping, Flags::NONE, 0, &EMPTY_DOCUMENT);
         shared.wake_writer.notify_one();
         Ok(pongs)
     }
@@ -344,8 +344,9 @@ impl Shared {
         if state.is_closed() || state.slot(id).is_none() {
             return;
         }
-        let body = wire::encode_credit(bytes);
-        state.push(Kind::Credit, false, false, id, &body);
+        let mut body = Vec::with_capacity(32);
+        Credit { bytes }.encode(&mut body);
+        state.push(Kind::Credit, Flags::NONE, id, &body);
         drop(state);
         self.wake_writer.notify_one();
     }
@@ -361,7 +362,7 @@ impl Shared {
                 0 => state.withdraw(slot),
                 id => {
                     if state.slot(id).is_some() {
-                        state.push(Kind::Cancel, false, false, id, wire::EMPTY);
+                        state.push(Kind::Cancel, Flags::NONE, id, &EMPTY_DOCUMENT);
                     }
                     false
                 }
