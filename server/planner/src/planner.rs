@@ -113,6 +113,12 @@ fn finish(walk: Walk<'_>, route: Route, merge: MergePlan, writes: bool) -> Resul
             ),
         ));
     }
+    if keyspace.sharded && context.shard.is_none() && text::has_version_comment(walk.text.statement) {
+        return Err(Refusal::unsupported(
+            "version-comment",
+            "a version comment means different things on different servers; leave it out",
+        ));
+    }
     let route = match context.shard {
         Some(_) if context.keyspace != Some(&*keyspace.name) => {
             return Err(Refusal::unsupported(

@@ -160,3 +160,6 @@ impl Keyspace {
         tables
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,20 +33,25 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         if dot.kind != TokenKind::Dot || !matches!(qualifier.kind, TokenKind::Word | TokenKind::QuotedName) {
             continue;
         }
-        if let Some(keyspace) = context.vschema.keyspace(str(statement, qualifier).trim_matches('`')) {
-            one.add(keyspace)?;
-            edits.push(Edit {
-                start: statement.anchor(qualifier.start),
-                end: statement.anchor(name.start),
-                replacement: Replacement::Text(shared("")),
-                scatter_only: false,
-            });
-        }
+        one.add(context.keyspace(str(statement, qualifier).trim_matches('`'))?)?;
+        edits.push(Edit {
+            start: statement.anchor(qualifier.start),
+            end: statement.anchor(name.start),
+            replacement: Replacement::Text(shared("")),
+            scatter_only: false,
+        });
     }
     let keyspace = match one.get() {
         Some(keyspace) => keyspace,
         None => context.default_keyspace()?,
     };
+    let selects = |token: &Token| str(statement, token).eq_ignore_ascii_case("SELECT");
+    if keyspace.sharded && context.shard.is_none() && tokens.iter().any(selects) {
+        return Err(Refusal::unsupported(
+            "ddl-select",
+            "CREATE TABLE … SELECT in a sharded keyspace is not supported; create the table and insert the rows",
+        ));
+    }
     let route = match context.shard {
         Some(shard) => Route::Named(shared(shard)),
         None => Route::AllShards,

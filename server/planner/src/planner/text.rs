@@ -17,6 +17,8 @@ pub(super) struct Text<'a> {
     pub(super) statement: &'a Normalised,
     pub(super) parsed: &'a Parsed,
     pub(super) tokens: Vec<Token>,
+    /// It has operators that MySQL binds looser than the AST shows (`||` as OR, XOR): conditions prove nothing.
+    pub(super) loose_operators: bool,
 }
 
 /// What kind of value a source gives, as far as the key tells.
@@ -34,7 +36,13 @@ pub(super) enum Given {
 
 impl<'a> Text<'a> {
     pub(super) fn new(statement: &'a Normalised, parsed: &'a Parsed) -> Text<'a> {
-        Text { statement, parsed, tokens: tokens(statement) }
+        let tokens = tokens(statement);
+        let loose = |token: &Token| match &statement.text[token.start..token.end] {
+            "||" => !statement.mode.pipes_as_concat,
+            word => token.kind == TokenKind::Word && word.eq_ignore_ascii_case("XOR"),
+        };
+        let loose_operators = tokens.iter().any(loose);
+        Text { statement, parsed, tokens, loose_operators }
     }
 
     pub(super) fn byte(&self, location: Location) -> usize {
@@ -190,4 +198,16 @@ pub(super) fn tokens(statement: &Normalised) -> Vec<Token> {
         }
     }
     tokens
+}
+
+/// Whether the body has a comment that some servers run and others skip.
+pub(super) fn has_version_comment(statement: &Normalised) -> bool {
+    let mut lexer = Lexer::new(&statement.text.as_bytes()[..statement.body.end], statement.mode);
+    lexer.seek(statement.body.start);
+    while let Ok(Some(token)) = lexer.next_token() {
+        if token.kind == TokenKind::VersionComment {
+            return true;
+        }
+    }
+    false
 }

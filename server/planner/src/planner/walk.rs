@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SetExpr,
-    Statement, TableFactor, TableWithJoins, Visit, Visitor,
+    BinaryOperator, Expr, Function, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
 use super::PlanContext;
@@ -231,6 +231,9 @@ impl<'a> Walk<'a> {
         kept: &std::ops::Range<usize>,
         nullable: &std::ops::Range<usize>,
     ) {
+        if self.text.loose_operators {
+            return;
+        }
         for (a, b) in equalities(condition) {
             let (Some(a), Some(b)) = (self.column(a, scope, &[]), self.column(b, scope, &[])) else { continue };
             if !comparable(a.sharding, a.class, b.sharding, b.class) {
@@ -376,6 +379,9 @@ impl<'a> Walk<'a> {
         range: std::ops::Range<usize>,
         outer: &[Scope<'a>],
     ) {
+        if self.text.loose_operators {
+            return;
+        }
         for part in conjuncts(condition) {
             match part {
                 Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
@@ -600,6 +606,15 @@ impl Sweep<'_, '_> {
 
 impl Visitor for Sweep<'_, '_> {
     type Break = Refusal;
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Refusal> {
+        for item in &select.projection {
+            if let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item {
+                self.walk.cut_prefix(name, 2);
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Refusal> {
         match expr {

@@ -1,0 +1,109 @@
+//! What a vschema may say, what is refused by name, and what the check against MySQL's schema finds.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::schema::{ColumnClass, ColumnSchema, KeyspaceSchema, Schemas, TableSchema};
+
+fn error(text: &str) -> String {
+    Keyspace::from_json("shop", text).expect_err(text).to_string()
+}
+
+#[test]
+fn a_vschema_is_read() {
+    let text = r#"{
+        "sharded": true,
+        "vindexes": { "h": { "type": "hash", "params": {}, "owner": "" } },
+        "tables": {
+            "users": { "column_vindexes": [{ "column": "id", "name": "h" }], "columns": [{ "name": "id", "type": "INT64" }],
+                       "column_list_authoritative": true },
+            "countries": { "type": "reference" }
+        }
+    }"#;
+    let keyspace = Keyspace::from_json("shop", text).expect("a vschema");
+    let placements: Vec<_> = keyspace.tables().into_iter().map(|table| (&*table.name, &table.placement)).collect();
+    let sharding = ShardingColumn { column: "id".into(), vindex: Vindex::Hash };
+    assert_eq!(placements, [("countries", &Placement::Reference), ("users", &Placement::Sharded(sharding))]);
+    assert!(Keyspace::from_json("main", "{}").is_ok_and(|keyspace| !keyspace.sharded));
+}
+
+#[test]
+fn what_is_not_supported_is_named() {
+    let sharded = |tables: &str| {
+        format!(r#"{{"sharded": true, "vindexes": {{"h": {{"type": "hash"}}}}, "tables": {{"t": {tables}}}}}"#)
+    };
+    for (text, message) in [
+        (
+            r#"{"sharded": true, "vindexes": {"v": {"type": "hahs"}}}"#.to_owned(),
+            "the vindex `v` of keyspace `shop` has the unknown type `hahs`; did you mean `hash`?",
+        ),
+        (
+            r#"{"sharded": true, "vindexes": {"v": {"type": "lookup_unique"}}}"#.to_owned(),
+            "the vindex type `lookup_unique` is not supported yet (vindex `v` of keyspace `shop`)",
+        ),
+        (
+            sharded(r#"{"type": "sequence"}"#),
+            "the table type `sequence` is not supported yet (table `t` of keyspace `shop`)",
+        ),
+        (
+            sharded(r#"{"column_vindexes": [{"columns": ["a", "b"], "name": "h"}]}"#),
+            "a vindex over several columns is not supported yet (table `t` of keyspace `shop`)",
+        ),
+        (
+            sharded(r#"{"pinned": "00"}"#),
+            "pinning a table to one keyspace id (`pinned`) is not supported yet (table `t` of keyspace `shop`)",
+        ),
+        (
+            sharded("{}"),
+            "table `t` of keyspace `shop`: it needs a vindex (`column_vindexes`) or the type `reference`, as its keyspace is \
+             sharded",
+        ),
+        (
+            sharded(r#"{"column_vindexes": [{"column": "a", "name": "x"}]}"#),
+            "table `t` of keyspace `shop`: its vindex `x` is not among `vindexes`",
+        ),
+    ] {
+        assert_eq!(error(&text), message);
+    }
+    assert!(error(r#"{"shraded": true}"#).contains("unknown field `shraded`"));
+}
+
+#[test]
+fn a_schema_that_does_not_fit_is_found() {
+    let text = r#"{
+        "sharded": true,
+        "vindexes": { "x": { "type": "xxhash" }, "h": { "type": "hash" } },
+        "tables": {
+            "coupons": { "column_vindexes": [{ "column": "code", "name": "x" }] },
+            "users": { "column_vindexes": [{ "column": "id", "name": "h" }] },
+            "gone": { "type": "reference" }
+        }
+    }"#;
+    let mut vschema = VSchema::new();
+    vschema.insert(Keyspace::from_json("shop", text).expect("a vschema"));
+    let table = |column: &str, class, key: &str| TableSchema {
+        columns: vec![ColumnSchema { name: column.to_owned(), class, auto_increment: false, invisible: false }],
+        unique_keys: vec![vec![key.to_owned()]],
+        view: false,
+    };
+    let schema = KeyspaceSchema::new([
+        ("coupons".to_owned(), table("code", ColumnClass::Text("utf8mb4_general_ci".to_owned()), "code")),
+        ("users".to_owned(), table("id", ColumnClass::Decimal, "email")),
+        ("extra".to_owned(), table("id", ColumnClass::Integer, "id")),
+    ]);
+    let schemas = Schemas::from([(Arc::from("shop"), Arc::new(schema))]);
+    let findings: Vec<String> = validate(&vschema, &schemas).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        findings,
+        [
+            "warning: `shop.coupons`: the vindex `xxhash` tells apart values of `code` that its collation utf8mb4_general_ci \
+             takes for equal, so equality does not find the shard; use `unicode_loose_xxhash`, or a binary collation without \
+             padding",
+            "warning: `shop.extra`: it is not in the vschema, so statements cannot name it",
+            "warning: `shop.gone`: it is in the vschema, and MySQL has no such table",
+            "warning: `shop.users`: its unique key (email) lacks the sharding column `id`, so it is unique within each shard \
+             only",
+            "error: `shop.users`: the vindex `hash` does not take values of the column `id`",
+        ]
+    );
+}
