@@ -20,7 +20,9 @@ const VSCHEMA: &str = r#"{
     "tables": {"account": {"column_vindexes": [{"column": "id", "name": "hash"}]}}
 }"#;
 
-/// A gate over two shards of keyspace `bank`.
+const ACCOUNT: &str = "account (id BIGINT PRIMARY KEY, owner VARCHAR(20) NOT NULL DEFAULT '', balance BIGINT)";
+
+/// A gate over the shards of keyspace `bank`.
 struct World {
     gate: Gate,
     peer: Arc<Peer>,
@@ -31,9 +33,14 @@ type Outcome = Result<(ResultEnd, Vec<String>), ErrorBody>;
 
 impl World {
     async fn new(flavour: Flavour) -> World {
-        let databases = Databases::new(flavour, 2, "gate").await;
+        World::with_shards(flavour, 2).await.0
+    }
+
+    /// Also the databases, with an oracle that has the same table.
+    async fn with_shards(flavour: Flavour, count: usize) -> (World, Databases) {
+        let databases = Databases::new(flavour, count, "gate").await;
         let mut shards = Vec::new();
-        for (name, database) in Databases::shard_names(2).iter().zip(&databases.shards) {
+        for (name, database) in Databases::shard_names(count).iter().zip(&databases.shards) {
             let options = databases.server.connect_options(database);
             let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
             let mut config = TabletConfig { keyspace: "bank".into(), shard: name.clone(), ..TabletConfig::default() };
@@ -56,11 +63,10 @@ impl World {
         let world = World { gate, peer: Arc::new(peer) };
         let mut session = world.open();
         world.run(&mut session, "USE bank").await.expect("a keyspace");
-        world
-            .run(&mut session, "CREATE TABLE bank.account (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)")
-            .await
-            .expect("created");
-        world
+        world.run(&mut session, &format!("CREATE TABLE bank.{ACCOUNT}")).await.expect("created");
+        let mut oracle = databases.server.connect(&databases.oracle).await;
+        oracle.execute(&format!("CREATE TABLE {ACCOUNT}")).await.expect("created");
+        (world, databases)
     }
 
     fn open(&self) -> Session {
@@ -137,7 +143,7 @@ async fn the_gate_answers_what_only_it_knows() {
         }
         assert_eq!(world.run(&mut session, "SHOW VITRAIL SHARDS").await.expect("shards").1.len(), 2);
         let columns = world.run(&mut session, "DESCRIBE account").await.expect("columns").1;
-        assert!(columns.len() == 2 && columns[0].starts_with("id|bigint"), "{columns:?}");
+        assert!(columns.len() == 3 && columns[0].starts_with("id|bigint"), "{columns:?}");
         let text = world.run(&mut session, "SHOW CREATE TABLE bank.account").await.expect("a text").1;
         assert!(text[0].starts_with("account|CREATE TABLE"), "{text:?}");
         assert_eq!(world.run(&mut session, "DESCRIBE nothing").await.expect_err("unknown table").errno, 1146);
@@ -186,13 +192,14 @@ async fn a_transaction_stays_on_its_shard_until_it_ends() {
         world.run(&mut session, "USE `bank:-80`").await.expect("a shard");
         let (end, _) = world.run(&mut session, "BEGIN").await.expect("begun");
         assert!(end.in_transaction);
-        world.run(&mut session, "INSERT INTO account VALUES (1, 10)").await.expect("written");
+        world.run(&mut session, "INSERT INTO account (id, balance) VALUES (1, 10)").await.expect("written");
         world.run(&mut session, "SAVEPOINT a").await.expect("set");
-        world.run(&mut session, "INSERT INTO account VALUES (2, 20)").await.expect("written");
+        world.run(&mut session, "INSERT INTO account (id, balance) VALUES (2, 20)").await.expect("written");
         let (end, _) = world.run(&mut session, "ROLLBACK TO SAVEPOINT a").await.expect("back");
         assert!(end.in_transaction);
         assert_eq!(world.run(&mut session, "RELEASE SAVEPOINT b").await.expect_err("unknown").errno, 1305);
-        let duplicate = world.run(&mut session, "INSERT INTO account VALUES (1, 30)").await.expect_err("duplicate");
+        let duplicate =
+            world.run(&mut session, "INSERT INTO account (id, balance) VALUES (1, 30)").await.expect_err("duplicate");
         assert_eq!((duplicate.errno, duplicate.in_transaction, duplicate.shard.as_deref()), (1062, true, Some("-80")));
         assert_eq!(world.look("-80", "SELECT id FROM account").await, Vec::<String>::new());
         let (end, _) = world.run(&mut session, "COMMIT").await.expect("committed");
@@ -205,5 +212,86 @@ async fn a_transaction_stays_on_its_shard_until_it_ends() {
         assert!(world.gate.is_busy(&session));
         world.gate.close(session).await;
         assert_eq!(world.look("-80", "SELECT id FROM account").await, ["1"]);
+    }
+}
+
+/// The same statements on one MySQL and over shards give the same answers.
+#[tokio::test]
+async fn shards_answer_as_one_mysql() {
+    for flavour in vitrail_harness::flavours() {
+        for count in [1, 2, 4] {
+            let (world, databases) = World::with_shards(flavour, count).await;
+            let mut oracle = databases.server.connect(&databases.oracle).await;
+            let mut session = world.open();
+            world.run(&mut session, "USE bank").await.expect("a keyspace");
+            let owner = |id: i64| ["'anna'", "'Bob '", "'bob'", "'zoe'", "''"][id as usize % 5];
+            let balance = |id: i64| {
+                if id % 7 == 0 {
+                    "NULL".to_owned()
+                } else {
+                    (id * 7_777_777_777_777_777 % 9_000_000_000_000_000_000).to_string()
+                }
+            };
+            let values: Vec<String> = (1..=40).map(|id| format!("({id}, {}, {})", owner(id), balance(id))).collect();
+            for sql in [
+                format!("INSERT INTO account (id, owner, balance) VALUES {}", values.join(", ")),
+                "UPDATE account SET balance = balance + 1 WHERE id = 3".into(),
+                "UPDATE account SET owner = 'eve' WHERE balance IS NULL".into(),
+                "DELETE FROM account WHERE id IN (5, 6)".into(),
+            ] {
+                let affected = world
+                    .run(&mut session, &sql)
+                    .await
+                    .unwrap_or_else(|error| panic!("{count}: {sql}: {error}"))
+                    .0
+                    .affected;
+                let expected = oracle.execute(&sql).await.expect("the oracle takes it");
+                assert_eq!(affected, expected.affected, "{count} shards: {sql}");
+            }
+            for sql in [
+                "SELECT id, owner, balance FROM account WHERE id = 17",
+                "SELECT id, balance FROM account ORDER BY id",
+                "SELECT id FROM account ORDER BY id DESC LIMIT 7 OFFSET 3",
+                "SELECT balance, id FROM account ORDER BY balance, id LIMIT 12",
+                "SELECT owner, id FROM account ORDER BY owner DESC, id",
+                "SELECT COUNT(*) FROM account",
+                "SELECT COUNT(balance), SUM(balance), MIN(balance), MAX(id) FROM account",
+                "SELECT SUM(balance) FROM account WHERE id < 0",
+                "SELECT id FROM account WHERE id IN (1, 2, 3, 900) ORDER BY id",
+                "SELECT 1 + 1",
+            ] {
+                let found =
+                    world.run(&mut session, sql).await.unwrap_or_else(|error| panic!("{count}: {sql}: {error}")).1;
+                let rows = oracle.fetch_all(sql).await.expect("the oracle answers");
+                let cell = |cell: Option<String>| cell.unwrap_or_default();
+                let expected: Vec<String> =
+                    rows.into_iter().map(|row| row.into_iter().map(cell).collect::<Vec<_>>().join("|")).collect();
+                assert_eq!(found, expected, "{count} shards: {sql}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_over_shards_fails_on_all_or_none() {
+    for flavour in vitrail_harness::flavours() {
+        let world = World::new(flavour).await;
+        let mut session = world.open();
+        world.run(&mut session, "USE bank").await.expect("a keyspace");
+        world.run(&mut session, "INSERT INTO account (id) VALUES (1), (2), (3), (4)").await.expect("written");
+        for begin in [false, true] {
+            if begin {
+                world.run(&mut session, "BEGIN").await.expect("begun");
+            }
+            // One of the new rows is a duplicate; the others belong to both shards.
+            let sql = "INSERT INTO account (id) VALUES (11), (12), (13), (14), (4), (15), (16), (17)";
+            let failed = world.run(&mut session, sql).await.expect_err("a duplicate");
+            assert_eq!((failed.errno, failed.in_transaction), (1062, begin));
+            let left = world.run(&mut session, "SELECT id FROM account ORDER BY id").await.expect("read").1;
+            assert_eq!(left, ["1", "2", "3", "4"], "in a transaction: {begin}");
+        }
+        world.run(&mut session, "UPDATE account SET balance = id").await.expect("written");
+        world.run(&mut session, "ROLLBACK").await.expect("rolled back");
+        assert_eq!(world.run(&mut session, "SELECT COUNT(balance) FROM account").await.expect("read").1, ["0"]);
     }
 }
