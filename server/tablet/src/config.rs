@@ -177,7 +177,7 @@ pub struct LimitConfig {
     /// Most bytes of one result; above it the statement fails as `too_large`. 0: no limit.
     #[serde(with = "units::bytes")]
     pub result_bytes: u64,
-    /// Most bytes of one statement with its binds; lowered to the server's `max_allowed_packet`.
+    /// Most bytes of one statement with its binds as literals (bytes take two each); lowered to the server's `max_allowed_packet`.
     #[serde(with = "units::bytes")]
     pub statement_bytes: u64,
     /// How long a statement may take when its call has no deadline. `0s`: no limit.
@@ -196,7 +196,7 @@ impl Default for LimitConfig {
         LimitConfig {
             result_rows: 0,
             result_bytes: 0,
-            statement_bytes: 128 << 20,
+            statement_bytes: 512 << 20,
             statement_timeout: Duration::ZERO,
             kill_grace: Duration::from_secs(10),
             batch_bytes: 32 << 10,

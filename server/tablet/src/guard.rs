@@ -5,6 +5,7 @@
 //! text, without allocation. Text inside version comments counts as code, because MySQL runs it.
 
 use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_sql::lexer::LexMode;
 
 /// Whose connection a statement would run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,26 +16,6 @@ pub enum Place {
     Transaction,
     /// Held by one session; reset when it is released.
     Reserved,
-}
-
-/// How the server would read the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LexMode {
-    /// A backslash in a string is an ordinary character.
-    pub no_backslash_escapes: bool,
-    /// `"…"` is an identifier.
-    pub ansi_quotes: bool,
-}
-
-impl LexMode {
-    /// The mode of the text of an `sql_mode`.
-    pub fn of_sql_mode(sql_mode: &str) -> LexMode {
-        let has = |name: &str| sql_mode.split([',', '\'', ' ']).any(|mode| mode.eq_ignore_ascii_case(name));
-        LexMode {
-            no_backslash_escapes: has("NO_BACKSLASH_ESCAPES"),
-            ansi_quotes: ["ANSI_QUOTES", "ANSI", "ORACLE", "MSSQL", "DB2", "MAXDB", "POSTGRESQL"].into_iter().any(has),
-        }
-    }
 }
 
 /// What the tablet needs to know of a statement that passed.
@@ -84,7 +65,16 @@ const STATE_FUNCTIONS: &[&str] = &["FOUND_ROWS", "ROW_COUNT"];
 ///
 /// [`Code::Unsupported`], with the construct's name and the way around it.
 pub fn check(sql: &str, place: Place, mode: LexMode) -> Result<Passed, ErrorBody> {
-    let mut tokens = Tokens { text: sql.as_bytes(), at: 0, mode };
+    let read = |versions_run| check_reading(Tokens { text: sql.as_bytes(), at: 0, mode, versions_run }, place);
+    let passed = read(true)?;
+    if sql.contains("/*!") || sql.contains("/*M!") {
+        // Which version comments run is the server's business: the statement has to pass either way.
+        read(false)?;
+    }
+    Ok(passed)
+}
+
+fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBody> {
     let mut first = tokens.next();
     while matches!(first, Some(Token::Symbol(b'('))) {
         first = tokens.next();
@@ -110,6 +100,10 @@ pub fn check(sql: &str, place: Place, mode: LexMode) -> Result<Passed, ErrorBody
         }
         if place != Place::Reserved && temporary(&tokens) {
             return Err(refused(b"a temporary table", "needs a reserved connection"));
+        }
+        if defines_program(&tokens) {
+            // Its body is stored, not run.
+            return Ok(Passed::default());
         }
     } else if is(&["SAVEPOINT", "RELEASE"]) || (is(&["ROLLBACK"]) && rolls_back_to(&tokens)) {
         if place == Place::Shared {
@@ -195,6 +189,19 @@ fn temporary(after_verb: &Tokens<'_>) -> bool {
         .any(|word| word.eq_ignore_ascii_case(b"TEMPORARY"))
 }
 
+/// `CREATE … PROCEDURE`, `FUNCTION`, `TRIGGER`, `EVENT`: one of them stands among the first words, before any parenthesis.
+fn defines_program(after_verb: &Tokens<'_>) -> bool {
+    after_verb
+        .clone()
+        .take(10)
+        .take_while(|token| *token != Token::Symbol(b'('))
+        .take_while(|token| token.word().is_none_or(|word| !word.eq_ignore_ascii_case(b"TABLE")))
+        .filter_map(Token::word)
+        .any(|word| {
+            ["PROCEDURE", "FUNCTION", "TRIGGER", "EVENT"].iter().any(|kind| word.eq_ignore_ascii_case(kind.as_bytes()))
+        })
+}
+
 /// `ROLLBACK [WORK] TO`.
 fn rolls_back_to(after_verb: &Tokens<'_>) -> bool {
     after_verb.clone().take(2).filter_map(Token::word).any(|word| word.eq_ignore_ascii_case(b"TO"))
@@ -256,6 +263,8 @@ struct Tokens<'a> {
     text: &'a [u8],
     at: usize,
     mode: LexMode,
+    /// Version comments are code, rather than comments.
+    versions_run: bool,
 }
 
 impl<'a> Iterator for Tokens<'a> {
@@ -357,13 +366,13 @@ impl Tokens<'_> {
                     _ => None,
                 };
                 match version {
-                    Some(width) => {
+                    Some(width) if self.versions_run => {
                         self.at += width;
                         while self.peek(0).is_some_and(|byte| byte.is_ascii_digit()) {
                             self.at += 1;
                         }
                     }
-                    None => self.skip_comment(),
+                    _ => self.skip_comment(),
                 }
             } else if byte == b'*' && next == Some(b'/') {
                 // The end of a version comment.

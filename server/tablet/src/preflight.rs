@@ -46,11 +46,11 @@ pub(crate) fn unreachable(error: &Error, config: &TabletConfig) -> Finding {
         None => format!("{}:{}", config.mysql.host, config.mysql.port),
     };
     let (what, fix) = match error {
-        Error::Server(server) if server.errno == 1049 => (
+        Error::Server(server) | Error::Login(server) if server.errno == 1049 => (
             format!("database `{}` does not exist at {place}", config.database),
             format!("create it (CREATE DATABASE `{}`), or correct `database`", config.database),
         ),
-        Error::Server(server) if matches!(server.errno, 1044 | 1045 | 1130 | 1698) => (
+        Error::Server(server) | Error::Login(server) if matches!(server.errno, 1044 | 1045 | 1130 | 1698) => (
             format!("MySQL at {place} refuses user `{}`: {}", config.mysql.user, server.message),
             "correct `mysql.user` and `mysql.password_file`, or create the account and grant it the database"
                 .to_owned(),

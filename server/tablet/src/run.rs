@@ -14,6 +14,8 @@ use vitrail_proto::message::{BeginOptions, Capped, ResultEnd, Warning};
 use vitrail_proto::rows::RowBatch;
 use vitrail_service::call::{Call, ConnectionId, Statement};
 use vitrail_service::execution::Part;
+use vitrail_sql::bind::substitute;
+use vitrail_sql::lexer::LexMode;
 
 use crate::begin;
 use crate::guard::{Passed, Place};
@@ -39,6 +41,8 @@ pub(crate) struct Run {
     pub(crate) begin: Option<BeginOptions>,
     pub(crate) call: Call,
     pub(crate) statement: Statement,
+    /// How MySQL will read the statement.
+    pub(crate) mode: LexMode,
     pub(crate) passed: Passed,
     pub(crate) stops: Stops,
     pub(crate) outbox: Outbox,
@@ -204,21 +208,14 @@ impl Run {
         }
     }
 
-    /// The statement's text with its binds.
+    /// The statement's text with its binds, quoted as the connection itself reads strings.
     fn text(&mut self) -> Result<Vec<u8>, Failure> {
-        let no_backslash_escapes = self.lease.connection().status().no_backslash_escapes();
-        let kept = |body: ErrorBody| Failure { body: body.into(), fate: Fate::Kept, unsent: false };
-        let sql = self.shared.substitute(&self.statement, no_backslash_escapes).map_err(kept)?;
-        let limit = self.shared.config.limits.statement_bytes.min(self.lease.connection().max_allowed_packet());
-        if sql.len() as u64 >= limit {
-            return Err(kept(ErrorBody::new(
-                Code::TooLarge,
-                format!(
-                    "the statement has {} bytes with its binds, the limit is {limit}; send less at a time",
-                    sql.len()
-                ),
-            )));
-        }
+        let connection = self.lease.connection();
+        let mode = LexMode { no_backslash_escapes: connection.status().no_backslash_escapes(), ..self.mode };
+        let limit = self.shared.config.limits.statement_bytes.min(connection.max_allowed_packet().saturating_sub(2));
+        let mut sql = Vec::with_capacity(self.statement.sql.len() + 64);
+        substitute(&self.statement.sql, &self.statement.binds, mode, limit as usize, &mut sql)
+            .map_err(|error| Failure { body: Box::new(error.into()), fate: Fate::Kept, unsent: false })?;
         Ok(sql)
     }
 

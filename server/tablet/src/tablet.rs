@@ -15,10 +15,11 @@ use vitrail_service::call::{Call, CallId, Conclusion, ConnectionId, On, Statemen
 use vitrail_service::execution::{Execution, ServiceInfo};
 use vitrail_service::schema::Schema;
 use vitrail_service::{QueryService, Result};
+use vitrail_sql::lexer::LexMode;
 
 use crate::config::{TabletConfig, TlsMode};
 use crate::error::StartError;
-use crate::guard::{self, LexMode, Place};
+use crate::guard::{self, Place};
 use crate::held::{self, Ages, Held};
 use crate::lease::Lease;
 use crate::mysql_errors::{self, RolledBack};
@@ -276,6 +277,7 @@ impl Shared {
             id: None,
             taken_here: false,
             begin: None,
+            mode,
             stops: Stops { cancel: cancel.clone(), expire: CancellationToken::new(), deadline },
             call,
             statement,
@@ -320,21 +322,13 @@ impl Shared {
         Ok(Execution { connection: opening.connection, parts: Box::new(opening.parts) })
     }
 
-    /// The statement's text with its binds.
-    pub(crate) fn substitute(&self, statement: &Statement, _no_backslash_escapes: bool) -> Result<Vec<u8>> {
-        if !statement.binds.is_empty() {
-            return Err(ErrorBody::new(Code::Unsupported, "binds"));
-        }
-        Ok(statement.sql.as_bytes().to_vec())
-    }
-
     /// How MySQL will read a call's statement.
     async fn lex_mode(&self, call: &Call) -> Result<LexMode> {
         let sql_mode = call.settings.variables.iter().find(|(name, _)| name == "sql_mode");
         if let Some((_, value)) = sql_mode
             && !value.eq_ignore_ascii_case("DEFAULT")
         {
-            return Ok(LexMode::of_sql_mode(value));
+            return Ok(LexMode::from_sql_mode(value.trim_matches('\'')));
         }
         let known = self.facts.read().as_ref().map(|facts| facts.mode);
         match known {
@@ -351,7 +345,7 @@ impl Shared {
             let facts = Facts {
                 flavour: connection.flavour().as_str(),
                 version: connection.server_version().to_owned(),
-                mode: LexMode::of_sql_mode(&sql_mode),
+                mode: LexMode::from_sql_mode(&sql_mode),
             };
             let mode = facts.mode;
             *self.facts.write() = Some(Arc::new(facts));

@@ -32,6 +32,7 @@ const CASES: &[(&str, &[Place])] = &[
     ("/*!50000 SET sql_mode = '' */", &[]),
     ("/*M! SET sql_mode = '' */", &[]),
     ("SELECT 1 /*! , @a */", &[R]),
+    ("SELECT 1 /*!99999 ' */ , @a /* ' */", &[R]),
     ("SELECT 1 /* , @a */", &[S, T, R]),
     ("SELECT 1 -- @a", &[S, T, R]),
     ("SELECT 1 --@a", &[R]),
@@ -50,6 +51,9 @@ const CASES: &[(&str, &[Place])] = &[
     ("DROP TEMPORARY TABLE t", &[R]),
     ("CREATE TABLE temporary (a int)", &[S, R]),
     ("TRUNCATE t", &[S, R]),
+    ("CREATE PROCEDURE p() BEGIN SET @a = 1; SELECT 1; END", &[S, R]),
+    ("CREATE TABLE t (a int); CREATE PROCEDURE p() SELECT 1", &[]),
+    ("CREATE TABLE procedure (a int); SET @a = 1", &[]),
     ("ANALYZE TABLE t", &[S, R]),
     ("ANALYZE FORMAT=JSON SELECT 1", &[S, T, R]),
     ("PREPARE s FROM 'SELECT 1'", &[R]),
@@ -97,8 +101,8 @@ fn statements_run_where_they_may() {
 
 #[test]
 fn the_server_s_way_of_reading_counts() {
-    let ansi = LexMode::of_sql_mode("ANSI_QUOTES,STRICT_TRANS_TABLES");
-    let plain = LexMode::of_sql_mode("NO_BACKSLASH_ESCAPES");
+    let ansi = LexMode::from_sql_mode("ANSI_QUOTES,STRICT_TRANS_TABLES");
+    let plain = LexMode::from_sql_mode("NO_BACKSLASH_ESCAPES");
     // A trailing backslash ends the literal only where it is an ordinary character: the variable is code there.
     for (sql, mode, passes) in [
         (r"SELECT '\', @a, '", LexMode::default(), true),
@@ -109,8 +113,8 @@ fn the_server_s_way_of_reading_counts() {
     ] {
         assert_eq!(check(sql, S, mode).is_ok(), passes, "{sql} {mode:?}");
     }
-    assert!(LexMode::of_sql_mode("'ansi'").ansi_quotes);
-    assert!(!LexMode::of_sql_mode("STRICT_ALL_TABLES").ansi_quotes);
+    assert!(LexMode::from_sql_mode("ansi").ansi_quotes);
+    assert!(!LexMode::from_sql_mode("STRICT_ALL_TABLES").ansi_quotes);
 }
 
 #[test]
@@ -139,7 +143,11 @@ fn any_bytes_are_read_to_their_end() {
             })
             .collect();
         for place in [S, T, R] {
-            let _ = check(&text, place, LexMode { no_backslash_escapes: state & 1 == 0, ansi_quotes: state & 2 == 0 });
+            let _ = check(
+                &text,
+                place,
+                LexMode { no_backslash_escapes: state & 1 == 0, ansi_quotes: state & 2 == 0, ..LexMode::default() },
+            );
         }
     }
     println!("seed {seed}");
