@@ -25,7 +25,6 @@ const SHAPES: [&str; 9] = [
 fn a_plan_serves_every_statement_with_its_key() {
     let fixture = Fixture::load();
     let seed = 0x9e37_79b9_7f4a_7c15_u64;
-    println!("seed {seed:#x}");
     let mut state = seed;
     let mut random = || {
         state ^= state << 13;
@@ -52,8 +51,13 @@ fn a_plan_serves_every_statement_with_its_key() {
             assert_eq!(other.key, first.key);
             let own = fixture.plan(&other, "shop").expect("plans");
             let shards = fixture.shards("shop");
-            assert_eq!(plan.resolve(&other, &binds, shards), own.resolve(&other, &binds, shards), "{}", other.text);
-            assert_eq!(plan, own, "{}", other.text);
+            assert_eq!(
+                plan.resolve(&other, &binds, shards),
+                own.resolve(&other, &binds, shards),
+                "seed {seed:#x}: {}",
+                other.text
+            );
+            assert_eq!(plan, own, "seed {seed:#x}: {}", other.text);
         }
     }
 }

@@ -16,11 +16,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         |index: usize| tokens.get(index).map(|token| str(statement, token).to_ascii_uppercase()).unwrap_or_default();
     let skip = ["UNIQUE", "FULLTEXT", "SPATIAL", "OR", "REPLACE", "ONLINE", "OFFLINE", "IGNORE"];
     let object = (1..tokens.len()).map(word).find(|word| !skip.contains(&word.as_str())).unwrap_or_default();
-    let on_table = match (word(0).as_str(), object.as_str()) {
-        (_, "TABLE" | "TABLES" | "INDEX") => true,
-        ("TRUNCATE", _) => true,
-        _ => false,
-    };
+    let on_table = word(0) == "TRUNCATE" || matches!(&*object, "TABLE" | "TABLES" | "INDEX");
     if !on_table {
         return Err(Refusal::unsupported(
             "ddl-form",
