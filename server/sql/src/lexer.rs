@@ -105,6 +105,7 @@ pub struct Lexer<'a> {
     expand: bool,
     inside_version: bool,
     after_name: usize,
+    after_dot: usize,
     newest_version: u32,
 }
 
@@ -142,6 +143,7 @@ impl<'a> Lexer<'a> {
             expand: false,
             inside_version: false,
             after_name: usize::MAX,
+            after_dot: usize::MAX,
             newest_version: 0,
         }
     }
@@ -160,6 +162,7 @@ impl<'a> Lexer<'a> {
     pub fn seek(&mut self, position: usize) {
         self.position = position.min(self.bytes.len());
         self.after_name = usize::MAX;
+        self.after_dot = usize::MAX;
     }
 
     /// The next token, or `None` at the end.
@@ -199,6 +202,7 @@ impl<'a> Lexer<'a> {
             let (kind, end) = self.scan(first, start)?;
             self.position = end;
             self.after_name = if matches!(kind, TokenKind::Word | TokenKind::QuotedName) { end } else { usize::MAX };
+            self.after_dot = if kind == TokenKind::Dot { end } else { usize::MAX };
             return Ok(Some(Token { kind, start, end }));
         }
     }
@@ -248,9 +252,8 @@ impl<'a> Lexer<'a> {
                 return Err(SqlError::Unterminated { what: "a string", position: start });
             };
             position += offset;
-            if self.bytes[position] == b'\\' {
-                position += 2;
-            } else if self.at(position + 1) == quote {
+            // An escape takes the next byte with it, and so does the first quote of a pair.
+            if self.bytes[position] == b'\\' || self.at(position + 1) == quote {
                 position += 2;
             } else {
                 return Ok(position + 1);
@@ -283,7 +286,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn number(&self, start: usize) -> (TokenKind, usize) {
-        if self.after_name == start {
+        // `t.1`: behind a dot everything is a name.
+        if self.after_dot == start {
             return (TokenKind::Word, self.name_end(start));
         }
         if self.bytes[start] == b'0' {
@@ -440,10 +444,11 @@ impl<'a> Lexer<'a> {
                     TokenKind::Semicolon => return Err(SqlError::SeveralStatements { position: token.start }),
                     TokenKind::VersionComment => return Err(SqlError::AmbiguousComment { position: start }),
                     // A line comment would hide the `*/` from a server that runs this.
-                    TokenKind::Comment if !self.bytes[token.start..token.end].starts_with(b"/*") => {
-                        if self.bytes[token.end - 1] != b'\n' {
-                            return Err(SqlError::AmbiguousComment { position: start });
-                        }
+                    TokenKind::Comment
+                        if !self.bytes[token.start..token.end].starts_with(b"/*")
+                            && self.bytes[token.end - 1] != b'\n' =>
+                    {
+                        return Err(SqlError::AmbiguousComment { position: start });
                     }
                     _ => {}
                 },

@@ -461,7 +461,8 @@ impl<'a> Walk<'a> {
             }
             TokenKind::Operator => text.starts_with(b"->"),
             // `INTERVAL -1 DAY` is not told apart further; an adjacent string after N'…' continues it.
-            TokenKind::National | TokenKind::Hex | TokenKind::Bits | TokenKind::String => true,
+            // `t. 1`: a name to some servers.
+            TokenKind::Dot | TokenKind::National | TokenKind::Hex | TokenKind::Bits | TokenKind::String => true,
             _ => false,
         }
     }
