@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
 use vitrail_listener::responder::Responder;
 use vitrail_listener::service::RequestContext;
 use vitrail_proto::error::{Code, ErrorBody};
@@ -41,7 +42,10 @@ pub(crate) async fn handle(
     Counters::count(&gate.counters.statements);
     let mut answer = Answer::new(responder, request.fields_hash);
     let outcome = match scope(gate, session, &mut request, context) {
-        Ok(scope) => perform(&scope, session, request, &mut answer).await,
+        Ok(scope) => {
+            let span = tracing::debug_span!("request", op = request.op.as_str(), connection = scope.connection_id);
+            perform(&scope, session, request, &mut answer).instrument(span).await
+        }
         Err(error) => Err(error),
     };
     match outcome {
