@@ -110,7 +110,7 @@ impl Default for Limits {
         Limits {
             connections: 100_000,
             unauthenticated: 4_096,
-            unauthenticated_per_address: 1_024,
+            unauthenticated_per_address: 512,
             authentication: AUTHENTICATION_TIME,
             max_frame: DEFAULT_MAX_FRAME,
             max_message: DEFAULT_MAX_MESSAGE,

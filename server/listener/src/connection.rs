@@ -15,7 +15,7 @@ use vitrail_proto::message::GoAway;
 
 use crate::budget::Budget;
 use crate::flight::Flight;
-use crate::listener::Shared;
+use crate::listener::{Presence, Shared};
 use crate::outgoing::{CONNECTION, Outgoing};
 use crate::output::Output;
 use crate::reader::{Reader, Violation};
@@ -26,7 +26,7 @@ use crate::sessions::Sessions;
 const READ_BYTES: usize = 64 * 1024;
 /// Reads before other connections of the thread have their turn.
 const READS_PER_TURN: usize = 8;
-/// After an error on the connection, what the peer still sends is read and dropped for so long: a close with unread
+/// For so long, requests that a drain stops are waited for. And after an error on the connection, what the peer still sends is read and dropped for so long: a close with unread
 /// bytes would reset the connection and could lose the error.
 const LINGER: Duration = Duration::from_secs(1);
 /// Sessions of a lost connection that are closed side by side.
@@ -40,6 +40,7 @@ thread_local! {
 pub(crate) struct Connection<S: Service> {
     pub(crate) service: Arc<S>,
     pub(crate) shared: Arc<Shared>,
+    _presence: Presence,
     pub(crate) peer: Arc<Peer>,
     pub(crate) output: Arc<Output>,
     /// Memory of this connection's requests.
@@ -84,11 +85,12 @@ enum Ending {
 impl<S: Service> Connection<S> {
     pub(crate) fn new(
         service: Arc<S>,
-        shared: Arc<Shared>,
+        presence: Presence,
         peer: Arc<Peer>,
         output: Arc<Output>,
         (max_frame, max_message): (u32, u32),
     ) -> Connection<S> {
+        let shared = presence.shared.clone();
         let limits = &shared.limits;
         Connection {
             memory: Budget::new(limits.connection_memory),
@@ -100,6 +102,7 @@ impl<S: Service> Connection<S> {
             }),
             service,
             shared,
+            _presence: presence,
             peer,
             output,
             max_frame,
@@ -263,6 +266,13 @@ impl<S: Service> Connection<S> {
         match ending {
             Ending::Lost => self.output.close(),
             Ending::Drained => {
+                let answered = async {
+                    while !self.state.lock().flights.is_empty() {
+                        self.output.wake.notified().await;
+                    }
+                };
+                // What ran until the end of the drain is stopped now, and its answer still sent.
+                let _ = tokio::time::timeout(LINGER, answered).await;
                 self.output.flush();
                 self.linger().await;
             }

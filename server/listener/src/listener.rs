@@ -19,12 +19,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::{Admission, Stranger};
+
+use crate::admission::{Admission, Guest, Stranger};
 use crate::budget::Budget;
 use crate::config::{Config, Endpoint, Limits};
 use crate::connection::Connection;
 use crate::error::ListenerError;
-use crate::handshake;
+use crate::handshake::{self, Established};
 use crate::output::Output;
 use crate::service::Service;
 use crate::socket::{self, Socket};
@@ -32,8 +33,8 @@ use crate::stats::{Counters, Stats};
 use crate::tls::{self, TlsIdentity};
 use crate::users::Users;
 
-/// TLS handshakes computed side by side; others wait their turn, first come, first served.
-const HANDSHAKES_AT_ONCE: usize = 256;
+/// TLS handshakes under way; others wait their turn, first come, first served.
+const HANDSHAKES_AT_ONCE: usize = 1_024;
 /// After a failed accept (out of file descriptors, mostly) the next is tried so much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Tasks that are still stopping statements may outlast a drain by so much.
@@ -297,7 +298,7 @@ async fn accept<S: Service>(shared: Arc<Shared>, service: Arc<S>, socket: Bound)
     }
 }
 
-/// From an accepted socket to the end of its connection.
+/// From an accepted socket to the end of its handshake.
 async fn welcome<S: Service>(shared: Arc<Shared>, service: Arc<S>, accepted: Accepted, stranger: Stranger) {
     let limit = shared.limits.authentication;
     let greeting = async {
@@ -319,14 +320,32 @@ async fn welcome<S: Service>(shared: Arc<Shared>, service: Arc<S>, accepted: Acc
             return;
         }
     };
-    let _guest = stranger.welcome();
-    let output = Arc::new(Output::new(established.socket, shared.limits.output, shared.counters.clone()));
-    let id = established.peer.connection_id;
+    attend(&shared, service, established, stranger.welcome());
+}
+
+/// Begins to serve a connection whose user is known.
+fn attend<S: Service>(shared: &Arc<Shared>, service: Arc<S>, established: Established, guest: Guest) {
+    let Established { socket, peer, max_frame, max_message } = established;
+    let output = Arc::new(Output::new(socket, shared.limits.output, shared.counters.clone()));
+    let id = peer.connection_id;
     shared.connections.insert(id, Arc::downgrade(&output));
-    let limits = (established.max_frame, established.max_message);
-    let connection = Arc::new(Connection::new(service, shared.clone(), Arc::new(established.peer), output, limits));
-    connection.run().await;
-    shared.connections.remove(&id);
+    let presence = Presence { id, shared: shared.clone(), _guest: guest };
+    let connection = Connection::new(service, presence, Arc::new(peer), output, (max_frame, max_message));
+    // A task of its own: an idle connection does not carry the memory that its handshake took.
+    shared.tasks.spawn(Arc::new(connection).run());
+}
+
+/// An authenticated connection is counted, and found by a drain, until this is dropped.
+pub(crate) struct Presence {
+    id: u64,
+    pub(crate) shared: Arc<Shared>,
+    _guest: Guest,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.shared.connections.remove(&self.id);
+    }
 }
 
 /// Where a connection comes from, and what its TLS says.

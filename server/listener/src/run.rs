@@ -38,6 +38,7 @@ impl<S: Service> Connection<S> {
                 }
             }
         }
+        self.output.wake.notify_one();
         if let Some(session) = session {
             self.shared.counters.sessions.subtract(1);
             self.service.close(*session).await;

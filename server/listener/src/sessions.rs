@@ -246,3 +246,84 @@ impl<T> Slot<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vitrail_proto::message::Op;
+
+    use super::*;
+    use crate::budget::Budget;
+
+    fn received(id: u64) -> Received {
+        let budget = Budget::new(1);
+        Received {
+            request: Box::new(Request::new(Op::Execute)),
+            flight: Arc::new(Flight::new(id, Some(1), 0, None)),
+            after_failure: false,
+            memory: Reservation::take(&budget, &budget, 0).unwrap(),
+        }
+    }
+
+    /// A session whose request 2 runs.
+    fn running() -> Sessions<&'static str> {
+        let mut sessions = Sessions::new(3);
+        sessions.insert(1, Box::new("session"), 1);
+        assert!(matches!(sessions.place(1, received(2)), Placed::Run(Taken { failed: false, .. })));
+        sessions
+    }
+
+    #[test]
+    fn requests_run_in_order_and_the_session_comes_back() {
+        let mut sessions = running();
+        for id in [3, 4] {
+            assert!(matches!(sessions.place(1, received(id)), Placed::Queued));
+        }
+        assert!(matches!(sessions.place(1, received(4)), Placed::Late));
+        let mut session = Some(Box::new("session"));
+        assert_eq!(sessions.next(1, &mut session, false).unwrap().flight.id, 3);
+        assert_eq!(sessions.next(1, &mut session, false).unwrap().flight.id, 4);
+        assert!(sessions.next(1, &mut session, true).is_none());
+        assert_eq!(sessions.idle(1), Some(&"session"));
+        assert!(matches!(sessions.place(1, received(5)), Placed::Run(Taken { failed: true, .. })));
+    }
+
+    #[test]
+    fn whoever_follows_a_refused_or_withdrawn_request_knows() {
+        let mut sessions = running();
+        for id in [3, 4, 5] {
+            assert!(matches!(sessions.place(1, received(id)), Placed::Queued));
+        }
+        assert!(matches!(sessions.place(1, received(6)), Placed::Full));
+        assert_eq!(sessions.withdraw(1, 3).unwrap().flight.id, 3);
+        assert!(sessions.withdraw(1, 3).is_none());
+        assert!(matches!(sessions.place(1, received(7)), Placed::Queued));
+        let mut session = Some(Box::new("session"));
+        let behind: Vec<_> = std::iter::from_fn(|| sessions.next(1, &mut session, false))
+            .map(|next| (next.flight.id, next.after_failure))
+            .collect();
+        assert_eq!(behind, [(4, true), (5, false), (7, true)]);
+    }
+
+    #[test]
+    fn a_request_lost_before_its_session_was_known_counts_for_every_session() {
+        let mut sessions = running();
+        sessions.failed_unplaced(3);
+        assert!(matches!(sessions.place(1, received(4)), Placed::Queued));
+        assert!(matches!(sessions.place(1, received(5)), Placed::Queued));
+        let mut session = Some(Box::new("session"));
+        assert!(sessions.next(1, &mut session, false).unwrap().after_failure);
+        assert!(!sessions.next(1, &mut session, false).unwrap().after_failure);
+    }
+
+    #[test]
+    fn a_closed_session_disappears_and_a_lost_connection_leaves_nothing() {
+        let mut sessions = running();
+        assert!(matches!(sessions.place(1, received(3)), Placed::Queued));
+        assert_eq!(sessions.withdraw_all().len(), 1);
+        assert!(sessions.next(1, &mut None, false).is_none());
+        assert!(!sessions.contains(1));
+        sessions.insert(2, Box::new("idle"), 4);
+        assert_eq!(sessions.take_idle().len(), 1);
+        assert_eq!(sessions.len(), 0);
+    }
+}

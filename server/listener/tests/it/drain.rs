@@ -51,6 +51,10 @@ async fn the_end_of_the_drain_ends_what_still_holds_on() {
     server.event_like("holding a").await;
     server.handle.drain(Duration::from_secs(5));
     assert_eq!(client.go_away().await.drain_ms, 5_000);
+    let stopped = client.answer().await;
+    assert_eq!((stopped.id, stopped.code()), (4, Code::Cancelled));
+    client.closed().await;
+    drop(client);
     let mut events = vec![server.event().await, server.event().await, server.event().await];
     events.sort();
     assert_eq!(events, ["closed", "held a", "rolled back"]);
