@@ -6,7 +6,6 @@
 mod ddl;
 mod functions;
 mod names;
-mod parsing;
 mod placement;
 mod select;
 mod text;
@@ -15,10 +14,10 @@ mod write;
 
 use std::ops::ControlFlow;
 
-use self::parsing::parse;
 use sqlparser::ast::{Query, Statement, Visit, Visitor};
 use vitrail_sql::lexer::TokenKind;
 use vitrail_sql::normalise::{Normalised, StatementKind};
+use vitrail_sql::parse::parse;
 
 use self::names::shared;
 use self::text::Text;
@@ -55,8 +54,13 @@ pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, R
         StatementKind::Ddl => return ddl::plan(statement, context),
         _ => return Err(Refusal::unsupported("statement-kind", "this kind of statement is not supported")),
     }
-    let parsed = parse(statement)?;
-    let text = Text::new(statement, &parsed);
+    let parsed = parse(statement).map_err(|error| Refusal {
+        reason: "syntax",
+        message: error.to_string(),
+        code: error.code(),
+        errno: None,
+    })?;
+    let text = Text::new(statement);
     if let Some(variable) = text.tokens.iter().find(|token| token.kind == TokenKind::UserVariable) {
         return Err(Refusal::unsupported(
             "user-variable",
@@ -73,7 +77,7 @@ pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, R
         return Err(refusal);
     }
     let writes = clauses.locks || statement.kind != StatementKind::Select;
-    let (route, merge) = match &parsed.statement {
+    let (route, merge) = match &*parsed.statement {
         Statement::Query(query) => {
             let scope = walk.query(query, &[])?;
             match walk.keyspace.get() {

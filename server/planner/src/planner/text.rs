@@ -3,19 +3,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::parsing::Parsed;
 use sqlparser::ast::{Expr, Ident, UnaryOperator, Value as SqlValue, ValueWithSpan};
 use sqlparser::tokenizer::Location;
 use vitrail_proto::value::Value;
 use vitrail_sql::lexer::{Lexer, Token, TokenKind};
 use vitrail_sql::normalise::{Anchor, Literal, LiteralKind, Normalised};
+use vitrail_sql::parse::SourceMap;
 
 use crate::plan::Source;
 
 /// A statement's text, and the tokens of its body.
 pub(super) struct Text<'a> {
     pub(super) statement: &'a Normalised,
-    pub(super) parsed: &'a Parsed,
     pub(super) tokens: Vec<Token>,
     /// It has operators that MySQL binds looser than the AST shows (`||` as OR, XOR): conditions prove nothing.
     pub(super) loose_operators: bool,
@@ -35,18 +34,19 @@ pub(super) enum Given {
 }
 
 impl<'a> Text<'a> {
-    pub(super) fn new(statement: &'a Normalised, parsed: &'a Parsed) -> Text<'a> {
+    pub(super) fn new(statement: &'a Normalised) -> Text<'a> {
         let tokens = tokens(statement);
         let loose = |token: &Token| match &statement.text[token.start..token.end] {
             "||" => !statement.mode.pipes_as_concat,
             word => token.kind == TokenKind::Word && word.eq_ignore_ascii_case("XOR"),
         };
         let loose_operators = tokens.iter().any(loose);
-        Text { statement, parsed, tokens, loose_operators }
+        Text { statement, tokens, loose_operators }
     }
 
-    pub(super) fn byte(&self, location: Location) -> usize {
-        self.parsed.offset(location)
+    /// The byte of a location; `None` if the parser gave it no place.
+    pub(super) fn byte(&self, location: Location) -> Option<usize> {
+        SourceMap::new(self.statement).byte(location)
     }
 
     pub(super) fn anchor(&self, byte: usize) -> Anchor {
@@ -62,7 +62,7 @@ impl<'a> Text<'a> {
     }
 
     /// The start of a name.
-    pub(super) fn start(&self, ident: &Ident) -> usize {
+    pub(super) fn start(&self, ident: &Ident) -> Option<usize> {
         self.byte(ident.span.start)
     }
 
@@ -93,7 +93,7 @@ impl<'a> Text<'a> {
             SqlValue::Boolean(value) => return Some((Source::Constant(Value::Int(i64::from(*value))), Given::Integer)),
             _ => {}
         }
-        let start = self.byte(value.span.start);
+        let start = self.byte(value.span.start)?;
         if let Ok(index) = self.statement.literals.binary_search_by_key(&start, |literal| literal.span.start) {
             let given = given(self.statement.literals[index].kind)?;
             return Some((Source::Literal { index, negated }, given));
@@ -119,7 +119,7 @@ impl<'a> Text<'a> {
             return Some((Source::Bind(Arc::from(name)), vec![Given::Bind]));
         }
         if let Some(Expr::Value(first)) = list.first() {
-            let byte = self.byte(first.span.start);
+            let byte = self.byte(first.span.start)?;
             let covers = |literal: &Literal| {
                 literal.kind == LiteralKind::List && literal.span.start <= byte && byte < literal.span.end
             };

@@ -341,8 +341,9 @@ impl<'a> Walk<'a> {
     }
 
     fn cut(&mut self, from: &Ident, to: &Ident) {
-        let (start, end) = (self.text.start(from), self.text.start(to));
-        if start < end {
+        if let (Some(start), Some(end)) = (self.text.start(from), self.text.start(to))
+            && start < end
+        {
             let edit = Edit {
                 start: self.text.anchor(start),
                 end: self.text.anchor(end),
