@@ -1,5 +1,7 @@
 //! The client against a real listener: statements, streams, cancel, deadlines, and what happens when a gate goes away.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 mod support;
 
 use std::sync::atomic::Ordering;

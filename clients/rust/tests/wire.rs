@@ -1,5 +1,7 @@
 //! The connection against a scripted server: what it writes, and what it makes of what it reads.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};

@@ -1,5 +1,7 @@
 //! RemoteService against a real listener.
 
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+
 #[path = "../../../clients/rust/tests/support/mod.rs"]
 mod support;
 

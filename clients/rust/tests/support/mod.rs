@@ -1,5 +1,6 @@
 //! A real listener with a service that understands a few words instead of SQL.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
