@@ -19,5 +19,6 @@ pub mod frame;
 pub mod limits;
 pub mod message;
 pub mod rows;
+pub mod scram;
 pub mod target;
 pub mod value;
