@@ -6,7 +6,8 @@ use std::sync::Arc;
 use vitrail_proto::error::{Code, ErrorBody, ProtocolError};
 use vitrail_proto::frame::{HEADER_LEN, Header, Kind};
 use vitrail_proto::limits::{MAX_UNAUTHENTICATED_FRAME, MIN_MAX_FRAME, VERSION};
-use vitrail_proto::message::{ClientHello, Mechanism, ServerHello};
+use vitrail_proto::message::{Auth, ClientHello, Mechanism, ServerHello};
+use vitrail_proto::scram::{self, ServerExchange};
 
 use crate::input::admit;
 use crate::listener::{Origin, Shared};
@@ -136,7 +137,7 @@ impl Greeting {
         let connection_id = answer.connection_id;
         let user = match hello.mechanism {
             Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
-                return Err(Failure::Refused(denied(&hello.user)));
+                self.scram(shared, origin, &hello, &mut answer).await?
             }
             Mechanism::External => {
                 let user = external(shared, origin, &hello.user)?;
@@ -159,6 +160,40 @@ impl Greeting {
             address: origin.address.map_or_else(|| Arc::from("unix"), |address| address.to_string().into()),
         };
         Ok((peer, hello.max_frame, hello.max_message))
+    }
+
+    /// SCRAM in two round trips: first messages inside the HELLOs, the rest in one AUTH each way. An unknown user goes
+    /// through the same motions.
+    async fn scram<'s>(
+        &mut self,
+        shared: &'s Shared,
+        origin: &Origin,
+        hello: &ClientHello,
+        answer: &mut ServerHello,
+    ) -> Result<&'s User, Failure> {
+        let user = shared.users.get(&hello.user);
+        let keys = match user.and_then(User::keys) {
+            Some(keys) => keys.clone(),
+            None => shared.users.mock(&hello.user),
+        };
+        let plus = hello.mechanism == Mechanism::ScramSha256Plus;
+        let denied = || Failure::Refused(denied(&hello.user));
+        let (exchange, server_first) = ServerExchange::start(
+            &hello.initial,
+            plus,
+            origin.end_point.as_deref(),
+            &hello.user,
+            keys,
+            &scram::nonce(),
+        )
+        .map_err(|_| denied())?;
+        answer.challenge = server_first;
+        self.send(Outgoing::hello(answer)).await?;
+        let proof = Auth::decode(&self.receive(Kind::Auth).await?)?;
+        let server_final = exchange.finish(&proof.data).map_err(|_| denied())?;
+        let user = user.filter(|user| user.keys().is_some()).ok_or_else(denied)?;
+        self.end(Outgoing::auth(&Auth { data: server_final, authenticated: true })).await?;
+        Ok(user)
     }
 
     /// Sends the last message of the handshake. What the peer has sent already, it sent before it knew that it may.

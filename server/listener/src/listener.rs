@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use vitrail_proto::limits::ALPN;
 
 use crate::admission::{Admission, Guest, Stranger};
 use crate::budget::Budget;
@@ -385,7 +386,7 @@ async fn secure(shared: &Shared, accepted: Accepted) -> Option<(Socket, Origin)>
                 }
             };
             let (tcp, session) = stream.into_inner();
-            if session.alpn_protocol() != Some(tls::ALPN) {
+            if session.alpn_protocol() != Some(ALPN) {
                 tracing::debug!(%address, "tls without the protocol's name");
                 return None;
             }

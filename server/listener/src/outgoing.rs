@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::frame::{EMPTY_DOCUMENT, Flags, HEADER_LEN, Header, Kind};
-use vitrail_proto::message::{Credit, GoAway, Reply, ServerHello};
+use vitrail_proto::message::{Auth, Credit, GoAway, Reply, ServerHello};
 
 use crate::output::Frame;
 
@@ -47,6 +47,10 @@ impl Outgoing {
 
     pub(crate) fn hello(hello: &ServerHello) -> Outgoing {
         Outgoing::new(Kind::Hello, CONNECTION, false, 512, |out| hello.encode(out))
+    }
+
+    pub(crate) fn auth(auth: &Auth) -> Outgoing {
+        Outgoing::new(Kind::Auth, CONNECTION, false, 256, |out| auth.encode(out))
     }
 
     /// Leave to upload the rest of a request.

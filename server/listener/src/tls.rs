@@ -1,7 +1,5 @@
 //! The server's side of TLS: certificate, protocol name, client certificates, and the binding of SCRAM to them.
 
-mod end_point;
-
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -9,10 +7,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
-use crate::error::ListenerError;
+use vitrail_proto::limits::ALPN;
+use vitrail_proto::scram::server_end_point;
 
-/// The protocol's name in TLS (ALPN). Both sides refuse a connection without it.
-pub const ALPN: &[u8] = b"vitrail/1";
+use crate::error::ListenerError;
 
 /// Sessions that may resume without a full handshake.
 const RESUMABLE: usize = 32 * 1024;
@@ -59,7 +57,7 @@ impl TlsIdentity {
         config.max_early_data_size = 0;
         config.session_storage = ServerSessionMemoryCache::new(RESUMABLE);
         config.send_tls13_tickets = 1;
-        Ok(TlsIdentity { config: Arc::new(config), end_point: end_point::hash(&leaf) })
+        Ok(TlsIdentity { config: Arc::new(config), end_point: server_end_point(&leaf).into() })
     }
 }
 

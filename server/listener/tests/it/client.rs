@@ -6,7 +6,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::frame::{EMPTY_DOCUMENT, Flags, HEADER_LEN, Header, Kind};
-use vitrail_proto::message::{ClientHello, Credit, GoAway, Mechanism, Op, Reply, Request, ServerHello};
+use vitrail_proto::message::{Auth, ClientHello, Credit, GoAway, Mechanism, Op, Reply, Request, ServerHello};
+use vitrail_proto::scram::{self, ClientBinding, ClientExchange};
 
 /// Anything that carries bytes both ways.
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -103,6 +104,34 @@ impl Client {
         let hello = ServerHello::decode(&answer.body).unwrap();
         assert!(hello.authenticated);
         hello
+    }
+
+    /// The whole of SCRAM. The server proves itself too.
+    pub async fn scram(&mut self, user: &str, password: &str, binding: ClientBinding) -> Result<(), ErrorBody> {
+        let mechanism = match binding {
+            ClientBinding::EndPoint(_) => Mechanism::ScramSha256Plus,
+            _ => Mechanism::ScramSha256,
+        };
+        let (mut exchange, initial) = ClientExchange::start(user, &scram::nonce(), binding);
+        self.hello(&hello(user, mechanism, initial)).await;
+        let first = self.message().await;
+        if first.kind == Kind::Error {
+            return Err(ErrorBody::decode(&first.body).unwrap());
+        }
+        let first = ServerHello::decode(&first.body).unwrap();
+        assert!(!first.authenticated);
+        let (data, _) = exchange.respond(&first.challenge, password.as_bytes(), None).unwrap();
+        let mut body = Vec::new();
+        Auth { data, authenticated: false }.encode(&mut body);
+        self.send(Kind::Auth, 0, Flags::NONE, &body).await;
+        let last = self.message().await;
+        if last.kind == Kind::Error {
+            return Err(ErrorBody::decode(&last.body).unwrap());
+        }
+        let last = Auth::decode(&last.body).unwrap();
+        assert!(last.authenticated);
+        exchange.finish(&last.data).unwrap();
+        Ok(())
     }
 
     pub async fn hello(&mut self, hello: &ClientHello) {

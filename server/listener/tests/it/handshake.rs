@@ -5,6 +5,7 @@ use vitrail_listener::config::Endpoint;
 use vitrail_proto::error::Code;
 use vitrail_proto::frame::{Flags, Kind};
 use vitrail_proto::message::Mechanism;
+use vitrail_proto::scram::ClientBinding;
 
 use crate::client::{Client, body, execute, frame, hello};
 use crate::server::Server;
@@ -22,6 +23,32 @@ async fn bytes_of_other_protocols_are_refused() {
         assert!(matches!(error.code, Code::Protocol | Code::TooLarge), "{name}: {error}");
     }
     assert_eq!(server.handle.stats().violations, 2);
+}
+
+#[tokio::test]
+async fn passwords_are_proved_and_nobody_learns_who_exists() {
+    let server = Server::start().await;
+    let mut errors = Vec::new();
+    for (user, password, admitted) in
+        [("ann", "secret", true), ("ann", "wrong", false), ("nobody", "secret", false), ("bob", "", false)]
+    {
+        let mut client = Client::connect(server.address).await;
+        match client.scram(user, password, ClientBinding::Unsupported).await {
+            Ok(()) => {
+                assert!(admitted, "{user} {password}");
+                assert_eq!(client.ask(1, execute(None, "whoami")).await.text(), user);
+            }
+            Err(error) => {
+                assert!(!admitted, "{user} {password}: {error}");
+                assert_eq!((error.code.clone(), error.errno), (Code::Unauthenticated, 1045));
+                errors.push(error.message.replace(user, "?"));
+                client.closed().await;
+            }
+        }
+    }
+    errors.dedup();
+    assert_eq!(errors.len(), 1, "wrong password, unknown user and user without password look the same: {errors:?}");
+    assert_eq!(server.handle.stats().unauthorised, 3);
 }
 
 #[tokio::test]

@@ -29,8 +29,11 @@ impl Server {
     }
 
     pub async fn with(configure: impl FnOnce(&mut Config)) -> Server {
-        let users =
-            Users::new([User::new("ann"), User::new("gate-1").with_certificate().with_gate_role(), User::new("bob")]);
+        let users = Users::new([
+            User::new("ann").with_password("secret", 4096),
+            User::new("gate-1").with_password("gate", 4096).with_certificate().with_gate_role(),
+            User::new("bob"),
+        ]);
         let mut config = Config::new(vec![Endpoint::Plain(loopback())], Arc::new(users));
         config.trust_local = true;
         config.limits.farewell = Duration::from_millis(20);

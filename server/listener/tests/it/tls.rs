@@ -5,12 +5,15 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use sha2::{Digest, Sha384};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use vitrail_listener::config::Endpoint;
-use vitrail_listener::tls::{ALPN, TlsIdentity};
+use vitrail_listener::tls::TlsIdentity;
 use vitrail_proto::error::Code;
+use vitrail_proto::limits::ALPN;
 use vitrail_proto::message::Mechanism;
+use vitrail_proto::scram::ClientBinding;
 
 use crate::client::{Client, execute, hello};
 use crate::server::{Server, loopback};
@@ -29,6 +32,12 @@ async fn server() -> Server {
         config.trust_local = false;
     })
     .await
+}
+
+/// What `tls-server-end-point` is for this server.
+fn end_point() -> Vec<u8> {
+    let certificate = CertificateDer::from_pem_slice(SERVER).unwrap();
+    Sha384::digest(&certificate).to_vec()
 }
 
 async fn connect(server: &Server, names: &[&[u8]], certificate: bool) -> std::io::Result<Client> {
@@ -74,6 +83,28 @@ async fn a_certificate_names_the_user() {
         } else {
             client.hello(&greeting).await;
             assert_eq!(client.refused().await.code, Code::Unauthenticated, "{certificate} {user}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn scram_is_bound_to_the_servers_certificate() {
+    let server = server().await;
+    for (binding, password, admitted) in [
+        (ClientBinding::EndPoint(end_point()), "secret", true),
+        (ClientBinding::EndPoint(vec![0; 48]), "secret", false),
+        (ClientBinding::EndPoint(end_point()), "wrong", false),
+        (ClientBinding::Unsupported, "secret", true),
+        // Somebody told the client that the server cannot bind.
+        (ClientBinding::Unused, "secret", false),
+    ] {
+        let mut client = connect(&server, &[ALPN], false).await.unwrap();
+        let outcome = client.scram("ann", password, binding.clone()).await;
+        assert_eq!(outcome.is_ok(), admitted, "{binding:?} {password}");
+        if admitted {
+            assert_eq!(client.ask(1, execute(None, "whoami")).await.text(), "ann");
+        } else {
+            assert_eq!(outcome.unwrap_err().code, Code::Unauthenticated);
         }
     }
 }
