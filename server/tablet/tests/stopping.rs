@@ -73,7 +73,8 @@ async fn a_deadline_stops_the_statement() {
 #[tokio::test]
 async fn a_configured_limit_is_a_deadline() {
     for subject in subjects(|config| config.limits.statement_timeout = Duration::from_millis(100)).await {
-        assert_eq!(subject.fail(SLOW_READ, On::Pool).await.code, Code::Deadline);
+        let error = subject.ask(call(), statement(SLOW_READ, false), On::Pool).await.unwrap_err();
+        assert_eq!(error.code, Code::Deadline);
         assert_in_step(&subject).await;
     }
 }
