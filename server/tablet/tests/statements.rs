@@ -1,5 +1,7 @@
 //! Single statements: what they answer, and what they are refused with.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Statements that end before their time: cancelled, too late, abandoned, or with their connection.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Transactions and reservations: what they see, and how they are lost.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Tablets over the harness's servers, and short ways to ask them.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
