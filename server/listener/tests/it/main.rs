@@ -1,5 +1,7 @@
 //! The listener over real sockets, with a small service behind it.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod cancel;
 mod client;
 mod credit;
