@@ -84,7 +84,8 @@ impl TlsSetup {
             return Err(Error::connect(format!("`{host}` does not speak vitrail/1: is the port right?")));
         }
         let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let binding = certificate.map(|certificate| certificate.to_vec()).unwrap_or_default();
+        let binding =
+            certificate.map(|certificate| vitrail_proto::scram::server_end_point(certificate)).unwrap_or_default();
         Ok((stream, binding))
     }
 }
