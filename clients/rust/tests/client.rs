@@ -7,7 +7,7 @@ mod support;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use support::{Server, TestService, config};
+use support::{PASSWORD, Server, TestService, config};
 use vitrail_client::{Batch, Client, Code, Executed, Query, SessionState, Target, params};
 
 /// Waits until `count` statements block in the service.
@@ -176,8 +176,15 @@ async fn an_unknown_keyspace_is_named_and_the_statement_not_run() {
 }
 
 #[tokio::test]
-async fn wrong_ports_are_told_of() {
+async fn wrong_credentials_and_wrong_ports_are_told_apart() {
     let server = Server::start().await;
+    for (user, password) in [("app", "wrong"), ("nobody", PASSWORD), ("unknown", PASSWORD)] {
+        let mut config = config(&[&server]);
+        config.user = user.into();
+        config.password = Some(password.into());
+        let error = Client::connect_with(config).await.unwrap_err();
+        assert_eq!((error.code(), error.errno(), error.sqlstate()), (&Code::Unauthenticated, 1045, "28000"), "{error}");
+    }
     let mut config = config(&[&server]);
     config.password = None;
     config.user = "nobody".into();

@@ -293,7 +293,8 @@ impl Server {
     }
 
     pub async fn start_with(service: TestService) -> Server {
-        let users = Users::new([User::new("app"), User::new("nobody")]);
+        let keys = vitrail_proto::scram::StoredKeys::derive(PASSWORD.as_bytes(), b"0123456789abcdef", 4096);
+        let users = Users::new([User::new("app").with_keys(keys), User::new("nobody")]);
         let endpoint = vitrail_listener::config::Endpoint::Plain("127.0.0.1:0".parse().unwrap());
         let mut config = Config::new(vec![endpoint], Arc::new(users));
         config.trust_local = true;
@@ -335,7 +336,7 @@ pub fn config(servers: &[&Server]) -> ClientConfig {
     let mut config = ClientConfig::default();
     config.endpoints = servers.iter().map(|server| server.endpoint()).collect();
     config.user = "app".into();
-    config.password = None;
+    config.password = Some(PASSWORD.into());
     config.tls.mode = TlsMode::Disable;
     config
 }
