@@ -21,4 +21,5 @@ pub mod message;
 pub mod rows;
 pub mod scram;
 pub mod target;
+pub mod url;
 pub mod value;
