@@ -92,7 +92,7 @@ fn request() -> Request {
         ]
         .into_iter()
         .collect(),
-        target: Some("ks:-80@replica".parse::<Target>().unwrap()),
+        target: Some(Target { shard: Some("-80".into()), ..Target::keyspace("ks") }),
         max_rows: Some(10),
         read_only: true,
         position: Some(vec![1, 2]),
