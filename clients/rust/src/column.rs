@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use vitrail_proto::rows;
+
 use crate::error::Error;
 
 /// One column of a result.
@@ -27,6 +29,20 @@ pub struct Column {
 }
 
 impl Column {
+    /// A column of an expression, without flags, length and decimals; for tests of what is made of rows.
+    pub fn new(name: impl Into<Box<str>>, type_code: u8, charset: u16) -> Column {
+        Column {
+            name: name.into(),
+            table: "".into(),
+            keyspace: "".into(),
+            type_code,
+            charset,
+            flags: 0,
+            length: 0,
+            decimals: 31,
+        }
+    }
+
     /// A BIT column: its cells are big-endian bytes.
     pub fn is_bit(&self) -> bool {
         self.type_code == 16
@@ -80,81 +96,55 @@ impl Columns {
         exact.or_else(|| self.list.iter().position(|column| column.name.eq_ignore_ascii_case(name)))
     }
 
-    /// Decodes consecutive (u32 length, `ColumnDefinition41`).
+    /// Decodes the fields of a reply.
     pub(crate) fn decode(packed: &[u8]) -> Result<Arc<Columns>, Error> {
-        let mut list = Vec::new();
-        let mut rest = packed;
-        while !rest.is_empty() {
-            let (length, tail) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
-            let length = u32::from_le_bytes(*length) as usize;
-            let definition = tail.get(..length).ok_or_else(broken)?;
-            list.push(definition_41(definition).ok_or_else(broken)?);
-            rest = &tail[length..];
-        }
+        let columns = rows::columns(packed).map(|column| column.map(Column::from));
+        let list = columns
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::protocol("a column definition is broken").with_source(error))?;
         Ok(Arc::new(Columns { list }))
     }
 }
 
-/// Start and end of a length-encoded string at `at`; `None` if it is not wholly there.
-pub(crate) fn length_encoded(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
-    let (width, length) = match *bytes.get(at)? {
-        0xFC => (3, u64::from(u16::from_le_bytes(bytes.get(at + 1..at + 3)?.try_into().ok()?))),
-        0xFD => {
-            let low: [u8; 3] = bytes.get(at + 1..at + 4)?.try_into().ok()?;
-            (4, u64::from(u32::from_le_bytes([low[0], low[1], low[2], 0])))
+impl From<rows::Column<'_>> for Column {
+    fn from(column: rows::Column<'_>) -> Column {
+        Column {
+            name: column.name.into(),
+            table: column.table.into(),
+            keyspace: column.schema.into(),
+            type_code: column.column_type.0,
+            charset: column.charset,
+            flags: column.flags,
+            length: column.length,
+            decimals: column.decimals,
         }
-        0xFE => (9, u64::from_le_bytes(bytes.get(at + 1..at + 9)?.try_into().ok()?)),
-        0xFB | 0xFF => return None,
-        short => (1, u64::from(short)),
-    };
-    let start = at + width;
-    let end = start.checked_add(usize::try_from(length).ok()?)?;
-    (end <= bytes.len()).then_some((start, end))
-}
-
-fn definition_41(bytes: &[u8]) -> Option<Column> {
-    let mut at = 0;
-    let mut texts = [""; 6];
-    for text in &mut texts {
-        let (start, end) = length_encoded(bytes, at)?;
-        *text = std::str::from_utf8(&bytes[start..end]).ok()?;
-        at = end;
     }
-    let fixed = bytes.get(at + 1..at + 11)?;
-    Some(Column {
-        keyspace: texts[1].into(),
-        table: texts[2].into(),
-        name: texts[4].into(),
-        charset: u16::from_le_bytes([fixed[0], fixed[1]]),
-        length: u32::from_le_bytes([fixed[2], fixed[3], fixed[4], fixed[5]]),
-        type_code: fixed[6],
-        flags: u16::from_le_bytes([fixed[7], fixed[8]]),
-        decimals: fixed[9],
-    })
-}
-
-fn broken() -> Error {
-    Error::protocol("a column definition is broken")
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     /// Packed definitions of columns with these names and types.
-    pub(crate) fn packed(columns: &[(&str, u8)]) -> Vec<u8> {
-        let mut packed = Vec::new();
-        for (name, type_code) in columns {
-            let mut definition = Vec::new();
-            for text in ["def", "flights", "flight", "flight", name, name] {
-                definition.push(text.len() as u8);
-                definition.extend_from_slice(text.as_bytes());
-            }
-            definition.extend_from_slice(&[0x0C, 255, 0, 20, 0, 0, 0, *type_code, 32, 0, 0, 0, 0]);
-            packed.extend_from_slice(&(definition.len() as u32).to_le_bytes());
-            packed.extend_from_slice(&definition);
-        }
-        packed
+    pub(crate) fn packed(columns: &[(&str, u8)]) -> Bytes {
+        let columns: Vec<rows::Column<'_>> = columns
+            .iter()
+            .map(|(name, type_code)| rows::Column {
+                schema: "flights".into(),
+                table: "flight".into(),
+                org_table: "flight".into(),
+                name: (*name).into(),
+                org_name: (*name).into(),
+                charset: 255,
+                length: 20,
+                column_type: rows::ColumnType(*type_code),
+                flags: rows::Column::UNSIGNED,
+                decimals: 0,
+            })
+            .collect();
+        rows::pack_columns(&columns)
     }
 
     pub(crate) fn columns(columns: &[(&str, u8)]) -> Arc<Columns> {
@@ -173,7 +163,7 @@ pub(crate) mod tests {
     #[test]
     fn every_cut_is_refused() {
         let packed = packed(&[("id", 8)]);
-        for end in 1..packed.len() - 2 {
+        for end in 1..packed.len() {
             assert!(Columns::decode(&packed[..end]).is_err(), "cut at {end}");
         }
     }

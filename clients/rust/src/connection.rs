@@ -50,7 +50,7 @@ pub struct ConnectOptions {
     pub user: String,
     /// The password.
     pub password: Option<String>,
-    /// TLS, prepared; `None`: plain text.
+    /// TLS, prepared; `None`: plain text everywhere.
     pub tls: Option<Arc<TlsSetup>>,
     /// For people.
     pub application: String,
@@ -70,7 +70,7 @@ impl ConnectOptions {
         Ok(ConnectOptions {
             user: config.user.clone(),
             password: config.password.clone(),
-            tls: TlsSetup::load(&config.tls)?.map(Arc::new),
+            tls: TlsSetup::load(&config.tls, &config.endpoints)?.map(Arc::new),
             application: config.application.clone(),
             instance: config.instance.clone(),
             timeout: config.connect_timeout,

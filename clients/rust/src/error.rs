@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use vitrail_proto::error::{Code, ErrorBody, Executed};
+use vitrail_proto::url::{UrlError, UrlProblem};
+
+/// The errno of a URL or configuration that cannot be used.
+const BAD_CONFIG: u16 = 61009;
 
 /// What went wrong. One pointer wide; ask it, rather than match on it.
 ///
@@ -107,7 +111,16 @@ impl Error {
     }
 
     pub(crate) fn config(message: impl Into<String>) -> Error {
-        Error::build(Kind::Config, ErrorBody::new(Code::Invalid, message).with_errno(61010, "HY000"))
+        Error::build(Kind::Config, ErrorBody::new(Code::Invalid, message).with_errno(BAD_CONFIG, "HY000"))
+    }
+
+    /// Says what a URL should look like where it is not even close.
+    pub(crate) fn url(error: UrlError) -> Error {
+        let example = match error.problem {
+            UrlProblem::Scheme => ", as in `vitrail://user:password@host:15300/keyspace`",
+            _ => "",
+        };
+        Error::config(format!("{error}{example}")).with_source(error)
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Error {

@@ -62,7 +62,6 @@ pub mod row;
 pub mod rows;
 pub mod session;
 pub mod transaction;
-mod url;
 
 pub use batch::Batch;
 pub use client::Client;

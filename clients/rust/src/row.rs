@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use vitrail_proto::rows;
 
-use crate::column::{Column, Columns, length_encoded};
+use crate::column::{Column, Columns};
 use crate::error::Error;
 
 /// One row of a result: MySQL's own text form, decoded cell by cell when asked.
@@ -23,19 +24,20 @@ impl Row {
     /// Cuts a text row into its cells.
     pub(crate) fn new(columns: Arc<Columns>, bytes: Bytes) -> Result<Row, Error> {
         let mut cells = Vec::with_capacity(columns.len());
-        let mut at = 0usize;
-        for _ in 0..columns.len() {
-            if bytes.get(at) == Some(&0xFB) {
-                cells.push(NULL);
-                at += 1;
-                continue;
+        let base = bytes.as_ptr().addr();
+        for cell in rows::Row::new(&bytes).cells() {
+            let cell = cell.map_err(|_| Error::protocol("a row ends inside a cell"))?;
+            if cells.len() == columns.len() {
+                return Err(Error::protocol("a row has more cells than columns"));
             }
-            let (start, end) = length_encoded(&bytes, at).ok_or_else(|| Error::protocol("a row ends inside a cell"))?;
-            cells.push((start as u32, end as u32));
-            at = end;
+            // Cells are slices of the row, and a row is shorter than 4 GiB: its length came as a u32.
+            cells.push(cell.map_or(NULL, |cell| {
+                let start = cell.as_ptr().addr() - base;
+                (start as u32, (start + cell.len()) as u32)
+            }));
         }
-        if at != bytes.len() {
-            return Err(Error::protocol("a row has more cells than columns"));
+        if cells.len() < columns.len() {
+            return Err(Error::protocol("a row has fewer cells than columns"));
         }
         Ok(Row { columns, bytes, cells: cells.into_boxed_slice() })
     }

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use futures_util::Stream;
 use vitrail_proto::message::{Reply, ResultEnd};
+use vitrail_proto::rows::RowBatch;
 
 use crate::column::{Column, Columns};
 use crate::connection::{Canceller, Pending};
@@ -23,7 +24,7 @@ pub struct Rows<'session> {
     pending: Pending,
     columns: Arc<Columns>,
     /// What is left of the batch at hand.
-    batch: Bytes,
+    batch: RowBatch,
     /// The end that follows that batch.
     upcoming_end: Option<ResultEnd>,
     /// The end of the result at hand, once it was reached.
@@ -38,7 +39,7 @@ impl Rows<'_> {
         let mut rows = Rows {
             pending,
             columns: Arc::default(),
-            batch: Bytes::new(),
+            batch: RowBatch::default(),
             upcoming_end: None,
             end: None,
             finished: false,
@@ -104,8 +105,8 @@ impl Rows<'_> {
 
     fn poll_row(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Row>, Error>> {
         loop {
-            if !self.batch.is_empty() {
-                return Poll::Ready(self.cut_row().map(Some));
+            if let Some(row) = self.cut_row() {
+                return Poll::Ready(row.map(Some));
             }
             if let Some(end) = self.upcoming_end.take() {
                 self.end = Some(end);
@@ -132,20 +133,25 @@ impl Rows<'_> {
             self.columns = Columns::decode(fields)?;
         }
         if let Some(rows) = reply.rows {
-            self.batch = rows.bytes;
+            self.batch = rows;
         }
         self.upcoming_end = reply.end;
         Ok(())
     }
 
-    fn cut_row(&mut self) -> Result<Row, Error> {
-        let broken = || Error::protocol("a batch ends inside a row");
-        let length = self.batch.try_get_u32_le().map_err(|_| broken())? as usize;
-        if length > self.batch.len() {
-            self.batch.clear();
-            return Err(broken());
-        }
-        Row::new(self.columns.clone(), self.batch.split_to(length))
+    /// Takes the next row off the batch, without copying it; `None` if there is none left.
+    fn cut_row(&mut self) -> Option<Result<Row, Error>> {
+        let batch = &mut self.batch;
+        let row = match batch.rows().next()? {
+            Ok(row) => batch.bytes.slice_ref(row.bytes()),
+            Err(error) => {
+                *batch = RowBatch::default();
+                return Some(Err(Error::protocol("a batch ends inside a row").with_source(error)));
+            }
+        };
+        batch.bytes.advance(4 + row.len());
+        batch.count -= 1;
+        Some(Row::new(self.columns.clone(), row))
     }
 }
 

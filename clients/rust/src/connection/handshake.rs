@@ -13,6 +13,10 @@ use super::ConnectOptions;
 use super::input::{self, broken};
 use crate::error::Error;
 
+/// How a server begins that speaks TLS only: an alert record of any version. As the length of a frame it would be above what
+/// a handshake allows.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
+
 /// A stream that may carry requests.
 pub(super) struct Greeted {
     pub(super) hello: ServerHello,
@@ -93,6 +97,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
 
     async fn receive(&mut self, kind: Kind) -> Result<bytes::Bytes, Error> {
         loop {
+            if self.buffer.starts_with(&TLS_ALERT) && self.buffer.get(2).is_some_and(|version| *version != 0) {
+                let message = "the server answers in TLS, and this connection is plain text: ask for TLS by \
+                               `tls=verify-full` in the URL, and name the authority to trust by `ca=`";
+                return Err(Error::connect(message));
+            }
             while let Some((_, received)) = input::next(&mut self.buffer, &mut self.messages)? {
                 match received {
                     Received::Message(message) if message.kind == kind => return Ok(message.body),
@@ -112,8 +121,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Talk<'_, S> {
 }
 
 fn cut_off(error: std::io::Error) -> Error {
-    let message =
-        format!("the connection ended during the handshake: {error}; is this a Vitrail port, with TLS as configured?");
+    let message = format!(
+        "the connection ended during the handshake: {error}; is this a Vitrail port, and does it speak TLS? See `tls` in the URL"
+    );
     Error::connect(message).with_source(error)
 }
 
@@ -129,7 +139,7 @@ impl Exchange {
     /// A password is proved by SCRAM, bound to the TLS channel if there is one; without one the client's certificate speaks, or nothing.
     fn start(options: &ConnectOptions, binding: Option<Vec<u8>>) -> Exchange {
         if options.password.is_none() {
-            let certificate = options.tls.as_ref().is_some_and(|tls| tls.has_identity) && binding.is_some();
+            let certificate = options.tls.as_ref().is_some_and(|tls| tls.has_identity()) && binding.is_some();
             return Exchange::Silent(if certificate { Mechanism::External } else { Mechanism::None });
         }
         let (mechanism, binding) = match binding {

@@ -7,7 +7,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use super::tls::TlsSetup;
-use crate::config::Endpoint;
+use crate::config::{Endpoint, TlsMode};
 use crate::error::Error;
 
 /// How long one address may take before the next is tried beside it.
@@ -28,12 +28,15 @@ pub(super) async fn open(endpoint: &Endpoint, tls: Option<&TlsSetup>) -> Result<
         }
         Endpoint::Tcp { host, port } => {
             let stream = tcp(endpoint, host, *port).await?;
-            match tls {
-                None => Ok(Opened::Tcp(stream)),
-                Some(setup) => {
-                    let (stream, binding) = setup.connect(host, stream).await?;
-                    Ok(Opened::Tls(Box::new(stream), binding))
+            let mode = tls.map_or(TlsMode::Disable, |setup| setup.mode(endpoint));
+            let Some(setup) = tls.filter(|_| mode != TlsMode::Disable) else { return Ok(Opened::Tcp(stream)) };
+            match setup.connect(host, stream).await {
+                Ok((stream, binding)) => Ok(Opened::Tls(Box::new(stream), binding)),
+                Err(failed) if failed.not_tls && mode == TlsMode::Prefer => {
+                    tracing::warn!(%endpoint, "the server speaks no TLS and `tls=prefer` allows it: going on in plain text");
+                    Ok(Opened::Tcp(tcp(endpoint, host, *port).await?))
                 }
+                Err(failed) => Err(failed.error),
             }
         }
     }
