@@ -6,6 +6,7 @@
 mod ddl;
 mod functions;
 mod names;
+mod passthrough;
 mod placement;
 mod select;
 mod text;
@@ -52,8 +53,28 @@ pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, R
         | StatementKind::Update
         | StatementKind::Delete => {}
         StatementKind::Ddl => return ddl::plan(statement, context),
-        _ => return Err(Refusal::unsupported("statement-kind", "this kind of statement is not supported")),
+        StatementKind::Other if passthrough::begins_like_nothing(statement) => {
+            return match passthrough::destination(context) {
+                Some(destination) => passthrough::plan(statement, context, destination),
+                None => Err(unsupported_kind()),
+            };
+        }
+        _ => return Err(unsupported_kind()),
     }
+    match planned(statement, context) {
+        Err(refusal) if passthrough::may_judge(&refusal) => match passthrough::destination(context) {
+            Some(destination) => passthrough::plan(statement, context, destination),
+            None => Err(refusal),
+        },
+        plan => plan,
+    }
+}
+
+fn unsupported_kind() -> Refusal {
+    Refusal::unsupported("statement-kind", "this kind of statement is not supported")
+}
+
+fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
     let parsed = parse(statement).map_err(|error| Refusal {
         reason: "syntax",
         message: error.to_string(),
@@ -61,14 +82,12 @@ pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, R
         errno: None,
     })?;
     let text = Text::new(statement);
-    if let Some(variable) = text.tokens.iter().find(|token| token.kind == TokenKind::UserVariable) {
-        return Err(Refusal::unsupported(
-            "user-variable",
-            format!(
-                "the user variable {} belongs to a connection, and those are shared; send a bind variable",
-                text.str(variable)
-            ),
-        ));
+    for token in &text.tokens {
+        match token.kind {
+            TokenKind::UserVariable => return Err(functions::refuse_user_variable(text.str(token))),
+            TokenKind::SystemVariable => functions::check_variable(text.str(token))?,
+            _ => {}
+        }
     }
     let mut walk = Walk::new(context, &text);
     walk.sweep(&parsed.statement)?;
@@ -90,7 +109,7 @@ pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, R
         Statement::Insert(insert) => write::insert(&mut walk, insert)?,
         Statement::Update(update) => write::update(&mut walk, update)?,
         Statement::Delete(delete) => write::delete(&mut walk, delete)?,
-        _ => return Err(Refusal::unsupported("statement-kind", "this kind of statement is not supported")),
+        _ => return Err(unsupported_kind()),
     };
     finish(walk, route, merge, writes)
 }
@@ -157,20 +176,14 @@ impl Visitor for Clauses {
 
     fn pre_visit_select(&mut self, select: &sqlparser::ast::Select) -> ControlFlow<Refusal> {
         if select.into.is_some() {
-            return ControlFlow::Break(Refusal::unsupported(
-                "select-into",
-                "SELECT … INTO is not supported; read the rows",
-            ));
+            return ControlFlow::Break(functions::refuse_into());
         }
         if select
             .select_modifiers
             .as_ref()
             .is_some_and(|modifiers| modifiers.to_string().contains("SQL_CALC_FOUND_ROWS"))
         {
-            return ControlFlow::Break(Refusal::unsupported(
-                "calc-found-rows",
-                "SQL_CALC_FOUND_ROWS is not supported; count with SELECT COUNT(*)",
-            ));
+            return ControlFlow::Break(functions::refuse_calc_found_rows());
         }
         ControlFlow::Continue(())
     }

@@ -5,6 +5,7 @@ use vitrail_sql::normalise::Normalised;
 
 use super::PlanContext;
 use super::names::{OneKeyspace, shared};
+use super::passthrough;
 use super::text::tokens;
 use crate::plan::{Edit, MergePlan, Plan, Replacement, Route};
 use crate::refusal::Refusal;
@@ -14,8 +15,19 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
     let tokens = tokens(statement);
     let word =
         |index: usize| tokens.get(index).map(|token| str(statement, token).to_ascii_uppercase()).unwrap_or_default();
-    let skip = ["UNIQUE", "FULLTEXT", "SPATIAL", "OR", "REPLACE", "ONLINE", "OFFLINE", "IGNORE"];
-    let object = (1..tokens.len()).map(word).find(|word| !skip.contains(&word.as_str())).unwrap_or_default();
+    let object = (1..tokens.len()).map(word).find(|word| !MODIFIERS.contains(&word.as_str())).unwrap_or_default();
+    let selects = |token: &Token| str(statement, token).eq_ignore_ascii_case("SELECT");
+    let destination = passthrough::destination(context);
+    if let Some(destination) = destination
+        && (word(0) == "TRUNCATE" || matches!(&*object, "TABLE" | "TABLES" | "INDEX" | "VIEW"))
+    {
+        match passthrough::plan(statement, context, destination) {
+            // The statement may be one of that other keyspace alone.
+            Err(refusal)
+                if refusal.reason == "cross-keyspace" && context.shard.is_none() && !tokens.iter().any(selects) => {}
+            plan => return plan,
+        }
+    }
     let on_table = word(0) == "TRUNCATE" || matches!(&*object, "TABLE" | "TABLES" | "INDEX");
     if !on_table {
         return Err(Refusal::unsupported(
@@ -41,19 +53,36 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         Some(keyspace) => keyspace,
         None => context.default_keyspace()?,
     };
-    let selects = |token: &Token| str(statement, token).eq_ignore_ascii_case("SELECT");
     if keyspace.sharded && context.shard.is_none() && tokens.iter().any(selects) {
         return Err(Refusal::unsupported(
             "ddl-select",
             "CREATE TABLE … SELECT in a sharded keyspace is not supported; create the table and insert the rows",
         ));
     }
-    let route = match context.shard {
-        Some(shard) => Route::Named(shared(shard)),
-        None => Route::AllShards,
-    };
+    let route = Route::AllShards;
     Ok(Plan { keyspace: keyspace.name.clone(), route, merge: MergePlan::Writes, edits, writes: true })
 }
+
+/// What may stand before the kind of object.
+const MODIFIERS: [&str; 17] = [
+    "UNIQUE",
+    "FULLTEXT",
+    "SPATIAL",
+    "OR",
+    "REPLACE",
+    "ONLINE",
+    "OFFLINE",
+    "IGNORE",
+    "ALGORITHM",
+    "=",
+    "UNDEFINED",
+    "MERGE",
+    "TEMPTABLE",
+    "SQL",
+    "SECURITY",
+    "DEFINER",
+    "INVOKER",
+];
 
 fn str<'a>(statement: &'a Normalised, token: &Token) -> &'a str {
     &statement.text[token.start..token.end]

@@ -50,6 +50,49 @@ pub(super) fn refuse_connection(name: &str) -> Refusal {
     )
 }
 
+/// The refusal of `@x`.
+pub(super) fn refuse_user_variable(variable: &str) -> Refusal {
+    Refusal::unsupported(
+        "user-variable",
+        format!("the user variable {variable} belongs to a connection, and those are shared; send a bind variable"),
+    )
+}
+
+/// Refuses the system variables that tell of a connection's past.
+pub(super) fn check_variable(variable: &str) -> Result<(), Refusal> {
+    let name = variable.rsplit(['@', '.']).next().unwrap_or_default().trim_matches('`');
+    if !CONNECTION_VARIABLES.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    Err(Refusal::unsupported(
+        "connection-variable",
+        format!("the variable @@{name} tells of a connection to MySQL, and connections are shared; leave it out"),
+    ))
+}
+
+/// The refusal of `SELECT … INTO`.
+pub(super) fn refuse_into() -> Refusal {
+    Refusal::unsupported("select-into", "SELECT … INTO is not supported; read the rows")
+}
+
+/// The refusal of `SQL_CALC_FOUND_ROWS`.
+pub(super) fn refuse_calc_found_rows() -> Refusal {
+    Refusal::unsupported("calc-found-rows", "SQL_CALC_FOUND_ROWS is not supported; count with SELECT COUNT(*)")
+}
+
+const CONNECTION_VARIABLES: &[&str] = &[
+    "error_count",
+    "external_user",
+    "identity",
+    "insert_id",
+    "last_insert_id",
+    "proxy_user",
+    "pseudo_thread_id",
+    "rand_seed1",
+    "rand_seed2",
+    "warning_count",
+];
+
 const CONNECTION: &[&str] = &[
     "benchmark",
     "binlog_gtid_pos",
