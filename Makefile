@@ -1,0 +1,49 @@
+# One word to do a thing. `make help` lists them.
+
+CARGO ?= cargo
+FLAVOURS ?= mariadb,mysql
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check-demo build test lint fmt golden deny fuzz servers clean
+
+help: ## what each word does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+demo: ## build Vitrail, start a sharded demo on real MySQL servers, and serve it until Ctrl-C
+	@tools/harness/install-mariadb --unless-mysql
+	@$(CARGO) build --release --bin vitrail
+	@target/release/vitrail demo
+
+check-demo: build ## run the demo's tour and compare every answer with one MySQL
+	@target/release/vitrail demo --check
+
+build: ## the release binary, target/release/vitrail
+	@$(CARGO) build --release --bin vitrail
+
+servers: ## install the database servers that the tests run against
+	@tools/harness/install-mariadb
+	@case ",$(FLAVOURS)," in *,mysql,*) tools/harness/install-mysql ;; esac
+
+test: servers ## all tests, against real MariaDB and MySQL 9 (FLAVOURS=mariadb leaves MySQL out)
+	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) test --workspace --no-fail-fast
+
+lint: ## rustfmt and clippy, warnings denied
+	@$(CARGO) fmt --all -- --check
+	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## format everything
+	@$(CARGO) fmt --all
+
+golden: ## rewrite the golden files; read the diff with care
+	@UPDATE_GOLDEN=1 $(CARGO) test --workspace
+
+deny: ## licences, advisories and sources of the dependencies
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	@$(CARGO) deny check
+
+fuzz: ## fuzz the protocol decoders with libFuzzer (SECONDS=60)
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@cd proto-spec && $(CARGO) +nightly fuzz run decode -- -max_total_time=$${SECONDS:-60}
+
+clean: ## remove what was built
+	@$(CARGO) clean
