@@ -1,0 +1,185 @@
+//! Configuration of a process: one tree, read from one TOML file.
+//!
+//! `server/node/config.reference.toml` carries every key with its default; a test compares it with [`Config::default`].
+
+mod load;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vitrail_tablet::config::{LimitConfig, MysqlConfig, PoolConfig, TransactionConfig};
+use vitrail_tablet::units;
+
+pub use load::{ConfigError, load, parse};
+
+/// Everything that a process is told.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: ListenConfig,
+    /// Who may connect, by user name.
+    pub users: BTreeMap<String, UserConfig>,
+    /// What concerns sessions and plans.
+    pub gate: GateConfig,
+    /// What all tablets of this process have in common.
+    pub tablet: TabletDefaults,
+    /// What is served, by keyspace name.
+    pub keyspaces: BTreeMap<String, KeyspaceConfig>,
+}
+
+/// Where the process listens, and how it stops.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenConfig {
+    /// Address of the BSON-RPC port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Unix socket for BSON-RPC, beside the port.
+    pub socket: Option<PathBuf>,
+    /// Address of `/metrics`, `/healthz` and `/readyz`.
+    pub http: SocketAddr,
+    /// Clients on loopback addresses and on the Unix socket may name any configured user without a password.
+    pub passwordless_loopback: bool,
+    /// Plaintext connections from other than loopback addresses are accepted though `tls` is not set.
+    pub plaintext: bool,
+    /// Direct TLS; with it, plaintext connections are refused.
+    pub tls: Option<TlsConfig>,
+    /// Most connections at a time; one more is refused.
+    pub max_connections: usize,
+    /// How long transactions may go on after SIGTERM.
+    #[serde(with = "units::duration")]
+    pub drain: Duration,
+    /// Addresses of other processes that serve the same keyspaces, as `host:port`; clients learn them and move there on drain.
+    pub gates: Vec<String>,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        ListenConfig {
+            address: SocketAddr::from(([127, 0, 0, 1], 15300)),
+            socket: None,
+            http: SocketAddr::from(([127, 0, 0, 1], 15380)),
+            passwordless_loopback: false,
+            plaintext: false,
+            tls: None,
+            max_connections: 20_000,
+            drain: Duration::from_secs(30),
+            gates: Vec::new(),
+        }
+    }
+}
+
+/// The server's certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// PEM file with the certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+    /// PEM file with the authorities of client certificates; a client certificate's common name is then its user.
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
+}
+
+/// How a user proves who they are, and what they are for. Exactly one of the three proofs.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct UserConfig {
+    /// SCRAM keys as `vitrail user` prints them. Nobody can log in elsewhere with them.
+    pub scram: Option<String>,
+    /// File that holds the password; a final line break does not belong to it.
+    pub password_file: Option<PathBuf>,
+    /// The password itself, for trials.
+    pub password: Option<String>,
+    /// What the user may be.
+    pub role: Role,
+}
+
+impl std::fmt::Debug for UserConfig {
+    /// Leaves password and keys out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserConfig").field("password_file", &self.password_file).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// What a user may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Runs statements through a gate.
+    #[default]
+    Application,
+    /// A gate: reaches tablets, and says on whose behalf.
+    Gate,
+}
+
+/// What concerns sessions and plans.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GateConfig {
+    /// Most plans kept; the least used one makes room.
+    pub plan_cache: usize,
+    /// Keyspace of sessions that name none.
+    pub default_keyspace: Option<String>,
+    /// How transactions over several shards commit unless the session says otherwise: `single` or `multi`.
+    pub commit_mode: CommitModeConfig,
+}
+
+impl Default for GateConfig {
+    fn default() -> Self {
+        GateConfig { plan_cache: 5_000, default_keyspace: None, commit_mode: CommitModeConfig::Multi }
+    }
+}
+
+/// Commit modes that configuration may choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CommitModeConfig {
+    /// A transaction that reaches a second shard is refused.
+    Single,
+    /// One shard after the other.
+    #[default]
+    Multi,
+}
+
+/// What all tablets of this process have in common.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TabletDefaults {
+    /// Connections for statements in autocommit, per shard.
+    pub pool: PoolConfig,
+    /// Connections for transactions and reservations, per shard.
+    pub transactions: TransactionConfig,
+    /// Bounds of statements and results.
+    pub limits: LimitConfig,
+}
+
+/// One keyspace.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyspaceConfig {
+    /// File with its vschema in Vitess's JSON form, relative to the configuration file. None: unsharded, all tables.
+    pub vschema: Option<PathBuf>,
+    /// Its shards, which must cover the key space without overlap.
+    pub shards: Vec<ShardConfig>,
+}
+
+/// One shard: a database on a MySQL server, or a tablet elsewhere.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShardConfig {
+    /// Key range such as `-80`; `0` or `-` for the only shard of an unsharded keyspace.
+    pub name: String,
+    /// Database that holds the shard's tables. Two shards may be two databases of one server.
+    pub database: Option<String>,
+    /// The MySQL server of `database`.
+    pub mysql: Option<MysqlConfig>,
+    /// URL of a tablet that serves this shard in another process, in place of `database` and `mysql`.
+    pub tablet: Option<String>,
+    /// File that holds the password for `tablet`, so that it needn't stand in the URL.
+    pub tablet_password_file: Option<PathBuf>,
+}
