@@ -7,7 +7,7 @@ mod vertical;
 
 use std::io::{self, Write};
 
-use vitrail_proto::rows::Column;
+use vitrail_client::Column;
 
 /// One cell: NULL, or MySQL's text form of the value.
 pub type Cell<'a> = Option<&'a [u8]>;
@@ -68,17 +68,13 @@ enum Kind {
     Text,
 }
 
-/// MySQL's number of the `binary` collation, which marks byte strings.
-const BINARY_COLLATION: u16 = 63;
-
-/// Kinds of columns by MySQL's type numbers (`enum_field_types`).
+/// What the values of a column are.
 fn kind(column: &Column) -> Kind {
-    match column.column_type {
-        1 | 2 | 3 | 4 | 5 | 8 | 9 | 13 => Kind::Number,
+    match column.type_code {
+        _ if column.is_binary() => Kind::Binary,
         0 | 246 => Kind::Decimal,
         245 => Kind::Json,
-        16 | 255 => Kind::Binary,
-        249..=254 | 15 if column.charset == BINARY_COLLATION => Kind::Binary,
+        _ if column.is_number() => Kind::Number,
         _ => Kind::Text,
     }
 }

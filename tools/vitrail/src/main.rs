@@ -1,2 +1,42 @@
-//! The `vitrail` binary.
-fn main() {}
+//! The `vitrail` binary: flags, logging, and which component runs.
+
+mod cli;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.log.init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start the runtime: {error}")),
+    };
+    runtime.block_on(async {
+        match cli.command {
+            Command::Demo(options) => report(vitrail_demo::run(options).await),
+            Command::Serve(options) => report(options.serve().await),
+            Command::Gate(options) => report(options.gate().await),
+            Command::Tablet(options) => report(options.tablet().await),
+            Command::Sql(options) => vitrail_shell::run(options).await.into(),
+            Command::User(options) => report(user::run(&options)),
+        }
+    })
+}
+
+fn report(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("{error:#}")),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]
+fn fail(message: &str) -> ExitCode {
+    eprintln!("vitrail: {message}");
+    ExitCode::FAILURE
+}

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use vitrail_proto::rows::Column;
+use vitrail_client::Column;
 
 use super::{Cell, Kind, ResultWriter, display, kind};
 

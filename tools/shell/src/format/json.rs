@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use vitrail_proto::rows::Column;
+use vitrail_client::Column;
 
 use super::{Cell, Kind, ResultWriter, display, kind};
 
@@ -37,7 +37,7 @@ impl ResultWriter for JsonWriter {
             .iter()
             .map(|column| {
                 let count = seen.entry(&column.name).and_modify(|n| *n += 1).or_insert(1);
-                let key = if *count == 1 { column.name.clone() } else { format!("{}_{count}", column.name) };
+                let key = if *count == 1 { column.name.to_string() } else { format!("{}_{count}", column.name) };
                 (quote(&key), kind(column))
             })
             .collect();

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use comfy_table::{Cell as TableCell, CellAlignment, ContentArrangement, Table, presets};
-use vitrail_proto::rows::Column;
+use vitrail_client::Column;
 
 use super::{Cell, Kind, ResultWriter, display, kind};
 
@@ -42,7 +42,7 @@ impl TableWriter {
 
 impl ResultWriter for TableWriter {
     fn columns(&mut self, columns: &[Column], _out: &mut dyn Write) -> io::Result<()> {
-        self.names = columns.iter().map(|column| column.name.clone()).collect();
+        self.names = columns.iter().map(|column| column.name.to_string()).collect();
         self.kinds = columns.iter().map(kind).collect();
         Ok(())
     }

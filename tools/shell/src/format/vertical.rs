@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use vitrail_proto::rows::Column;
+use vitrail_client::Column;
 
 use super::{Cell, Kind, ResultWriter, display, kind};
 
@@ -16,7 +16,7 @@ pub struct VerticalWriter {
 
 impl ResultWriter for VerticalWriter {
     fn columns(&mut self, columns: &[Column], _out: &mut dyn Write) -> io::Result<()> {
-        self.columns = columns.iter().map(|column| (column.name.clone(), kind(column))).collect();
+        self.columns = columns.iter().map(|column| (column.name.to_string(), kind(column))).collect();
         self.width = columns.iter().map(|column| column.name.chars().count()).max().unwrap_or(0);
         Ok(())
     }

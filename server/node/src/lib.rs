@@ -1,0 +1,12 @@
+//! A process of Vitrail: configuration, assembly of gate and tablets, listeners, HTTP and drain.
+//!
+//! Layout: [`config`] (what a file says), `assembly` (from configuration to components), `users`, `preflight` (what is checked
+//! before serving), `http` (metrics and health), and [`process`] (start, announce, stop).
+
+mod assembly;
+pub mod config;
+mod http;
+mod metrics;
+mod preflight;
+pub mod process;
+mod users;

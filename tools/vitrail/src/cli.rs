@@ -1,0 +1,106 @@
+//! Flags of every command.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use vitrail_node::config;
+use vitrail_node::process::{Component, Process};
+
+use crate::user;
+
+/// Many MySQL servers, seen as one.
+#[derive(Debug, Parser)]
+#[command(name = "vitrail", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  vitrail demo                                     a sharded demo with real data
+  vitrail serve --config vitrail.toml              gate and tablets in one process
+  vitrail sql vitrail://app@127.0.0.1:15300/shop   the SQL shell
+  vitrail sql -e 'SELECT 1' --format json          one statement")]
+pub struct Cli {
+    /// What to run
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to log
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start MySQL servers of our own with real flight data, and serve them sharded
+    Demo(vitrail_demo::Options),
+    /// Serve existing MySQL servers: gate and tablets in one process
+    Serve(Serve),
+    /// Serve as a gate alone: every shard is a tablet elsewhere
+    Gate(Serve),
+    /// Serve one shard to gates over BSON-RPC
+    Tablet(Serve),
+    /// The SQL shell
+    Sql(vitrail_shell::Options),
+    /// Make a user's entry for the configuration, with SCRAM keys in place of the password
+    User(user::Options),
+}
+
+/// How to log. Logs go to standard error.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// What to log, as `info` or `vitrail_gate=debug,warn`
+    #[arg(long = "log", global = true, value_name = "FILTER", env = "VITRAIL_LOG", default_value = "warn")]
+    filter: String,
+    /// Log JSON, one object a line
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+impl Log {
+    /// Starts logging.
+    pub fn init(&self) {
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(&self.filter))
+            .with_writer(std::io::stderr);
+        if self.log_json { builder.json().init() } else { builder.compact().init() }
+    }
+}
+
+/// Flags of `serve`, `gate` and `tablet`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The configuration file; server/node/config.reference.toml has every key
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// Read the configuration, check every MySQL, say what is wrong, and leave
+    #[arg(long)]
+    check: bool,
+}
+
+impl Serve {
+    /// Gate and tablets.
+    pub async fn serve(self) -> Result<()> {
+        self.run(Component::Both).await
+    }
+
+    /// A gate alone.
+    pub async fn gate(self) -> Result<()> {
+        self.run(Component::Gate).await
+    }
+
+    /// A tablet alone.
+    pub async fn tablet(self) -> Result<()> {
+        self.run(Component::Tablet).await
+    }
+
+    async fn run(self, component: Component) -> Result<()> {
+        let config = config::load(&self.config)?;
+        let process = Process::start(config, component).await?;
+        if self.check {
+            process.stop().await;
+            return Ok(());
+        }
+        process.announce();
+        process.run_until_signal().await;
+        Ok(())
+    }
+}
