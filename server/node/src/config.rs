@@ -121,29 +121,17 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateConfig {
-    /// Most plans kept; the least used one makes room.
-    pub plan_cache: usize,
-    /// Keyspace of sessions that name none.
-    pub default_keyspace: Option<String>,
-    /// How transactions over several shards commit unless the session says otherwise: `single` or `multi`.
-    pub commit_mode: CommitModeConfig,
+    /// Memory for plans, in bytes; the least used ones make room.
+    #[serde(with = "units::bytes")]
+    pub plan_cache: u64,
+    /// Most rows of one answer when the request names no cap itself; it is cut there and says so. 0: no limit.
+    pub max_rows: u64,
 }
 
 impl Default for GateConfig {
     fn default() -> Self {
-        GateConfig { plan_cache: 5_000, default_keyspace: None, commit_mode: CommitModeConfig::Multi }
+        GateConfig { plan_cache: 64 << 20, max_rows: 0 }
     }
-}
-
-/// Commit modes that configuration may choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CommitModeConfig {
-    /// A transaction that reaches a second shard is refused.
-    Single,
-    /// One shard after the other.
-    #[default]
-    Multi,
 }
 
 /// What all tablets of this process have in common.
@@ -183,3 +171,6 @@ pub struct ShardConfig {
     /// File that holds the password for `tablet`, so that it needn't stand in the URL.
     pub tablet_password_file: Option<PathBuf>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 mod assembly;
 pub mod config;
+pub mod error;
 mod http;
 mod metrics;
 mod preflight;

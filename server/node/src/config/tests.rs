@@ -1,0 +1,77 @@
+//! The reference file says exactly what the code does.
+
+use std::path::Path;
+
+use super::*;
+
+const REFERENCE: &str = include_str!("../../config.reference.toml");
+
+fn refused(text: &str) -> String {
+    parse(text, Path::new("vitrail.toml")).expect_err(text).to_string()
+}
+
+/// The reference with its examples switched on.
+fn complete() -> String {
+    REFERENCE.replace("#: ", "").replace("#:", "")
+}
+
+#[test]
+fn the_reference_holds_the_defaults() {
+    assert_eq!(parse(REFERENCE, Path::new("reference")).unwrap(), Config::default());
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    fn keys(prefix: &str, value: &toml::Value, found: &mut std::collections::BTreeSet<String>) {
+        match value {
+            toml::Value::Table(table) => table.iter().for_each(|(key, value)| {
+                found.insert(format!("{prefix}{key}"));
+                keys(&format!("{prefix}{key}."), value, found);
+            }),
+            toml::Value::Array(items) => items.iter().for_each(|item| keys(prefix, item, found)),
+            _ => {}
+        }
+    }
+    let config = parse(&complete(), Path::new("complete")).unwrap();
+    let (mut written, mut known) = Default::default();
+    keys("", &toml::from_str(&complete()).unwrap(), &mut written);
+    // What has a value after parsing is known; what the reference writes must be all of it, but for the parts of `mysql`,
+    // which has defaults of its own, and the proofs of a user, of which there can be only one.
+    keys("", &toml::Value::try_from(&config).unwrap(), &mut known);
+    let missing: Vec<&String> = known.difference(&written).filter(|key| !key.contains(".mysql.")).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    for key in ["listen.tls.client_ca", "keyspaces.flights.shards.tablet", "users.shop.scram"] {
+        assert!(written.contains(key), "{key}");
+    }
+}
+
+#[test]
+fn unknown_keys_name_the_nearest_known_one() {
+    let cases = [
+        ("[listen]\nadress = \"127.0.0.1:1\"", "did you mean `address`?"),
+        ("[tablet.pool]\nsice = 3", "did you mean `size`?"),
+        ("[keyspace.a]", "did you mean `keyspaces`?"),
+        ("[users.a]\nrol = \"gate\"", "did you mean `role`?"),
+        ("[listen]\ndrain = \"30 parsecs\"", "is not a duration"),
+        ("[listen]\nmax_connections = \"many\"", "invalid type"),
+    ];
+    for (text, expected) in cases {
+        let message = refused(text);
+        assert!(message.contains(expected) && message.starts_with("vitrail.toml: "), "{message}");
+    }
+}
+
+#[test]
+fn contradictions_say_what_to_do() {
+    let cases = [
+        ("[keyspaces.a]", "has no shards"),
+        ("[[keyspaces.a.shards]]\nname = \"0\"", "has no `database`"),
+        ("[[keyspaces.a.shards]]\nname = \"0\"\ndatabase = \"d\"", "has no `mysql`"),
+        ("[[keyspaces.a.shards]]\nname = \"0\"\ndatabase = \"d\"\ntablet = \"vitrail://h\"", "keep either"),
+        ("[users.a]\npassword = \"x\"\nscram = \"y\"", "more than one of"),
+    ];
+    for (text, expected) in cases {
+        let message = refused(text);
+        assert!(message.contains(expected), "{message}");
+    }
+}

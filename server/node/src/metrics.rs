@@ -1,0 +1,161 @@
+//! The counters of every component, as OpenMetrics text.
+
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use vitrail_gate::Gate;
+use vitrail_listener::listener::Handle;
+use vitrail_service::QueryService;
+use vitrail_tablet::Tablet;
+
+use crate::assembly::Served;
+
+/// What the endpoints report.
+pub struct Metrics {
+    registry: Registry,
+    shards: Vec<(String, Arc<dyn QueryService>)>,
+}
+
+impl Metrics {
+    /// Metrics over the components of a process.
+    pub(crate) fn new(listener: Handle, gate: Option<Arc<Gate>>, services: &[Served]) -> Metrics {
+        let mut registry = Registry::with_prefix("vitrail");
+        let tablets = services.iter().filter_map(|served| {
+            let tablet = served.tablet.clone()?;
+            Some(([("keyspace", served.keyspace.clone()), ("shard", served.shard.clone())], tablet))
+        });
+        registry.register_collector(Box::new(Snapshot { listener, gate, tablets: tablets.collect() }));
+        let shards = services.iter();
+        let shards = shards.map(|served| (format!("{}/{}", served.keyspace, served.shard), Arc::clone(&served.service)));
+        Metrics { registry, shards: shards.collect() }
+    }
+
+    /// As text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("writing to a String cannot fail");
+        text
+    }
+
+    /// Shards without contact to their MySQL.
+    pub fn unhealthy(&self) -> Vec<&str> {
+        self.shards.iter().filter(|(_, service)| !service.info().healthy).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+type ShardLabels = [(&'static str, String); 2];
+
+struct Snapshot {
+    listener: Handle,
+    gate: Option<Arc<Gate>>,
+    tablets: Vec<(ShardLabels, Arc<Tablet>)>,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot").field("tablets", &self.tablets.len()).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let mut scalars = Scalars { encoder: &mut encoder };
+        let listener = self.listener.stats();
+        scalars.gauge("connections", "Open connections.", listener.connections)?;
+        scalars.gauge("sessions", "Open sessions.", listener.sessions)?;
+        scalars.gauge("requests_in_flight", "Requests without an answer yet.", listener.in_flight)?;
+        scalars.gauge("request_memory_bytes", "Bytes of requests in memory.", listener.request_memory)?;
+        scalars.counter("connections_accepted", "Connections accepted.", listener.accepted)?;
+        scalars.counter("connections_refused", "Connections refused for want of room or while draining.", listener.refused)?;
+        scalars.counter("authentication_failures", "Connections that failed to authenticate.", listener.unauthorised)?;
+        scalars.counter("protocol_violations", "Connections closed because the peer broke the protocol.", listener.violations)?;
+        scalars.counter("connections_stalled", "Connections closed because their socket took nothing.", listener.stalled)?;
+        scalars.counter("requests", "Requests received.", listener.requests)?;
+        scalars.counter("request_errors", "Requests answered by an error.", listener.errors)?;
+        scalars.counter("received_bytes", "Bytes received.", listener.received)?;
+        scalars.counter("sent_bytes", "Bytes sent.", listener.sent)?;
+        if let Some(gate) = &self.gate {
+            let gate = gate.stats();
+            scalars.counter("gate_statements", "Statements begun.", gate.statements)?;
+            scalars.counter("gate_errors", "Statements that failed.", gate.errors)?;
+            scalars.counter("gate_scatters", "Statements that went to more than one shard.", gate.scatters)?;
+            scalars.counter("gate_commits", "Transactions committed.", gate.commits)?;
+            scalars.counter("gate_rollbacks", "Transactions rolled back on request.", gate.rollbacks)?;
+            scalars.counter("gate_lost_transactions", "Transactions lost.", gate.lost_transactions)?;
+            scalars.counter("gate_plan_hits", "Statements whose plan was in the cache.", gate.plan_hits)?;
+            scalars.counter("gate_plan_misses", "Statements planned anew.", gate.plan_misses)?;
+            scalars.gauge("gate_plans", "Plans in the cache.", gate.cached_plans as u64)?;
+            scalars.gauge("gate_plan_bytes", "Size of the plan cache.", gate.cached_plan_bytes as u64)?;
+        }
+        self.encode_tablets(&mut encoder)
+    }
+}
+
+/// A value of a tablet's statistics.
+type Read = fn(&vitrail_tablet::Stats) -> u64;
+
+impl Snapshot {
+    fn encode_tablets(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
+        let stats: Vec<_> = self.tablets.iter().map(|(labels, tablet)| (labels, tablet.stats())).collect();
+        let gauges: [(&str, &str, Read); 6] = [
+            ("pool_in_use", "MySQL connections in use for autocommit statements.", |s| s.pool.in_use as u64),
+            ("pool_idle", "Idle MySQL connections for autocommit statements.", |s| s.pool.idle as u64),
+            ("pool_waiting", "Calls that wait for such a connection.", |s| s.pool.waiting as u64),
+            ("transaction_pool_in_use", "MySQL connections held by transactions and reservations.", |s| s.held_pool.in_use as u64),
+            ("transaction_pool_waiting", "Calls that wait to begin.", |s| s.held_pool.waiting as u64),
+            ("transactions_open", "Transactions open.", |s| s.transactions_open as u64),
+        ];
+        let counters: [(&str, &str, Read); 6] = [
+            ("tablet_statements", "Statements sent to MySQL.", |s| s.statements),
+            ("tablet_rows", "Rows handed on.", |s| s.rows),
+            ("tablet_row_bytes", "Bytes of rows handed on.", |s| s.bytes),
+            ("tablet_killed", "Statements killed.", |s| s.killed),
+            ("tablet_capped", "Results cut at a row limit.", |s| s.capped),
+            ("tablet_lost_transactions", "Transactions lost.", |s| s.transactions_lost),
+        ];
+        for (name, help, read) in gauges {
+            let first = ConstGauge::new(0u64);
+            let mut family = encoder.encode_descriptor(name, help, None, first.metric_type())?;
+            for (labels, stats) in &stats {
+                ConstGauge::new(read(stats)).encode(family.encode_family(*labels)?)?;
+            }
+        }
+        for (name, help, read) in counters {
+            let first = ConstCounter::new(0u64);
+            let mut family = encoder.encode_descriptor(name, help, None, first.metric_type())?;
+            for (labels, stats) in &stats {
+                ConstCounter::new(read(stats)).encode(family.encode_family(*labels)?)?;
+            }
+        }
+        let first = ConstCounter::new(0u64);
+        let mut family = encoder.encode_descriptor("tablet_errors", "Failed calls by code.", None, first.metric_type())?;
+        for (labels, stats) in &stats {
+            for (code, count) in &stats.errors {
+                let [keyspace, shard] = (*labels).clone();
+                let labels = [keyspace, shard, ("code", code.as_str().to_owned())];
+                ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Scalars<'a, 'b> {
+    encoder: &'a mut DescriptorEncoder<'b>,
+}
+
+impl Scalars<'_, '_> {
+    fn gauge(&mut self, name: &str, help: &str, value: u64) -> std::fmt::Result {
+        let metric = ConstGauge::new(value);
+        metric.encode(self.encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> std::fmt::Result {
+        let metric = ConstCounter::new(value);
+        metric.encode(self.encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+    }
+}

@@ -1,0 +1,47 @@
+//! Users of the configuration, as the listener knows them.
+
+use vitrail_listener::users::{User, Users};
+use vitrail_proto::scram::StoredKeys;
+
+use crate::config::{Config, Role, UserConfig};
+use crate::error::StartError;
+
+/// Rounds of PBKDF2 for passwords that stand in the configuration: RFC 7677's least, since they are in clear beside it.
+const ITERATIONS: u32 = 4_096;
+
+/// All users.
+///
+/// # Errors
+///
+/// SCRAM keys that do not parse, or a password file that cannot be read.
+pub(crate) fn users(config: &Config) -> Result<Users, StartError> {
+    let users = config.users.iter().map(|(name, user)| one(name, user, config)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Users::new(users))
+}
+
+fn one(name: &str, config: &UserConfig, all: &Config) -> Result<User, StartError> {
+    let mut user = User::new(name);
+    let problem = |problem: String| StartError::User { user: name.to_owned(), problem };
+    let password = match (&config.password, &config.password_file) {
+        (Some(password), _) => Some(password.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| problem(format!("cannot read password_file {}: {error}", path.display())))?;
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        (None, None) => None,
+    };
+    if let Some(text) = &config.scram {
+        let keys = text.parse::<StoredKeys>();
+        user = user.with_keys(keys.map_err(|error| problem(format!("scram: {error}; make it with `vitrail user {name}`")))?);
+    } else if let Some(password) = password {
+        user = user.with_keys(StoredKeys::derive(&password, &rand::random::<[u8; 16]>(), ITERATIONS));
+    }
+    if all.listen.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
+        user = user.with_certificate();
+    }
+    if config.role == Role::Gate {
+        user = user.with_gate_role();
+    }
+    Ok(user)
+}
