@@ -79,7 +79,7 @@ async fn connect(options: &Options) -> Result<Client, String> {
         let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         config.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
     }
-    Client::with_config(config).await.map_err(|error| error.to_string())
+    Client::connect_with(config).await.map_err(|error| error.to_string())
 }
 
 async fn batch(runner: &mut Runner, statements: impl Iterator<Item = Statement>, force: bool) -> Exit {

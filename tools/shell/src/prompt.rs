@@ -53,7 +53,6 @@ pub async fn run(runner: &mut Runner) -> Exit {
             }
             Ok(Signal::CtrlC) => splitter.clear(),
             Ok(Signal::CtrlD) => return Exit::Success,
-            Ok(_) => {}
             Err(error) => {
                 say(&format!("cannot read from the terminal: {error}"));
                 return Exit::Usage;

@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use vitrail_client::{Client, Error, Outcome, Query, Session};
+use vitrail_client::{Client, Code, Error, Outcome, Query, Session};
 
 use crate::exit::Exit;
 use crate::format::{Cell, Format};
@@ -49,14 +49,24 @@ impl Runner {
     /// What the prompt shows: the target, and `*` inside a transaction.
     pub fn prompt(&self) -> String {
         let target = self.session.target().map(|target| target.to_string()).filter(|target| !target.is_empty());
-        format!("{}{}", target.as_deref().unwrap_or("vitrail"), if self.session.in_transaction() { "*" } else { "" })
+        let star = if self.session.is_in_transaction() { "*" } else { "" };
+        format!("{}{star}", target.as_deref().unwrap_or("vitrail"))
     }
 
-    /// Runs a statement. Ctrl-C cancels it.
+    /// Runs a statement. Ctrl-C cancels it, in MySQL too.
     pub async fn run(&mut self, statement: &Statement) -> Exit {
         let started = Instant::now();
-        match self.execute(statement, started).await {
+        let canceller = self.session.cancel_handle();
+        let interrupts = tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                canceller.cancel();
+            }
+        });
+        let result = self.execute(statement, started).await;
+        interrupts.abort();
+        match result {
             Ok(()) => Exit::Success,
+            // Whoever read our output has enough of it.
             Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Interrupted,
             Err(Failure::Output(error)) => {
                 say(&format!("cannot write the result: {error}"));
@@ -64,50 +74,44 @@ impl Runner {
             }
             Err(Failure::Statement(error)) => {
                 self.report(&error, statement);
-                if error.is_connect() { Exit::Connect } else { Exit::Statement }
+                match error.code() {
+                    Code::Cancelled => Exit::Interrupted,
+                    _ if error.is_connect() => Exit::Connect,
+                    _ => Exit::Statement,
+                }
             }
         }
     }
 
-    /// Ends the session.
+    /// Ends the session; an open transaction is rolled back.
     pub async fn close(self) {
-        if let Err(error) = self.session.close().await {
-            tracing_debug(&error);
-        }
+        // Nothing is lost with it: the gate rolls back what the connection leaves behind.
+        let _ = self.session.close().await;
     }
 
     async fn execute(&mut self, statement: &Statement, started: Instant) -> Result<(), Failure> {
         let query = Query::new(&statement.text).warnings(WARNINGS);
         let format = if statement.vertical { Format::Vertical } else { self.format };
-        let width = self.terminal.then(comfy_table_width).flatten();
-        let mut out = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
-        let mut rows = {
-            let call = self.session.query(query, ());
-            tokio::pin!(call);
-            tokio::select! {
-                rows = &mut call => rows?,
-                _ = tokio::signal::ctrl_c() => return Err(Failure::Output(io::ErrorKind::BrokenPipe.into())),
-            }
-        };
+        let width = if self.terminal { terminal_width() } else { None };
+        let mut out = BufWriter::with_capacity(64 * 1024, io::stdout());
+        let mut rows = self.session.query(query, ()).await?;
         loop {
-            if !rows.columns().is_empty() {
+            let columns = !rows.columns().is_empty();
+            if columns {
                 let mut writer = format.writer(width);
                 writer.columns(rows.columns(), &mut out)?;
-                loop {
-                    let row = tokio::select! {
-                        row = rows.next() => row?,
-                        _ = tokio::signal::ctrl_c() => { rows.cancel(); continue }
-                    };
-                    let Some(row) = row else { break };
+                while let Some(row) = rows.next().await? {
                     let cells: Vec<Cell<'_>> = (0..row.len()).map(|index| row.raw(index)).collect();
                     writer.row(&cells, &mut out)?;
                 }
                 writer.finish(&mut out)?;
+            } else {
+                while rows.next().await?.is_some() {}
             }
             out.flush()?;
-            let outcome = rows.finish().await?;
+            let outcome = rows.outcome().unwrap_or_default();
             if self.terminal {
-                say(&summary(&outcome, started.elapsed()));
+                say(&summary(&outcome, started.elapsed(), columns));
             }
             for warning in &outcome.warning_texts {
                 say(&format!("{} {}: {}", warning.level, warning.errno, warning.message));
@@ -140,4 +144,9 @@ fn summary(outcome: &Outcome, elapsed: Duration, had_columns: bool) -> String {
         line.push_str(&format!(", cut at {} rows by the {}", capped.limit, capped.by));
     }
     line
+}
+
+/// Columns of the terminal, so that tables fit.
+fn terminal_width() -> Option<u16> {
+    comfy_table::Table::new().width()
 }

@@ -87,43 +87,51 @@ impl Splitter {
     /// Scans on: (end of the statement, begin of the next, whether it was `\G`).
     fn terminator(&mut self) -> Option<(usize, usize, bool)> {
         let bytes = self.buffer.as_bytes();
-        let mut at = self.scanned;
+        let (mut at, mut within) = (self.scanned, self.within);
         while at < bytes.len() {
             let next = bytes.get(at + 1).copied();
-            let step = match (self.within, bytes[at]) {
-                (Within::Text, b';') => return Some((at, at + 1, false)),
-                (Within::Text, b'\\') if next == Some(b'G') => return Some((at, at + 2, true)),
+            let step = match (within, bytes[at]) {
+                (Within::Text, b';') => {
+                    self.within = within;
+                    return Some((at, at + 1, false));
+                }
+                (Within::Text, b'\\') if next == Some(b'G') => {
+                    self.within = within;
+                    return Some((at, at + 2, true));
+                }
                 // What follows decides, and is not there yet.
                 (Within::Text, b'\\' | b'-' | b'/') | (Within::BlockComment, b'*') if next.is_none() => break,
-                (Within::Text, quote @ (b'\'' | b'"' | b'`')) => self.enter(Within::Quoted(quote), 1),
-                (Within::Text, b'#') => self.enter(Within::LineComment, 1),
+                (Within::Text, quote @ (b'\'' | b'"' | b'`')) => enter(&mut within, Within::Quoted(quote), 1),
+                (Within::Text, b'#') => enter(&mut within, Within::LineComment, 1),
                 (Within::Text, b'-') if next == Some(b'-') => match bytes.get(at + 2) {
                     None => break,
-                    Some(blank) if blank.is_ascii_whitespace() => self.enter(Within::LineComment, 2),
+                    Some(blank) if blank.is_ascii_whitespace() => enter(&mut within, Within::LineComment, 2),
                     Some(_) => 1,
                 },
-                (Within::Text, b'/') if next == Some(b'*') => self.enter(Within::BlockComment, 2),
+                (Within::Text, b'/') if next == Some(b'*') => enter(&mut within, Within::BlockComment, 2),
                 (Within::Quoted(quote), b'\\') if quote != b'`' => {
                     if next.is_none() {
                         break;
                     }
                     2
                 }
-                (Within::Quoted(quote), byte) if byte == quote => self.enter(Within::Text, 1),
-                (Within::LineComment, b'\n') => self.enter(Within::Text, 1),
-                (Within::BlockComment, b'*') if next == Some(b'/') => self.enter(Within::Text, 2),
+                (Within::Quoted(quote), byte) if byte == quote => enter(&mut within, Within::Text, 1),
+                (Within::LineComment, b'\n') => enter(&mut within, Within::Text, 1),
+                (Within::BlockComment, b'*') if next == Some(b'/') => enter(&mut within, Within::Text, 2),
                 _ => 1,
             };
             at += step;
         }
         self.scanned = at;
+        self.within = within;
         None
     }
+}
 
-    fn enter(&mut self, within: Within, step: usize) -> usize {
-        self.within = within;
-        step
-    }
+/// Changes the place and says how far to step.
+fn enter(within: &mut Within, place: Within, step: usize) -> usize {
+    *within = place;
+    step
 }
 
 /// Whether there is nothing to run. A version comment (`/*! … */`) is run.

@@ -25,9 +25,9 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("vitrail-harness", &["vitrail-mysql", "vitrail-proto"]),
-    ("vitrail-shell", &["vitrail-client", "vitrail-proto"]),
-    ("vitrail-demo", &["vitrail-client", "vitrail-mysql", "vitrail-node", "vitrail-planner", "vitrail-proto"]),
-    ("vitrail", &["vitrail-client", "vitrail-demo", "vitrail-node", "vitrail-proto", "vitrail-shell"]),
+    ("vitrail-shell", &["vitrail-client"]),
+    ("vitrail-demo", &["vitrail-client", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
+    ("vitrail", &["vitrail-demo", "vitrail-node", "vitrail-proto", "vitrail-shell"]),
 ];
 
 /// No runtime and no socket below these.
