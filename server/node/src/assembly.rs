@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vitrail_client::ClientConfig;
 use vitrail_client::connection::ConnectOptions;
-use vitrail_gate::cluster::{Cluster, Keyspace, Shard};
+use vitrail_gate::{Cluster, Shard};
 use vitrail_planner::key_range::KeyRange;
 use vitrail_planner::vschema;
 use vitrail_service::QueryService;
@@ -94,7 +94,7 @@ pub(crate) fn cluster(config: &Config, services: &[Served]) -> Result<Cluster, S
                 service: Arc::clone(&served.service),
             });
         }
-        keyspaces.push(Keyspace { name: name.as_str().into(), vschema: Arc::new(vschema(name, keyspace)?), shards });
+        keyspaces.push((vschema(name, keyspace)?, shards));
     }
     Ok(Cluster::new(keyspaces)?)
 }

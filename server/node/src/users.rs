@@ -35,7 +35,7 @@ fn one(name: &str, config: &UserConfig, all: &Config) -> Result<User, StartError
         let keys = text.parse::<StoredKeys>();
         user = user.with_keys(keys.map_err(|error| problem(format!("scram: {error}; make it with `vitrail user {name}`")))?);
     } else if let Some(password) = password {
-        user = user.with_keys(StoredKeys::derive(&password, &rand::random::<[u8; 16]>(), ITERATIONS));
+        user = user.with_keys(StoredKeys::derive(password.as_bytes(), &rand::random::<[u8; 16]>(), ITERATIONS));
     }
     if all.listen.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
         user = user.with_certificate();

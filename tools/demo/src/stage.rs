@@ -71,11 +71,11 @@ impl Stage {
         let client = Client::connect(&format!("vitrail://demo@{address}/flights?tls=disable")).await?;
         if loaded.is_none() {
             load::through_vitrail(&client, &steps).await?;
-            if options.check {
-                steps.begin("Loading the same data into one MySQL");
-                load::into_one_mysql(&mysqld).await?;
-            }
             std::fs::write(folder.join(MARKER), options.shards.to_string())?;
+        }
+        if options.check {
+            steps.begin("Loading the same data into one MySQL");
+            load::into_one_mysql(&mysqld).await?;
         }
         steps.done();
         Ok(Stage { mysqld, process, client, shards: options.shards, folder, _temporary: temporary })

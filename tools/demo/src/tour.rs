@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use vitrail_client::{Error, Query, Session};
-use vitrail_mysql::{Connection, Error as MysqlError, Response};
+use vitrail_mysql::{Connection, Error as MysqlError, Response, RowsOrEnd};
+use vitrail_proto::rows;
+
+/// Rows read at a time from the one MySQL.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// One stop of the tour.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,19 +128,24 @@ pub async fn through_vitrail(session: &mut Session, sql: &str) -> Result<Answer,
 }
 
 /// Runs a statement on one MySQL.
-pub async fn on_mysql(connection: &mut Connection, sql: &str) -> Result<Answer, MysqlError> {
+pub async fn on_mysql(connection: &mut Connection, sql: &str) -> Result<Answer> {
     let response = match connection.query(sql.as_bytes()).await {
         Err(MysqlError::Server(error)) => return Ok(Answer::Error(error.errno, error.message)),
         response => response?,
     };
-    match response {
-        Response::Ok(end) => Ok(Answer::Done(end.affected, end.insert_id)),
-        Response::Columns(columns) => {
-            let names = columns.columns()?.into_iter().map(|column| column.name).collect();
-            let rows = connection.text_rows(&columns).await?;
-            Ok(Answer::Rows { columns: names, rows })
+    let packed = match response {
+        Response::Ok(end) => return Ok(Answer::Done(end.affected, end.insert_id)),
+        Response::Columns(columns) => columns.packed,
+    };
+    let columns = rows::columns(&packed).map(|column| Ok(column?.name.into_owned())).collect::<Result<_>>()?;
+    let mut all = Vec::new();
+    while let RowsOrEnd::Rows(batch) = connection.next_rows(BATCH_BYTES).await? {
+        for row in batch.rows() {
+            let cells = row?.cells().map(|cell| Ok(cell?.map(text))).collect::<Result<_>>()?;
+            all.push(cells);
         }
     }
+    Ok(Answer::Rows { columns, rows: all })
 }
 
 fn text(bytes: &[u8]) -> String {

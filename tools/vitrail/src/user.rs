@@ -27,7 +27,7 @@ pub fn run(options: &Options) -> Result<()> {
     if password.is_empty() {
         bail!("the password is empty");
     }
-    let keys = StoredKeys::derive(&password, &rand::random::<[u8; 16]>(), options.iterations);
+    let keys = StoredKeys::derive(password.as_bytes(), &rand::random::<[u8; 16]>(), options.iterations);
     println!("[users.{}]\nscram = \"{keys}\"", toml_key(&options.name));
     Ok(())
 }
