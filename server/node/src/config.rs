@@ -102,7 +102,10 @@ pub struct UserConfig {
 impl std::fmt::Debug for UserConfig {
     /// Leaves password and keys out.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserConfig").field("password_file", &self.password_file).field("role", &self.role).finish_non_exhaustive()
+        f.debug_struct("UserConfig")
+            .field("password_file", &self.password_file)
+            .field("role", &self.role)
+            .finish_non_exhaustive()
     }
 }
 

@@ -59,7 +59,9 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// A plaintext address that others can reach.
-    #[error("{0} can be reached from other hosts, and there is no [listen.tls]: set certificate and key, or `plaintext = true`")]
+    #[error(
+        "{0} can be reached from other hosts, and there is no [listen.tls]: set certificate and key, or `plaintext = true`"
+    )]
     Plaintext(std::net::SocketAddr),
     /// The configuration does not fit the command.
     #[error("{0}")]

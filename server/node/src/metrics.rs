@@ -30,7 +30,8 @@ impl Metrics {
         });
         registry.register_collector(Box::new(Snapshot { listener, gate, tablets: tablets.collect() }));
         let shards = services.iter();
-        let shards = shards.map(|served| (format!("{}/{}", served.keyspace, served.shard), Arc::clone(&served.service)));
+        let shards =
+            shards.map(|served| (format!("{}/{}", served.keyspace, served.shard), Arc::clone(&served.service)));
         Metrics { registry, shards: shards.collect() }
     }
 
@@ -70,10 +71,26 @@ impl Collector for Snapshot {
         scalars.gauge("requests_in_flight", "Requests without an answer yet.", listener.in_flight)?;
         scalars.gauge("request_memory_bytes", "Bytes of requests in memory.", listener.request_memory)?;
         scalars.counter("connections_accepted", "Connections accepted.", listener.accepted)?;
-        scalars.counter("connections_refused", "Connections refused for want of room or while draining.", listener.refused)?;
-        scalars.counter("authentication_failures", "Connections that failed to authenticate.", listener.unauthorised)?;
-        scalars.counter("protocol_violations", "Connections closed because the peer broke the protocol.", listener.violations)?;
-        scalars.counter("connections_stalled", "Connections closed because their socket took nothing.", listener.stalled)?;
+        scalars.counter(
+            "connections_refused",
+            "Connections refused for want of room or while draining.",
+            listener.refused,
+        )?;
+        scalars.counter(
+            "authentication_failures",
+            "Connections that failed to authenticate.",
+            listener.unauthorised,
+        )?;
+        scalars.counter(
+            "protocol_violations",
+            "Connections closed because the peer broke the protocol.",
+            listener.violations,
+        )?;
+        scalars.counter(
+            "connections_stalled",
+            "Connections closed because their socket took nothing.",
+            listener.stalled,
+        )?;
         scalars.counter("requests", "Requests received.", listener.requests)?;
         scalars.counter("request_errors", "Requests answered by an error.", listener.errors)?;
         scalars.counter("received_bytes", "Bytes received.", listener.received)?;
@@ -105,7 +122,9 @@ impl Snapshot {
             ("pool_in_use", "MySQL connections in use for autocommit statements.", |s| s.pool.in_use as u64),
             ("pool_idle", "Idle MySQL connections for autocommit statements.", |s| s.pool.idle as u64),
             ("pool_waiting", "Calls that wait for such a connection.", |s| s.pool.waiting as u64),
-            ("transaction_pool_in_use", "MySQL connections held by transactions and reservations.", |s| s.held_pool.in_use as u64),
+            ("transaction_pool_in_use", "MySQL connections held by transactions and reservations.", |s| {
+                s.held_pool.in_use as u64
+            }),
             ("transaction_pool_waiting", "Calls that wait to begin.", |s| s.held_pool.waiting as u64),
             ("transactions_open", "Transactions open.", |s| s.transactions_open as u64),
         ];
@@ -132,7 +151,8 @@ impl Snapshot {
             }
         }
         let first = ConstCounter::new(0u64);
-        let mut family = encoder.encode_descriptor("tablet_errors", "Failed calls by code.", None, first.metric_type())?;
+        let mut family =
+            encoder.encode_descriptor("tablet_errors", "Failed calls by code.", None, first.metric_type())?;
         for (labels, stats) in &stats {
             for (code, count) in &stats.errors {
                 let [keyspace, shard] = (*labels).clone();

@@ -33,7 +33,8 @@ fn one(name: &str, config: &UserConfig, all: &Config) -> Result<User, StartError
     };
     if let Some(text) = &config.scram {
         let keys = text.parse::<StoredKeys>();
-        user = user.with_keys(keys.map_err(|error| problem(format!("scram: {error}; make it with `vitrail user {name}`")))?);
+        user = user
+            .with_keys(keys.map_err(|error| problem(format!("scram: {error}; make it with `vitrail user {name}`")))?);
     } else if let Some(password) = password {
         user = user.with_keys(StoredKeys::derive(password.as_bytes(), &rand::random::<[u8; 16]>(), ITERATIONS));
     }

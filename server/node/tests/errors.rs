@@ -30,14 +30,34 @@ async fn statements() {
         ("unknown keyspace", "SELECT * FROM shopp.users", (Code::NotFound, 1049, "42000", &["shopp", "shop"])),
         ("unknown keyspace, USE", "USE shopp", (Code::NotFound, 1049, "42000", &["shopp", "shop"])),
         ("unknown column", "SELECT nam FROM users WHERE id = 1", (Code::NotFound, 1054, "42S22", &["nam"])),
-        ("duplicate key", "INSERT INTO users (id, name, email) VALUES (1, 'a', 'b')", (Code::Constraint, 1062, "23000", &["Duplicate entry '1'"])),
+        (
+            "duplicate key",
+            "INSERT INTO users (id, name, email) VALUES (1, 'a', 'b')",
+            (Code::Constraint, 1062, "23000", &["Duplicate entry '1'"]),
+        ),
         ("syntax", "SELEC 1", (Code::Invalid, 1064, "42000", &["SELEC"])),
-        ("refused: no merge", "SELECT name, COUNT(*) FROM users GROUP BY name", (Code::Unsupported, 1235, "42000", &["GROUP BY"])),
-        ("refused: sharding column", "UPDATE users SET id = 5 WHERE id = 1", (Code::Unsupported, 1235, "42000", &["id"])),
-        ("refused: several statements", "SELECT 1; SELECT 2", (Code::Unsupported, 1235, "42000", &["several statements"])),
+        (
+            "refused: no merge",
+            "SELECT name, COUNT(*) FROM users GROUP BY name",
+            (Code::Unsupported, 1235, "42000", &["GROUP BY"]),
+        ),
+        (
+            "refused: sharding column",
+            "UPDATE users SET id = 5 WHERE id = 1",
+            (Code::Unsupported, 1235, "42000", &["id"]),
+        ),
+        (
+            "refused: several statements",
+            "SELECT 1; SELECT 2",
+            (Code::Unsupported, 1235, "42000", &["several statements"]),
+        ),
         ("refused: SET GLOBAL", "SET GLOBAL max_connections = 1", (Code::Unsupported, 1235, "42000", &["GLOBAL"])),
         ("missing bind", "SELECT * FROM users WHERE id = :id", (Code::Invalid, 61008, "HY000", &["id"])),
-        ("null sharding key", "INSERT INTO users (id, name, email) VALUES (NULL, 'a', 'b')", (Code::Constraint, 1048, "23000", &["id"])),
+        (
+            "null sharding key",
+            "INSERT INTO users (id, name, email) VALUES (NULL, 'a', 'b')",
+            (Code::Constraint, 1048, "23000", &["id"]),
+        ),
     ];
     for flavour in vitrail_harness::flavours() {
         for shape in support::SHAPES {
@@ -60,9 +80,18 @@ async fn statements() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_and_messages_have_limits() {
     let flavour = vitrail_harness::flavours()[0];
-    let vitrail = Vitrail::start_with(flavour, 2, Shape::Together, "\n[tablet.limits]\nresult_bytes = \"64KiB\"\nstatement_bytes = \"1MiB\"\n").await;
+    let vitrail = Vitrail::start_with(
+        flavour,
+        2,
+        Shape::Together,
+        "\n[tablet.limits]\nresult_bytes = \"64KiB\"\nstatement_bytes = \"1MiB\"\n",
+    )
+    .await;
     let client = vitrail.client().await;
-    let error = client.query_all("SELECT REPEAT('x', 100000) FROM plain.setting RIGHT JOIN (SELECT 1) d ON 1", ()).await.unwrap_err();
+    let error = client
+        .query_all("SELECT REPEAT('x', 100000) FROM plain.setting RIGHT JOIN (SELECT 1) d ON 1", ())
+        .await
+        .unwrap_err();
     check("too large result", &error, (Code::TooLarge, 1153, "08S01", &["result", "65536"]));
     let error = client.execute(format!("SELECT '{}' FROM plain.setting", "x".repeat(2 << 20)), ()).await.unwrap_err();
     check("too large statement", &error, (Code::TooLarge, 1153, "08S01", &["1048576"]));
@@ -136,7 +165,8 @@ async fn mysql_that_goes_away_and_comes_not_back() {
             server.mysqld().socket().display()
         );
         let config = vitrail_node::config::parse(&text, std::path::Path::new("test")).unwrap();
-        let process = vitrail_node::process::Process::start(config, vitrail_node::process::Component::Both).await.unwrap();
+        let process =
+            vitrail_node::process::Process::start(config, vitrail_node::process::Component::Both).await.unwrap();
         let client = Client::connect(&support::url(&process)).await.unwrap();
         client.execute("CREATE TABLE t (a INT)", ()).await.unwrap();
         server.kill().await;

@@ -37,11 +37,14 @@ async fn statements_reach_the_right_shards() {
         let mut counts = Vec::new();
         for shard in 0..2 {
             let mut connection = vitrail.shard(shard).await;
-            counts.push(connection.fetch_cell("SELECT COUNT(*) FROM users").await.unwrap().unwrap().parse::<i64>().unwrap());
+            counts.push(
+                connection.fetch_cell("SELECT COUNT(*) FROM users").await.unwrap().unwrap().parse::<i64>().unwrap(),
+            );
         }
         assert!(counts.iter().all(|count| *count > 5) && counts.iter().sum::<i64>() == 40, "{counts:?}");
 
-        let row = client.query_one("SELECT name, email FROM users WHERE id = :id", params! { "id" => 7 }).await.unwrap();
+        let row =
+            client.query_one("SELECT name, email FROM users WHERE id = :id", params! { "id" => 7 }).await.unwrap();
         assert_eq!((row.get::<&str>("name").unwrap(), row.get::<&str>(1).unwrap()), ("user 7", "u7@example.com"));
         assert_eq!(client.query_scalar::<i64>("SELECT COUNT(*) FROM users", ()).await.unwrap(), 40);
         let sum: String = client.query_scalar("SELECT SUM(total) FROM orders", ()).await.unwrap();
@@ -77,7 +80,8 @@ async fn a_million_rows_stream_in_bounded_memory() {
         admin.execute(&format!("INSERT INTO setting VALUES {}", values.join(","))).await.unwrap();
         let before = resident();
         let mut most = before;
-        let mut rows = client.query("SELECT a.name, a.value, b.value FROM plain.setting a, plain.setting b", ()).await.unwrap();
+        let mut rows =
+            client.query("SELECT a.name, a.value, b.value FROM plain.setting a, plain.setting b", ()).await.unwrap();
         let mut count = 0u64;
         let mut bytes = 0u64;
         while let Some(row) = rows.next().await.unwrap() {
@@ -111,7 +115,10 @@ async fn transactions_span_shards_and_statements_are_atomic() {
 
         let mut transaction = client.begin().await.unwrap();
         for id in 1..=20 {
-            transaction.execute("UPDATE orders SET total = total + 1 WHERE user_id = :id", params! { "id" => id }).await.unwrap();
+            transaction
+                .execute("UPDATE orders SET total = total + 1 WHERE user_id = :id", params! { "id" => id })
+                .await
+                .unwrap();
         }
         let inside: String = transaction.query_scalar("SELECT SUM(total) FROM orders", ()).await.unwrap();
         assert_eq!((inside.as_str(), total().await.as_str()), ("230.00", "210.00"));
@@ -146,21 +153,29 @@ async fn transactions_span_shards_and_statements_are_atomic() {
 /// A statement that takes minutes, recognisable in the process list, on one shard.
 fn slow(mark: &str) -> String {
     let users = ["users a", "users b", "users c", "users d", "users e", "users f"].join(" JOIN ");
-    format!("SELECT /* {mark} */ COUNT(*) FROM {users} WHERE a.id = 1 AND b.id = 1 AND BENCHMARK(2000000000, SHA2(a.name, 512)) = 0 \
-             AND c.id = 1 AND d.id = 1 AND e.id = 1 AND f.id = 1")
+    format!(
+        "SELECT /* {mark} */ COUNT(*) FROM {users} WHERE a.id = 1 AND b.id = 1 AND BENCHMARK(2000000000, SHA2(a.name, 512)) = 0 \
+             AND c.id = 1 AND d.id = 1 AND e.id = 1 AND f.id = 1"
+    )
 }
 
 /// Waits until `mark` is in the process list, or no longer.
 async fn until_running(vitrail: &Vitrail, mark: &str, running: bool) {
     let mut admin = vitrail.databases.server.admin().await;
-    let sql = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%{mark}%' AND info NOT LIKE '%processlist%'");
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%{mark}%' AND info NOT LIKE '%processlist%'"
+    );
     let end = Instant::now() + PATIENCE;
     loop {
         let found = admin.fetch_cell(&sql).await.unwrap().unwrap() != "0";
         if found == running {
             return;
         }
-        assert!(Instant::now() < end, "the statement {} in the process list", if running { "is not yet" } else { "is still" });
+        assert!(
+            Instant::now() < end,
+            "the statement {} in the process list",
+            if running { "is not yet" } else { "is still" }
+        );
         tokio::task::yield_now().await;
     }
 }
@@ -179,7 +194,11 @@ async fn a_cancel_ends_in_mysql() {
         let error = answer.unwrap_err();
         assert_eq!(error.code(), &Code::Cancelled, "{error}");
         until_running(&vitrail, "cancel-me", false).await;
-        assert_eq!(session.query_scalar::<i64>("SELECT COUNT(*) FROM users", ()).await.unwrap(), 3, "the session goes on");
+        assert_eq!(
+            session.query_scalar::<i64>("SELECT COUNT(*) FROM users", ()).await.unwrap(),
+            3,
+            "the session goes on"
+        );
         session.close().await.unwrap();
         client.close();
         vitrail.stop().await;
@@ -252,7 +271,10 @@ async fn large_values_go_in_and_out() {
             let blob: Vec<u8> = (0..size).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
             let insert = "INSERT INTO orders (id, user_id, total, note) VALUES (1, :user, 0, :note)";
             client.execute(insert, params! { "user" => id, "note" => blob.clone() }).await.unwrap();
-            let row = client.query_one("SELECT note FROM orders WHERE user_id = :user", params! { "user" => id }).await.unwrap();
+            let row = client
+                .query_one("SELECT note FROM orders WHERE user_id = :user", params! { "user" => id })
+                .await
+                .unwrap();
             let found: Vec<u8> = row.get(0).unwrap();
             assert!(found == blob, "{size} bytes came back as {} other ones", found.len());
         }
@@ -272,7 +294,12 @@ async fn health_and_metrics_are_served() {
         assert_eq!((status, body.as_str()), (200, "ready\n"));
         assert_eq!(get(&vitrail, "/healthz").await.0, 200);
         let (_, metrics) = get(&vitrail, "/metrics").await;
-        for expected in ["vitrail_connections 1", "vitrail_gate_statements_total 2", "vitrail_tablet_statements_total{keyspace=\"shop\",shard=\"-80\"}", "# EOF"] {
+        for expected in [
+            "vitrail_connections 1",
+            "vitrail_gate_statements_total 2",
+            "vitrail_tablet_statements_total{keyspace=\"shop\",shard=\"-80\"}",
+            "# EOF",
+        ] {
             assert!(metrics.contains(expected), "{expected} in\n{metrics}");
         }
         client.close();

@@ -26,7 +26,9 @@ pub(crate) async fn run(stage: &Stage) -> Result<()> {
         say(&format!("\n{:>2}. {}\n    {}", index + 1, stop.title, stop.sql));
         show(&found);
         match found.difference(&expected, tour::is_ordered(&stop.sql)) {
-            None => say(&format!("    ✓ {} in {:.1} ms, as one MySQL", found.summary(), elapsed.as_secs_f64() * 1000.0)),
+            None => {
+                say(&format!("    ✓ {} in {:.1} ms, as one MySQL", found.summary(), elapsed.as_secs_f64() * 1000.0))
+            }
             Some(difference) => {
                 different += 1;
                 say(&format!("    ✗ {difference}"));

@@ -19,7 +19,13 @@ pub(crate) async fn through_vitrail(client: &Client, steps: &Steps) -> Result<()
         session.execute(format!("USE {}", table.keyspace), ()).await?;
         for insert in table.inserts(BATCH)? {
             let outcome = session.execute(insert.sql, ()).await.with_context(|| format!("loading {}", table.name))?;
-            anyhow::ensure!(outcome.affected == insert.rows as u64, "{}: {} of {} rows", table.name, outcome.affected, insert.rows);
+            anyhow::ensure!(
+                outcome.affected == insert.rows as u64,
+                "{}: {} of {} rows",
+                table.name,
+                outcome.affected,
+                insert.rows
+            );
             bar.inc(insert.rows as u64);
         }
         bar.finish_and_clear();

@@ -231,7 +231,8 @@ fn configuration(options: &Options, mysqld: &Mysqld, folder: &Path) -> Result<Co
         shard("flights", &shard_name(number, options.shards), &database(number));
     }
     shard("agency", "0", "agency_0");
-    let text = text.replace("\n[[keyspaces.agency", "\n[keyspaces.agency]\nvschema = \"agency.json\"\n\n[[keyspaces.agency");
+    let text =
+        text.replace("\n[[keyspaces.agency", "\n[keyspaces.agency]\nvschema = \"agency.json\"\n\n[[keyspaces.agency");
     let path = vschemas.join("vitrail.toml");
     std::fs::write(&path, text)?;
     Ok(config::load(&path)?)

@@ -73,7 +73,8 @@ pub async fn run(options: Options) -> Exit {
 }
 
 async fn connect(options: &Options) -> Result<Client, String> {
-    let mut config = vitrail_client::ClientConfig::from_url(&options.url).map_err(|error| error.message().to_owned())?;
+    let mut config =
+        vitrail_client::ClientConfig::from_url(&options.url).map_err(|error| error.message().to_owned())?;
     config.application = "vitrail sql".into();
     if let Some(path) = &options.password_file {
         let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;

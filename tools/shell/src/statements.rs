@@ -171,7 +171,10 @@ mod tests {
             ("select 1\\G select 2;\n", &[("select 1", true, 1), ("select 2", false, 1)]),
             ("select ';', \"a;b\", `c;d`;", &[("select ';', \"a;b\", `c;d`", false, 1)]),
             ("select 'it''s;', 'a\\';b';", &[("select 'it''s;', 'a\\';b'", false, 1)]),
-            ("-- one; two\nselect 1; # three; four\n\nselect 2", &[("-- one; two\nselect 1", false, 1), ("# three; four\n\nselect 2", false, 2)]),
+            (
+                "-- one; two\nselect 1; # three; four\n\nselect 2",
+                &[("-- one; two\nselect 1", false, 1), ("# three; four\n\nselect 2", false, 2)],
+            ),
             ("select 1 /* ; */ + 2;", &[("select 1 /* ; */ + 2", false, 1)]),
             ("select 5--1;", &[("select 5--1", false, 1)]),
             (";;\n;", &[]),
@@ -180,7 +183,8 @@ mod tests {
             ("/*! select 1 */;", &[("/*! select 1 */", false, 1)]),
         ];
         for (input, expected) in cases {
-            let expected: Vec<_> = expected.iter().map(|(text, vertical, line)| (text.to_string(), *vertical, *line)).collect();
+            let expected: Vec<_> =
+                expected.iter().map(|(text, vertical, line)| (text.to_string(), *vertical, *line)).collect();
             assert_eq!(split(input), expected, "{input:?}");
         }
     }
@@ -195,7 +199,8 @@ mod tests {
             found.extend(splitter.push(character.encode_utf8(&mut [0; 4])));
         }
         found.extend(splitter.finish());
-        let found: Vec<_> = found.into_iter().map(|statement| (statement.text, statement.vertical, statement.line)).collect();
+        let found: Vec<_> =
+            found.into_iter().map(|statement| (statement.text, statement.vertical, statement.line)).collect();
         assert_eq!(found, whole);
     }
 }

@@ -58,9 +58,8 @@ pub struct Log {
 impl Log {
     /// Starts logging.
     pub fn init(&self) {
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(&self.filter))
-            .with_writer(std::io::stderr);
+        let builder =
+            tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&self.filter)).with_writer(std::io::stderr);
         if self.log_json { builder.json().init() } else { builder.compact().init() }
     }
 }
@@ -99,8 +98,17 @@ impl Serve {
             process.stop().await;
             return Ok(());
         }
-        process.announce();
-        process.run_until_signal().await;
+        announce(&process);
+        process.run_until_signal().await?;
         Ok(())
     }
+}
+
+/// One line per address, on standard output: scripts wait for it, and read the port that 0 became.
+#[expect(clippy::print_stdout, reason = "the addresses are this command's data")]
+fn announce(process: &Process) {
+    for endpoint in process.endpoints() {
+        println!("vitrail: serving on {endpoint}");
+    }
+    println!("vitrail: health and metrics on http://{}", process.http());
 }

@@ -20,8 +20,14 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "vitrail-node",
         &[
-            "vitrail-gate", "vitrail-listener", "vitrail-mysql", "vitrail-planner", "vitrail-proto", "vitrail-service",
-            "vitrail-client", "vitrail-tablet",
+            "vitrail-gate",
+            "vitrail-listener",
+            "vitrail-mysql",
+            "vitrail-planner",
+            "vitrail-proto",
+            "vitrail-service",
+            "vitrail-client",
+            "vitrail-tablet",
         ],
     ),
     ("vitrail-harness", &["vitrail-mysql", "vitrail-proto"]),
@@ -60,9 +66,10 @@ fn graph(metadata: &Value) -> BTreeMap<String, (String, Vec<String>)> {
         .iter()
         .map(|node| {
             let id = node["id"].as_str().expect("id");
-            let needed = node["deps"].as_array().expect("deps").iter().filter(|dep| {
-                dep["dep_kinds"].as_array().expect("dep_kinds").iter().any(|kind| kind["kind"] != "dev")
-            });
+            let needed =
+                node["deps"].as_array().expect("deps").iter().filter(|dep| {
+                    dep["dep_kinds"].as_array().expect("dep_kinds").iter().any(|kind| kind["kind"] != "dev")
+                });
             let needed = needed.map(|dep| dep["pkg"].as_str().expect("pkg").to_owned()).collect();
             (id.to_owned(), (names[id].to_owned(), needed))
         })
@@ -81,7 +88,8 @@ fn crates_depend_only_on_those_that_the_architecture_allows() {
     for id in &members {
         let (name, needed) = &graph[*id];
         found.insert(name.as_str());
-        let allowed = allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in EDGES: say what it may know"));
+        let allowed =
+            allowed.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in EDGES: say what it may know"));
         for other in needed.iter().filter(|other| members.contains(other.as_str())) {
             let other = &graph[other].0;
             assert!(allowed.contains(other.as_str()), "{name} must not depend on {other}");
@@ -100,7 +108,10 @@ fn pure_crates_reach_no_runtime_and_no_socket() {
         let mut queue = vec![start];
         while let Some(id) = queue.pop() {
             let (name, needed) = &graph[&id];
-            assert!(!["tokio", "mio", "socket2", "async-std", "hyper"].contains(&name.as_str()), "{pure} reaches {name}");
+            assert!(
+                !["tokio", "mio", "socket2", "async-std", "hyper"].contains(&name.as_str()),
+                "{pure} reaches {name}"
+            );
             queue.extend(needed.iter().filter(|next| seen.insert((*next).clone())).cloned());
         }
     }
@@ -108,7 +119,8 @@ fn pure_crates_reach_no_runtime_and_no_socket() {
 
 #[test]
 fn every_source_file_says_what_it_is() {
-    let mut folders = vec![root().join("proto-spec"), root().join("server"), root().join("clients/rust"), root().join("tools")];
+    let mut folders =
+        vec![root().join("proto-spec"), root().join("server"), root().join("clients/rust"), root().join("tools")];
     let mut checked = 0;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("folder can be read") {
@@ -121,7 +133,11 @@ fn every_source_file_says_what_it_is() {
             } else if name.ends_with(".rs") {
                 let text = std::fs::read_to_string(&path).expect("text");
                 let first = text.lines().find(|line| !line.starts_with("#!") && !line.trim().is_empty()).unwrap_or("");
-                assert!(first.starts_with("//!"), "{}: the first line says what the file is, as `//! …`", path.display());
+                assert!(
+                    first.starts_with("//!"),
+                    "{}: the first line says what the file is, as `//! …`",
+                    path.display()
+                );
                 for bad in ["common", "utils", "util", "misc", "helpers"] {
                     assert_ne!(name.trim_end_matches(".rs"), bad, "{}: name it by what it holds", path.display());
                 }

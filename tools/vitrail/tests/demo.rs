@@ -13,9 +13,16 @@ fn flavours() -> Vec<String> {
 fn the_tour_answers_as_one_mysql_does() {
     for flavour in flavours() {
         for shards in ["1", "2", "4"] {
-            let output = Command::new(VITRAIL).args(["demo", "--check", "--flavour", &flavour, "--shards", shards]).output().unwrap();
+            let output = Command::new(VITRAIL)
+                .args(["demo", "--check", "--flavour", &flavour, "--shards", shards])
+                .output()
+                .unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
-            assert!(output.status.success(), "{flavour}, {shards} shards:\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{flavour}, {shards} shards:\n{text}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             let stops = text.matches("as one MySQL").count();
             assert!(stops >= 25, "{stops} stops\n{text}");
         }
@@ -89,14 +96,20 @@ fn the_shell_speaks_every_format_and_the_demo_cleans_up() {
     let formats = [
         ("tsv", "iata\tlatitude\nJFK\t40.63975111\nSFO\t37.61900194\n"),
         ("csv", "iata,latitude\nJFK,40.63975111\nSFO,37.61900194\n"),
-        ("jsonl", "{\"iata\": \"JFK\", \"latitude\": \"40.63975111\"}\n{\"iata\": \"SFO\", \"latitude\": \"37.61900194\"}\n"),
+        (
+            "jsonl",
+            "{\"iata\": \"JFK\", \"latitude\": \"40.63975111\"}\n{\"iata\": \"SFO\", \"latitude\": \"37.61900194\"}\n",
+        ),
     ];
     for (format, expected) in formats {
         let output = demo.sql(&["-e", sql, "--format", format], None);
         assert_eq!((output.status.code(), out(&output).as_str()), (Some(0), expected), "{format}");
     }
     let output = demo.sql(&["--format", "json"], Some("SELECT COUNT(*) AS n\nFROM flight;\nSELECT 'a;b' AS t\\G"));
-    assert_eq!(out(&output), "[\n  {\"n\": 20000}\n]\n*************************** 1. row ***************************\nt: a;b\n");
+    assert_eq!(
+        out(&output),
+        "[\n  {\"n\": 20000}\n]\n*************************** 1. row ***************************\nt: a;b\n"
+    );
     let output = demo.sql(&["-e", "SELECT 1 FROM nothing; SELECT 2"], None);
     assert_eq!((output.status.code(), out(&output).as_str()), (Some(1), ""));
     assert!(String::from_utf8_lossy(&output.stderr).contains("1146"), "{}", String::from_utf8_lossy(&output.stderr));

@@ -58,7 +58,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     for (name, user) in &config.users {
         let proofs = [user.scram.is_some(), user.password_file.is_some(), user.password.is_some()];
         if proofs.iter().filter(|given| **given).count() > 1 {
-            return Err(contradiction(format!("user `{name}` has more than one of scram, password_file and password: keep one")));
+            return Err(contradiction(format!(
+                "user `{name}` has more than one of scram, password_file and password: keep one"
+            )));
         }
     }
     Ok(config)
@@ -66,7 +68,9 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
 
 fn check_keyspace(name: &str, keyspace: &KeyspaceConfig) -> Result<(), String> {
     if keyspace.shards.is_empty() {
-        return Err(format!("keyspace `{name}` has no shards: add [[keyspaces.{name}.shards]] with name, database and mysql"));
+        return Err(format!(
+            "keyspace `{name}` has no shards: add [[keyspaces.{name}.shards]] with name, database and mysql"
+        ));
     }
     for shard in &keyspace.shards {
         check_shard(shard).map_err(|problem| format!("shard `{}` of keyspace `{name}` {problem}", shard.name))?;
@@ -79,7 +83,9 @@ fn check_shard(shard: &ShardConfig) -> Result<(), &'static str> {
         (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
         (Some(_), ..) => Err("names a tablet and a database: keep either `tablet`, or `database` with `mysql`"),
         (None, None, _) => Err("has no `database`: say which one holds its tables, or give the URL of a `tablet`"),
-        (None, Some(_), None) => Err("has no `mysql`: say where the server is, as mysql = { socket = \"…\", user = \"…\" }"),
+        (None, Some(_), None) => {
+            Err("has no `mysql`: say where the server is, as mysql = { socket = \"…\", user = \"…\" }")
+        }
     }
 }
 

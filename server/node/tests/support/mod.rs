@@ -69,12 +69,17 @@ impl Vitrail {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("shop.json"), VSCHEMA).unwrap();
         let socket = databases.server.mysqld().socket().display().to_string();
-        let local = |database: &str| format!("database = \"{database}\"\nmysql = {{ socket = \"{socket}\", user = \"root\" }}\n");
+        let local = |database: &str| {
+            format!("database = \"{database}\"\nmysql = {{ socket = \"{socket}\", user = \"root\" }}\n")
+        };
         let mut tablets = Vec::new();
         let mut config = format!("{}{more}\n[keyspaces.shop]\nvschema = \"shop.json\"\n", listen());
         let names = Cluster::shard_names(shards);
-        let mut all: Vec<(&str, &str, &str)> =
-            names.iter().zip(&databases.shards).map(|(name, database)| ("shop", name.as_str(), database.as_str())).collect();
+        let mut all: Vec<(&str, &str, &str)> = names
+            .iter()
+            .zip(&databases.shards)
+            .map(|(name, database)| ("shop", name.as_str(), database.as_str()))
+            .collect();
         all.push(("plain", "0", &databases.unsharded));
         for (keyspace, name, database) in all {
             if keyspace == "plain" {
@@ -83,8 +88,12 @@ impl Vitrail {
             let body = match shape {
                 Shape::Together => local(database),
                 Shape::Apart => {
-                    let head = format!("{}{more}\n[keyspaces.{keyspace}]\n", listen().replace("[users.app]", "[users.app]\nrole = \"gate\""));
-                    let text = format!("{head}\n[[keyspaces.{keyspace}.shards]]\nname = \"{name}\"\n{}", local(database));
+                    let head = format!(
+                        "{}{more}\n[keyspaces.{keyspace}]\n",
+                        listen().replace("[users.app]", "[users.app]\nrole = \"gate\"")
+                    );
+                    let text =
+                        format!("{head}\n[[keyspaces.{keyspace}.shards]]\nname = \"{name}\"\n{}", local(database));
                     let tablet = start(&text, folder.path(), Component::Tablet).await;
                     let body = format!("tablet = \"vitrail://app@{}?tls=disable\"\n", tablet.address().unwrap());
                     tablets.push(tablet);

@@ -20,7 +20,11 @@ impl ResultWriter for CsvWriter {
 
     fn row(&mut self, row: &[Cell<'_>], out: &mut dyn Write) -> io::Result<()> {
         let fields = row.iter().zip(&self.kinds);
-        line(fields.map(|(cell, &kind)| cell.map_or_else(String::new, |bytes| csv_field(&display(bytes, kind)))), ",", out)
+        line(
+            fields.map(|(cell, &kind)| cell.map_or_else(String::new, |bytes| csv_field(&display(bytes, kind)))),
+            ",",
+            out,
+        )
     }
 
     fn finish(&mut self, _out: &mut dyn Write) -> io::Result<()> {
@@ -42,7 +46,11 @@ impl ResultWriter for TsvWriter {
 
     fn row(&mut self, row: &[Cell<'_>], out: &mut dyn Write) -> io::Result<()> {
         let fields = row.iter().zip(&self.kinds);
-        line(fields.map(|(cell, &kind)| cell.map_or_else(|| "\\N".to_owned(), |bytes| tsv_field(&display(bytes, kind)))), "\t", out)
+        line(
+            fields.map(|(cell, &kind)| cell.map_or_else(|| "\\N".to_owned(), |bytes| tsv_field(&display(bytes, kind)))),
+            "\t",
+            out,
+        )
     }
 
     fn finish(&mut self, _out: &mut dyn Write) -> io::Result<()> {

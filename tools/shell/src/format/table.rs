@@ -52,7 +52,11 @@ impl ResultWriter for TableWriter {
             None => TableCell::new("NULL"),
             Some(bytes) => {
                 let cell = TableCell::new(visible(&display(bytes, kind)));
-                if matches!(kind, Kind::Number | Kind::Decimal) { cell.set_alignment(CellAlignment::Right) } else { cell }
+                if matches!(kind, Kind::Number | Kind::Decimal) {
+                    cell.set_alignment(CellAlignment::Right)
+                } else {
+                    cell
+                }
             }
         });
         self.rows.push(cells.collect());
@@ -69,5 +73,7 @@ fn visible(text: &str) -> String {
     if !text.chars().any(|c| c.is_control() && c != '\n') {
         return text.to_owned();
     }
-    text.chars().flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }

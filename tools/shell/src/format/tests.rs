@@ -50,7 +50,10 @@ fn formats() {
              {\"id\": -2, \"price\": null, \"name\": \"\", \"name_2\": null}\n",
         ),
         (Format::Csv, "id,price,name,name\n18446744073709551615,1.50,\"Zoë, \"\"the\"\" \t one\",0x00FF\n-2,,\"\",\n"),
-        (Format::Tsv, "id\tprice\tname\tname\n18446744073709551615\t1.50\tZoë, \"the\" \\t one\t0x00FF\n-2\t\\N\t\t\\N\n"),
+        (
+            Format::Tsv,
+            "id\tprice\tname\tname\n18446744073709551615\t1.50\tZoë, \"the\" \\t one\t0x00FF\n-2\t\\N\t\t\\N\n",
+        ),
     ];
     for (format, expected) in cases {
         assert_eq!(render(format), expected, "{format:?}");
