@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use support::{Shape, Vitrail};
 use vitrail_client::{Client, Code, Error, Query};
-use vitrail_harness::cluster::Cluster;
+use vitrail_harness::Cluster;
 
 /// Code, errno, SQLSTATE and what the text must say.
 type Expected = (Code, u16, &'static str, &'static [&'static str]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vitrail_client::Client;
-use vitrail_harness::cluster::Cluster;
+use vitrail_harness::Cluster;
 use vitrail_mysql::{Connection, Flavour};
 use vitrail_node::config;
 use vitrail_node::process::{Component, Process};
