@@ -119,7 +119,6 @@ const CONNECTION: &[&str] = &[
     "schema",
     "session_user",
     "setval",
-    "sleep",
     "source_pos_wait",
     "system_user",
     "user",
@@ -148,6 +147,7 @@ const VOLATILE: &[&str] = &[
     "uuid_v4",
     "uuid_v7",
     "encrypt",
+    "sleep",
 ];
 
 const AGGREGATE: &[&str] = &[
