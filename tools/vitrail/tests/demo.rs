@@ -1,4 +1,5 @@
 //! `vitrail demo` and `vitrail sql` as people run them: real processes, real signals.
+#![expect(clippy::unwrap_used, clippy::zombie_processes, reason = "a panic in a test is the report")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};

@@ -1,4 +1,6 @@
 //! Vitrail over real databases of a test server: in one process, or a gate with tablets behind their own listeners.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a panic in a test is the report")]
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::path::Path;
 
@@ -38,6 +40,16 @@ const VSCHEMA: &str = r#"{
     "country": { "type": "reference" }
   }
 }"#;
+
+/// Runs a test in every shape and flavour.
+pub async fn everywhere<F: AsyncFn(Vitrail)>(shards: usize, test: F) {
+    for flavour in vitrail_harness::flavours() {
+        for shape in SHAPES {
+            eprintln!("{flavour}, {shape:?}, {shards} shards");
+            test(Vitrail::start(flavour, shards, shape).await).await;
+        }
+    }
+}
 
 /// A running Vitrail over a cluster of databases.
 pub struct Vitrail {
