@@ -105,7 +105,12 @@ impl QueryService for RemoteService {
 
     async fn conclude(&self, call: Call, connection: ConnectionId, conclusion: Conclusion) -> Result<ResultEnd> {
         let inner = &self.inner;
-        let held = inner.held(connection)?;
+        let held = match inner.held(connection) {
+            Ok(held) => held,
+            // What is lost is rolled back.
+            Err(_) if conclusion == Conclusion::Rollback => return Ok(ResultEnd::default()),
+            Err(error) => return Err(error),
+        };
         let mut request = Request::new(match conclusion {
             Conclusion::Commit => Op::Commit,
             Conclusion::Rollback => Op::Rollback,

@@ -418,15 +418,16 @@ impl Shared {
                         body.message =
                             "the connection to MySQL was lost during COMMIT; check whether it took effect".into();
                     }
-                } else if rolled_back {
-                    add(&shared.counters.transactions_lost, 1);
-                    shared.held.lose(id, held::unknown());
-                    Shared::clean_up(shared, lease, taken.place).await;
-                } else {
-                    body.in_transaction = true;
+                } else if taken.place == Place::Reserved {
+                    body.in_transaction = !rolled_back;
                     if let Err(lease) = shared.held.put(id, lease) {
                         Shared::clean_up(shared, lease, taken.place).await;
                     }
+                } else {
+                    // MySQL may have kept the transaction; a commit that failed ends it here all the same.
+                    add(&shared.counters.transactions_lost, 1);
+                    shared.held.lose(id, held::unknown());
+                    Shared::clean_up(shared, lease, taken.place).await;
                 }
                 Err(body)
             }

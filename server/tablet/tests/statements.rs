@@ -6,11 +6,12 @@ mod support;
 
 use std::time::Duration;
 
-use support::{bound, call, call_with, contains, statement, subjects};
+use support::{Way, bound, call, call_with, collect, contains, listen, remote, statement, subjects, subjects_by};
 use tokio::time::Instant;
 use vitrail_proto::error::{Code, Executed};
-use vitrail_proto::message::Capped;
+use vitrail_proto::message::{Capped, Op, Request};
 use vitrail_proto::value::Value;
+use vitrail_service::QueryService;
 use vitrail_service::call::{Call, On};
 use vitrail_service::execution::Part;
 
@@ -272,11 +273,34 @@ async fn the_preflight_names_every_fix() {
         config.mysql.socket = Some("/nowhere/mysqld.sock".into());
         let unreachable = vitrail_tablet::Tablet::start(config).await.unwrap();
         assert!(unreachable.preflight().await[0].fix.starts_with("start the server"));
-        assert!(!vitrail_service::QueryService::info(&*unreachable).healthy);
-        let error =
-            vitrail_service::QueryService::execute(&*unreachable, call(), statement("SELECT 1", false), On::Pool).await;
+        assert!(!unreachable.info().healthy);
+        let error = unreachable.execute(call(), statement("SELECT 1", false), On::Pool).await;
         let error = error.err().expect("nothing answers");
         assert_eq!((error.code.clone(), error.retryable), (Code::Unavailable, true), "{error}");
         assert!(!error.message.contains("nowhere"));
+    }
+}
+
+#[tokio::test]
+async fn a_user_without_the_role_gate_is_refused() {
+    for subject in subjects_by(Way::Direct, |_| {}).await {
+        let (endpoint, _listener) = listen(&subject.tablet).await;
+        subject.run("CREATE TABLE t (a INT)").await;
+        let client = vitrail_client::config::ClientConfig::from_url("vitrail://app@localhost/?tls=disable").unwrap();
+        let options = vitrail_client::connection::ConnectOptions::from_config(&client).unwrap();
+        let connection = vitrail_client::connection::Connection::connect(&endpoint, &options).await.unwrap();
+        for (op, session) in
+            [(Op::Execute, None), (Op::TabletSchema, None), (Op::TabletHealth, None), (Op::Open, Some(1))]
+        {
+            let mut request = Request::new(op);
+            request.session = session;
+            request.sql = (op == Op::Execute).then(|| "INSERT INTO t VALUES (1)".to_owned());
+            let error = connection.request(&request).last().await.unwrap_err();
+            assert_eq!((error.code(), error.executed()), (&Code::Denied, Executed::No), "{op:?}");
+        }
+        assert_eq!(subject.run("SELECT COUNT(*) FROM t").await.cell(), "0");
+        let gate = remote(endpoint, "gate");
+        let execution = gate.execute(call(), statement("SELECT 1", false), On::Pool).await.unwrap();
+        assert_eq!(collect(execution).await.unwrap().cell(), "1");
     }
 }

@@ -1,4 +1,4 @@
-//! Tablets over the harness's servers, and short ways to ask them.
+//! Tablets over the harness's servers, asked directly and through their listener, and short ways to ask them.
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -7,7 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use vitrail_client::config::ClientConfig;
+use vitrail_client::connection::ConnectOptions;
 use vitrail_harness::{Connection, Server};
+use vitrail_listener::config::{Config, Endpoint};
+use vitrail_listener::listener::Listener;
+use vitrail_listener::users::{User, Users};
 use vitrail_mysql::Address;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
@@ -15,10 +21,20 @@ use vitrail_proto::value::{Binds, Value};
 use vitrail_service::QueryService;
 use vitrail_service::call::{Call, CallId, ConnectionId, On, Settings, Statement};
 use vitrail_service::execution::{Execution, Part};
-use vitrail_tablet::{Tablet, TabletConfig};
+use vitrail_service::remote::{RemoteConfig, RemoteService};
+use vitrail_tablet::{Tablet, TabletConfig, TabletService};
 
 /// The keyspace of every tablet here; its database has another name.
 pub const KEYSPACE: &str = "shop";
+
+/// How a tablet is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// In this process.
+    Direct,
+    /// By the protocol, through a listener.
+    Remote,
+}
 
 static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
 
@@ -26,6 +42,8 @@ static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
 pub struct Subject {
     /// Flavour and way, for messages.
     pub name: String,
+    /// How it is asked.
+    pub way: Way,
     /// What is asked.
     pub service: Arc<dyn QueryService>,
     /// The tablet behind it.
@@ -34,6 +52,8 @@ pub struct Subject {
     pub server: Arc<Server>,
     /// The physical database.
     pub database: String,
+    /// Ends the listener, if there is one.
+    pub listener: Option<DropGuard>,
 }
 
 /// A whole answer.
@@ -61,8 +81,17 @@ impl Answer {
     }
 }
 
-/// One subject for each flavour. `tune` changes the configuration.
+/// One subject for each flavour and way. `tune` changes the configuration.
 pub async fn subjects(tune: impl Fn(&mut TabletConfig)) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    for way in [Way::Direct, Way::Remote] {
+        subjects.extend(subjects_by(way, &tune).await);
+    }
+    subjects
+}
+
+/// One subject for each flavour.
+pub async fn subjects_by(way: Way, tune: impl Fn(&mut TabletConfig)) -> Vec<Subject> {
     let mut subjects = Vec::new();
     for flavour in vitrail_harness::flavours() {
         let server = vitrail_harness::server(flavour).await;
@@ -70,10 +99,46 @@ pub async fn subjects(tune: impl Fn(&mut TabletConfig)) -> Vec<Subject> {
         let mut config = config(&server, &database);
         tune(&mut config);
         let tablet = Tablet::start(config).await.expect("the configuration is right");
-        let name = flavour.to_string();
-        subjects.push(Subject { name, service: tablet.clone(), tablet, server, database });
+        let (service, listener) = serve(&tablet, way).await;
+        subjects.push(Subject { name: format!("{flavour} {way:?}"), way, service, tablet, server, database, listener });
     }
     subjects
+}
+
+/// The service that asks a tablet in some way, and what ends its listener.
+pub async fn serve(tablet: &Arc<Tablet>, way: Way) -> (Arc<dyn QueryService>, Option<DropGuard>) {
+    if way == Way::Direct {
+        return (tablet.clone(), None);
+    }
+    let (endpoint, guard) = listen(tablet).await;
+    (Arc::new(remote(endpoint, "gate")), Some(guard))
+}
+
+/// A listener in front of a tablet, for the users `gate`, who has that role, and `app`, who has not.
+pub async fn listen(tablet: &Arc<Tablet>) -> (vitrail_client::Endpoint, DropGuard) {
+    let users = Users::new([User::new("gate").with_gate_role(), User::new("app")]);
+    let mut config = Config::new(vec![Endpoint::Plain(([127, 0, 0, 1], 0).into())], Arc::new(users));
+    config.trust_local = true;
+    config.drain = Duration::ZERO;
+    let listener = Listener::bind(config).await.expect("the loopback address has free ports");
+    let Endpoint::Plain(address) = listener.addresses()[0].clone() else { unreachable!("it listens on TCP") };
+    let stop = CancellationToken::new();
+    let service = Arc::new(TabletService::new(tablet.clone(), "tests"));
+    tokio::spawn(listener.serve(service, stop.clone().cancelled_owned()));
+    let endpoint = vitrail_client::Endpoint::Tcp { host: address.ip().to_string(), port: address.port() };
+    (endpoint, stop.drop_guard())
+}
+
+/// A client of a listener.
+pub fn remote(endpoint: vitrail_client::Endpoint, user: &str) -> RemoteService {
+    let client = ClientConfig::from_url(&format!("vitrail://{user}@localhost/?tls=disable")).unwrap();
+    RemoteService::start(RemoteConfig {
+        shard: format!("{KEYSPACE}/-80"),
+        endpoint,
+        options: ConnectOptions::from_config(&client).unwrap(),
+        connections: 2,
+        health_interval: Duration::from_secs(60),
+    })
 }
 
 /// A configuration with limits that suit tests.
