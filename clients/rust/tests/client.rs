@@ -291,7 +291,7 @@ async fn a_killed_gate_is_left_behind_outside_transactions() {
 async fn other_gates_are_learned_from_hello() {
     let second = Server::start().await;
     let first =
-        Server::start_with(TestService { gates: vec![second.address.to_string()], ..TestService::default() }).await;
+        Server::start_with(TestService { gates: vec![second.address().to_string()], ..TestService::default() }).await;
     let client = Client::connect_with(config(&[&first])).await.unwrap();
     let mut session = client.session();
     session.execute("write", ()).await.unwrap();

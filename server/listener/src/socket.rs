@@ -45,6 +45,8 @@ impl Socket {
         match self {
             Socket::Tcp(stream) => stream.readable().await,
             Socket::Unix(stream) => stream.readable().await,
+            // What came in the same segment as the end of the handshake has left the TCP stream already.
+            Socket::Tls(socket) if socket.holds_plaintext() => Ok(()),
             Socket::Tls(socket) => socket.tcp.readable().await,
         }
     }
@@ -103,6 +105,11 @@ impl Socket {
 }
 
 impl TlsSocket {
+    /// Whether decrypted bytes wait to be read. An error is left to the next read.
+    fn holds_plaintext(&self) -> bool {
+        self.session.lock().process_new_packets().is_ok_and(|state| state.plaintext_bytes_to_read() > 0)
+    }
+
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut session = self.session.lock();
         loop {

@@ -34,7 +34,7 @@ pub struct TestSession {
 ///
 /// * `echo`: one row with the bind `a` (or NULL); `state`: one row with the session's settings;
 /// * `rows N SIZE`: N rows of SIZE bytes; `wait`: until cancelled, late or released; `fail CODE`: that error;
-/// * `set NAME VALUE`: a setting; `pin`: pins the session; `write`: counts.
+/// * `whoami`: one row with the user; `set NAME VALUE`: a setting; `pin`: pins the session; `write`: counts.
 #[derive(Default)]
 pub struct TestService {
     /// Statements that were started.
@@ -99,6 +99,7 @@ impl TestService {
                 }
                 Ok(Reply { end: Some(ResultEnd { rows: count, ..end(session) }), ..Reply::default() })
             }
+            ["whoami"] => Ok(one_row(Some(context.peer.user.as_bytes()), end(session))),
             ["wait"] => {
                 self.waiting.send_modify(|count| *count += 1);
                 let deadline = async {
@@ -277,10 +278,16 @@ fn one_row(cell: Option<&[u8]>, end: ResultEnd) -> Reply {
     }
 }
 
+/// `app` with its password, `gate-1` with a certificate, `nobody` without a proof.
+pub fn users() -> Users {
+    let keys = vitrail_proto::scram::StoredKeys::derive(PASSWORD.as_bytes(), b"0123456789abcdef", 4096);
+    Users::new([User::new("app").with_keys(keys), User::new("gate-1").with_certificate(), User::new("nobody")])
+}
+
 /// A listener on a free port of the loopback, with its service.
 pub struct Server {
     pub service: Arc<TestService>,
-    pub address: std::net::SocketAddr,
+    endpoint: vitrail_listener::config::Endpoint,
     pub handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -293,15 +300,16 @@ impl Server {
     }
 
     pub async fn start_with(service: TestService) -> Server {
-        let keys = vitrail_proto::scram::StoredKeys::derive(PASSWORD.as_bytes(), b"0123456789abcdef", 4096);
-        let users = Users::new([User::new("app").with_keys(keys), User::new("nobody")]);
         let endpoint = vitrail_listener::config::Endpoint::Plain("127.0.0.1:0".parse().unwrap());
-        let mut config = Config::new(vec![endpoint], Arc::new(users));
+        let mut config = Config::new(vec![endpoint], Arc::new(users()));
         config.trust_local = true;
+        Server::listen(service, config).await
+    }
+
+    /// One with a listener of its own kind.
+    pub async fn listen(service: TestService, config: Config) -> Server {
         let listener = Listener::bind(config).await.unwrap();
-        let vitrail_listener::config::Endpoint::Plain(address) = listener.addresses()[0] else {
-            panic!("a plain endpoint was asked for")
-        };
+        let endpoint = listener.addresses()[0].clone();
         let handle = listener.handle();
         let service = Arc::new(service);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -313,7 +321,16 @@ impl Server {
                 })
                 .await;
         });
-        Server { service, address, handle, stop: Some(stop), task }
+        Server { service, endpoint, handle, stop: Some(stop), task }
+    }
+
+    /// Where it listens, if by TCP.
+    pub fn address(&self) -> std::net::SocketAddr {
+        use vitrail_listener::config::Endpoint::{Plain, Tls, Unix};
+        match &self.endpoint {
+            Plain(address) | Tls(address) => *address,
+            Unix(path) => panic!("{} has no address", path.display()),
+        }
     }
 
     /// Begins to drain.
@@ -327,7 +344,7 @@ impl Server {
     }
 
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint::Tcp { host: self.address.ip().to_string(), port: self.address.port() }
+        Endpoint::Tcp { host: self.address().ip().to_string(), port: self.address().port() }
     }
 }
 
@@ -353,7 +370,7 @@ impl Proxy {
         let server = Server::start().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let target = server.address;
+        let target = server.address();
         let task = tokio::spawn(async move {
             let mut pipes = tokio::task::JoinSet::new();
             loop {
