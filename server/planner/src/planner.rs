@@ -3,9 +3,13 @@
 //! A plan is proved complete or is not made. The proof is in [`walk`] (which tables lie together) and [`placement`] (what that
 //! comes to); [`select`] and [`write`] decide how several shards' answers become one.
 
+mod aggregate;
+mod columns;
 mod ddl;
 mod functions;
+mod groups;
 mod names;
+mod order;
 mod passthrough;
 mod placement;
 mod select;

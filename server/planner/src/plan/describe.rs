@@ -44,7 +44,7 @@ fn merge(merge: &MergePlan) -> String {
             let hidden = if *hidden == 0 { String::new() } else { format!(", hiding {hidden}") };
             format!("merge sort by {}{hidden}{}", keys.join(", "), describe_window(window))
         }
-        MergePlan::Aggregate(folds) => {
+        MergePlan::Aggregate { folds, .. } => {
             let folds: Vec<&str> = folds
                 .iter()
                 .map(|fold| match fold {

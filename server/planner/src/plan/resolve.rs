@@ -182,7 +182,15 @@ impl Plan {
             MergePlan::Sort { keys, window, hidden } => {
                 Merge::Sort { keys: keys.clone(), window: values.window(window)?, hidden_columns: *hidden }
             }
-            MergePlan::Aggregate(folds) => Merge::Aggregate(folds.clone()),
+            MergePlan::Aggregate { folds, window } => {
+                if values.window(window)?.limit == Some(0) {
+                    return Err(Refusal::unsupported(
+                        "aggregate-window",
+                        "an aggregate over several shards gives one row; leave out OFFSET and LIMIT 0",
+                    ));
+                }
+                Merge::Aggregate(folds.clone())
+            }
             MergePlan::Writes => Merge::Writes,
             MergePlan::Replicated => Merge::Replicated,
         })

@@ -109,7 +109,11 @@ pub(crate) enum MergePlan {
         window: WindowPlan,
         hidden: Columns,
     },
-    Aggregate(Vec<Aggregate>),
+    Aggregate {
+        folds: Vec<Aggregate>,
+        /// Without OFFSET, and its LIMIT is not 0.
+        window: WindowPlan,
+    },
     Writes,
     Replicated,
 }

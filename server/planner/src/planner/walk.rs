@@ -449,6 +449,15 @@ impl<'a> Walk<'a> {
         self.within(self.placements.root(member), scope, &(0..scope.items.len()))
     }
 
+    /// Whether an expression is the sharding column of an item of the block that `accepts` takes by its number, and equal
+    /// values of it always lead to one shard.
+    pub(super) fn decides_shard(&self, expr: &Expr, scope: &Scope<'a>, accepts: impl Fn(usize) -> bool) -> bool {
+        let Some(column) = self.column(expr, scope, &[]) else { return false };
+        let number = |item: &Item<'a>| item.sharded.is_some_and(|(member, _)| member == column.member);
+        column.class.is_some_and(|class| column.sharding.vindex.follows_equality(class))
+            && scope.items.iter().position(number).is_some_and(accepts)
+    }
+
     /// The sharding column that an expression is, seen from a block and those around it.
     fn column(&self, expr: &Expr, scope: &Scope<'a>, outer: &[Scope<'a>]) -> Option<Column<'a>> {
         let (qualifier, name) = match expr {

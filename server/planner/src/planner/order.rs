@@ -1,0 +1,240 @@
+//! ORDER BY over several shards: which columns of the answer are compared, and how.
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OrderByExpr, OrderBySort, Select, SelectItem,
+    SelectItemQualifiedWildcardKind,
+};
+
+use super::aggregate;
+use super::columns::{class, plain};
+use super::names::{idents, shared};
+use super::walk::{Scope, Walk};
+use crate::plan::{Comparison, Edit, MergePlan, Replacement, SortKey, WindowPlan};
+use crate::refusal::Refusal;
+use crate::schema::ColumnClass;
+
+/// One column of the answer.
+struct Output {
+    name: Option<String>,
+    /// The alias of the table and the name of the column, if it is a plain one.
+    column: Option<(String, String)>,
+    class: Option<ColumnClass>,
+}
+
+/// The merge of sorted answers. Columns that only serve the merge are added to the select list.
+pub(super) fn sort(
+    walk: &mut Walk<'_>,
+    select: &Select,
+    scope: &Scope<'_>,
+    order: &[OrderByExpr],
+    window: WindowPlan,
+) -> Result<MergePlan, Refusal> {
+    let outputs = outputs(walk, select, scope)?;
+    let (mut keys, mut added) = (Vec::with_capacity(order.len()), Vec::new());
+    for key in order {
+        let descending = matches!(key.options.sort, Some(OrderBySort::Desc));
+        let (index, column, class) = find(&key.expr, select, &outputs, scope)?;
+        // A further column tells rows apart that DISTINCT takes for equal, unless it is the weight of one that it looks at, in
+        // a collation whose equality is that of the weights.
+        let beside_distinct = match (&class, index) {
+            _ if select.distinct.is_none() => true,
+            (Some(ColumnClass::Text(collation)), Some(_)) => space_weight(collation) == Some(&[]),
+            (class, index) => index.is_some() && class.is_some(),
+        };
+        if !beside_distinct {
+            return Err(Refusal::unsupported(
+                "order-by-distinct",
+                "DISTINCT over several shards cannot be ordered by this; write GROUP BY in place of DISTINCT",
+            ));
+        }
+        let mut hide = |text: String| {
+            added.push(text);
+            outputs.len() + added.len() - 1
+        };
+        let name = || {
+            let (table, column) = column.as_ref()?;
+            Some(format!("`{}`.`{}`", table.replace('`', "``"), column.replace('`', "``")))
+        };
+        let unordered = |what: &str| {
+            Refusal::unsupported("order-by-type", format!("ORDER BY over several shards cannot compare {what}"))
+        };
+        let (column, comparison) = match class {
+            Some(ColumnClass::Text(collation)) => {
+                let space =
+                    space_weight(&collation).ok_or_else(|| unordered(&format!("text of the collation {collation}")))?;
+                let name = name().ok_or_else(|| unordered("an expression"))?;
+                (hide(format!("WEIGHT_STRING({name})")), Comparison::Weight(space.to_vec()))
+            }
+            Some(ColumnClass::Other) => return Err(unordered("a column of this type")),
+            Some(_) => match index {
+                Some(index) => (index, Comparison::Native),
+                None => (hide(name().ok_or_else(|| unordered("an expression"))?), Comparison::Native),
+            },
+            None => {
+                return Err(unordered("an expression, or a column whose type is not known; order by a plain column"));
+            }
+        };
+        keys.push(SortKey { column, descending, comparison });
+    }
+    if !added.is_empty() {
+        let columns: String =
+            added.iter().enumerate().map(|(index, text)| format!(", {text} AS `vitrail${index}`")).collect();
+        let from = walk.text.top_level_from().ok_or_else(|| Refusal::invalid("select", "the query has no FROM"))?;
+        walk.edits.push(Edit {
+            start: walk.text.anchor(from),
+            end: walk.text.anchor(from),
+            replacement: Replacement::Text(shared(&format!("{columns} "))),
+            scatter_only: true,
+        });
+    }
+    Ok(MergePlan::Sort { keys, window, hidden: added.len() })
+}
+
+fn outputs(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+    let mut outputs = Vec::new();
+    let class_of = |expr: &Expr| class(expr, scope).or_else(|| aggregate::result_class(walk, expr, scope));
+    for item in &select.projection {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                let column = plain(expr, scope);
+                let name = column.as_ref().map(|(_, name)| name.clone());
+                outputs.push(Output { name, column, class: class_of(expr) });
+            }
+            SelectItem::ExprWithAlias { expr, alias } => outputs.push(Output {
+                name: Some(alias.value.clone()),
+                column: plain(expr, scope),
+                class: class_of(expr),
+            }),
+            SelectItem::Wildcard(_) => {
+                for index in 0..scope.items.len() {
+                    expand(index, scope, &mut outputs)?;
+                }
+                if scope.items.len() > 1 && select.from.iter().any(|from| from.joins.iter().any(coalesces)) {
+                    return Err(unknown_columns());
+                }
+            }
+            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                let alias = idents(name).and_then(|parts| parts.last().map(|ident| ident.value.clone()));
+                let index = alias.and_then(|alias| scope.items.iter().position(|item| item.alias == alias));
+                expand(index.ok_or_else(unknown_columns)?, scope, &mut outputs)?;
+            }
+            _ => return Err(unknown_columns()),
+        }
+    }
+    Ok(outputs)
+}
+
+/// `USING` and `NATURAL` merge columns of `*`.
+fn coalesces(join: &sqlparser::ast::Join) -> bool {
+    use sqlparser::ast::{JoinConstraint, JoinOperator};
+    !matches!(
+        &join.join_operator,
+        JoinOperator::Join(JoinConstraint::On(_) | JoinConstraint::None)
+            | JoinOperator::Inner(JoinConstraint::On(_) | JoinConstraint::None)
+            | JoinOperator::CrossJoin(_)
+            | JoinOperator::StraightJoin(JoinConstraint::On(_) | JoinConstraint::None)
+            | JoinOperator::Left(JoinConstraint::On(_))
+            | JoinOperator::LeftOuter(JoinConstraint::On(_))
+            | JoinOperator::Right(JoinConstraint::On(_))
+            | JoinOperator::RightOuter(JoinConstraint::On(_))
+    )
+}
+
+fn expand(index: usize, scope: &Scope<'_>, outputs: &mut Vec<Output>) -> Result<(), Refusal> {
+    let item = &scope.items[index];
+    let schema = item.schema.ok_or_else(unknown_columns)?;
+    outputs.extend(schema.columns.iter().filter(|column| !column.invisible).map(|column| Output {
+        name: Some(column.name.clone()),
+        column: Some((item.alias.clone(), column.name.clone())),
+        class: Some(column.class.clone()),
+    }));
+    Ok(())
+}
+
+fn unknown_columns() -> Refusal {
+    Refusal::unsupported(
+        "unknown-columns",
+        "ORDER BY over several shards needs to know the columns of the answer; write them in place of `*`",
+    )
+}
+
+/// An ORDER BY expression: its column of the answer, the table's column it is, and its class.
+type Found = (Option<usize>, Option<(String, String)>, Option<ColumnClass>);
+
+fn find(expr: &Expr, select: &Select, outputs: &[Output], scope: &Scope<'_>) -> Result<Found, Refusal> {
+    let at = |index: usize| {
+        let output = &outputs[index];
+        (Some(index), output.column.clone(), output.class.clone())
+    };
+    match expr {
+        Expr::Value(value) => {
+            let position =
+                value.value.to_string().parse::<usize>().ok().filter(|position| (1..=outputs.len()).contains(position));
+            position.map(|position| at(position - 1)).ok_or_else(|| {
+                Refusal::invalid("order-by", format!("unknown column '{}' in ORDER BY", value.value))
+                    .with_errno(1054, "42S22")
+            })
+        }
+        Expr::Identifier(name) => {
+            let named =
+                |output: &Output| output.name.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(&name.value));
+            let mut matches = (0..outputs.len()).filter(|index| named(&outputs[*index]));
+            match (matches.next(), matches.next()) {
+                (Some(index), None) => Ok(at(index)),
+                (Some(first), Some(second))
+                    if outputs[first].column.is_some() && outputs[first].column == outputs[second].column =>
+                {
+                    Ok(at(first))
+                }
+                (Some(_), Some(_)) => {
+                    Err(Refusal::invalid("order-by", format!("column '{}' in ORDER BY is ambiguous", name.value))
+                        .with_errno(1052, "23000"))
+                }
+                (None, _) => Ok((None, plain(expr, scope), class(expr, scope))),
+            }
+        }
+        Expr::Function(function) if of_plain_columns(function, scope) => {
+            // The same aggregate in the select list: the same value. Literals are not part of a plan's key.
+            let same = |item: &SelectItem| match item {
+                SelectItem::UnnamedExpr(known) | SelectItem::ExprWithAlias { expr: known, .. } => known == expr,
+                _ => false,
+            };
+            let index = select.projection.iter().position(same);
+            let index = index.filter(|_| select.projection.len() == outputs.len());
+            Ok(index.map_or((None, None, None), at))
+        }
+        _ => {
+            let column = plain(expr, scope);
+            let index = column
+                .as_ref()
+                .and_then(|column| outputs.iter().position(|output| output.column.as_ref() == Some(column)));
+            Ok((index, column, class(expr, scope)))
+        }
+    }
+}
+
+fn of_plain_columns(function: &Function, scope: &Scope<'_>) -> bool {
+    let FunctionArguments::List(list) = &function.args else { return false };
+    list.args.iter().all(|arg| match arg {
+        FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => true,
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => plain(expr, scope).is_some(),
+        _ => false,
+    })
+}
+
+/// What WEIGHT_STRING gives for a blank under a collation that pads with blanks; empty: it does not pad; `None`: not proved.
+fn space_weight(collation: &str) -> Option<&'static [u8]> {
+    let (charset, rest) = collation.split_once('_')?;
+    if rest.starts_with("nopad_") || rest.contains("_nopad_") {
+        return Some(&[]);
+    }
+    match (charset, rest) {
+        ("utf8mb4", rest) if rest.contains("0900_") => Some(&[]),
+        ("utf8mb4" | "utf8mb3" | "utf8", "general_ci") => Some(&[0x00, 0x20]),
+        ("utf8mb4" | "utf8mb3" | "utf8", "unicode_ci" | "czech_ci" | "uca1400_ai_ci") => Some(&[0x02, 0x09]),
+        ("utf8mb4" | "utf8mb3" | "utf8", "unicode_520_ci") => Some(&[0x02, 0x0a]),
+        ("utf8mb4", "bin") => Some(&[0x00, 0x00, 0x20]),
+        ("latin1", "swedish_ci" | "german2_ci" | "bin") => Some(&[0x20]),
+        _ => None,
+    }
+}
