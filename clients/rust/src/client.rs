@@ -72,8 +72,10 @@ impl Client {
         if request.target.is_none() {
             request.target.clone_from(&self.pool.config.target);
         }
-        let (pending, first) = self.run(request).await?;
-        Rows::new(pending, first)
+        let held = request.sql.as_deref().and_then(|sql| self.pool.fields.get(sql));
+        request.fields_hash = held.as_ref().map(|fields| fields.hash);
+        let (pending, first) = self.run(&mut request).await?;
+        Rows::new(pending, first, request, held, &self.pool.fields)
     }
 
     /// Runs a statement without a session and says what it did.
@@ -130,12 +132,12 @@ impl Client {
         self.pool.close();
     }
 
-    async fn run(&self, mut request: Request) -> Result<(Pending, Reply), Error> {
-        let retry = Retry::new(&request, self.pool.config.retries);
+    async fn run(&self, request: &mut Request) -> Result<(Pending, Reply), Error> {
+        let retry = Retry::new(request, self.pool.config.retries);
         let mut attempt = 0;
         loop {
             let connection = self.pool.acquire().await?;
-            let mut pending = connection.request(&request);
+            let mut pending = connection.request(request);
             let error = match pending.next().await {
                 Ok(Some(reply)) => return Ok((pending, reply)),
                 Ok(None) => return Err(Error::protocol("a request ended without a reply")),

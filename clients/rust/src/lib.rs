@@ -54,6 +54,7 @@ pub mod column;
 pub mod config;
 pub mod connection;
 pub mod error;
+mod fields;
 pub mod outcome;
 pub mod params;
 mod pool;

@@ -12,6 +12,7 @@ use vitrail_proto::error::Code;
 use crate::config::{ClientConfig, Endpoint};
 use crate::connection::{ConnectOptions, Connection};
 use crate::error::Error;
+use crate::fields::FieldsCache;
 
 /// Endpoints that servers have named are kept up to this number.
 const MAX_LEARNED: usize = 64;
@@ -24,6 +25,8 @@ const LEAST_ATTEMPT: Duration = Duration::from_secs(1);
 /// Connections to any of the gates.
 pub(crate) struct Pool {
     pub(crate) config: ClientConfig,
+    /// The columns of statements that were run.
+    pub(crate) fields: FieldsCache,
     options: ConnectOptions,
     state: Mutex<State>,
     /// Held by whoever connects, so that a burst of sessions makes one connection and not one each.
@@ -60,7 +63,13 @@ impl Pool {
             connected_once: false,
             closed: false,
         };
-        Ok(Pool { config, options, state: Mutex::new(state), connecting: tokio::sync::Mutex::new(()) })
+        Ok(Pool {
+            config,
+            fields: FieldsCache::default(),
+            options,
+            state: Mutex::new(state),
+            connecting: tokio::sync::Mutex::new(()),
+        })
     }
 
     /// A connection for one more session or request: the least loaded, or a new one if all are busy and more are allowed.

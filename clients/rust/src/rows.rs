@@ -7,12 +7,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use futures_util::Stream;
-use vitrail_proto::message::{Reply, ResultEnd};
+use vitrail_proto::message::{Reply, Request, ResultEnd};
 use vitrail_proto::rows::RowBatch;
 
 use crate::column::{Column, Columns};
 use crate::connection::{Canceller, Pending};
 use crate::error::Error;
+use crate::fields::{Fields, FieldsCache};
 use crate::outcome::Outcome;
 use crate::row::Row;
 
@@ -23,6 +24,8 @@ use crate::row::Row;
 pub struct Rows<'session> {
     pending: Pending,
     columns: Arc<Columns>,
+    /// The columns that the server was told it may leave out.
+    held: Option<Fields>,
     /// What is left of the batch at hand.
     batch: RowBatch,
     /// The end that follows that batch.
@@ -35,17 +38,27 @@ pub struct Rows<'session> {
 }
 
 impl Rows<'_> {
-    pub(crate) fn new(pending: Pending, first: Reply) -> Result<Self, Error> {
+    /// The answer to `request`, whose first reply has come. `held` is what the request's hash was taken from.
+    pub(crate) fn new(
+        pending: Pending,
+        first: Reply,
+        request: Request,
+        held: Option<Fields>,
+        cache: &FieldsCache,
+    ) -> Result<Self, Error> {
         let mut rows = Rows {
             pending,
             columns: Arc::default(),
+            held,
             batch: RowBatch::default(),
             upcoming_end: None,
             end: None,
             finished: false,
             session: PhantomData,
         };
-        rows.accept(first)?;
+        rows.take_columns(&first)?;
+        cache.learn(request.sql, &first, &rows.columns);
+        rows.take_rows(first);
         Ok(rows)
     }
 
@@ -129,14 +142,23 @@ impl Rows<'_> {
     }
 
     fn accept(&mut self, reply: Reply) -> Result<(), Error> {
-        if let Some(fields) = &reply.fields {
-            self.columns = Columns::decode(fields)?;
+        self.take_columns(&reply)?;
+        self.take_rows(reply);
+        Ok(())
+    }
+
+    fn take_columns(&mut self, reply: &Reply) -> Result<(), Error> {
+        if let Some(columns) = Fields::of_reply(reply, self.held.as_ref())? {
+            self.columns = columns;
         }
+        Ok(())
+    }
+
+    fn take_rows(&mut self, reply: Reply) {
         if let Some(rows) = reply.rows {
             self.batch = rows;
         }
         self.upcoming_end = reply.end;
-        Ok(())
     }
 
     /// Takes the next row off the batch, without copying it; `None` if there is none left.

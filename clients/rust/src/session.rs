@@ -70,9 +70,11 @@ impl Session {
 
     /// Runs a statement and returns its rows once the first have arrived. The session is borrowed until they are gone.
     pub async fn query(&mut self, query: impl Into<Query>, params: impl IntoParams) -> Result<Rows<'_>, Error> {
-        let request = query.into().into_request(Op::Execute, params.into_params(), self.pool.config.query_timeout);
-        let (pending, first) = self.run(request).await?;
-        Rows::new(pending, first)
+        let mut request = query.into().into_request(Op::Execute, params.into_params(), self.pool.config.query_timeout);
+        let held = request.sql.as_deref().and_then(|sql| self.pool.fields.get(sql));
+        request.fields_hash = held.as_ref().map(|fields| fields.hash);
+        let (pending, first) = self.run(&mut request).await?;
+        Rows::new(pending, first, request, held, &self.pool.fields)
     }
 
     /// Runs a statement and says what it did; its rows, if any, are dropped.
@@ -122,7 +124,7 @@ impl Session {
         if request.items.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut pending, first) = self.run(request).await?;
+        let (mut pending, first) = self.run(&mut request).await?;
         let mut outcomes = Vec::new();
         let mut next = Some(first);
         while let Some(reply) = next {
@@ -260,8 +262,8 @@ impl Session {
         self.known.left_transaction();
     }
 
-    async fn run_single(&mut self, request: Request) -> Result<Reply, Error> {
-        let (mut pending, mut last) = self.run(request).await?;
+    async fn run_single(&mut self, mut request: Request) -> Result<Reply, Error> {
+        let (mut pending, mut last) = self.run(&mut request).await?;
         while let Some(reply) = pending.next().await? {
             last = reply;
         }

@@ -37,6 +37,24 @@ async fn statements_bring_rows_and_outcomes() {
 }
 
 #[tokio::test]
+async fn columns_come_once_per_statement() {
+    let server = Server::start().await;
+    let client = Client::connect_with(config(&[&server])).await.unwrap();
+    let mut session = client.session();
+    for number in 0..5 {
+        let stateless = client.query_one("echo", params! { "a" => number }).await.unwrap();
+        let in_session = session.query_one("echo", params! { "a" => number }).await.unwrap();
+        for row in [stateless, in_session] {
+            assert_eq!((&*row.columns()[0].name, row.get::<i32>("a").unwrap()), ("a", number));
+        }
+    }
+    assert_eq!(server.service.fields_sent.load(Ordering::SeqCst), 1);
+    let user = client.query_one("whoami", ()).await.unwrap();
+    assert_eq!((&*user.columns()[0].name, user.get::<&str>(0).unwrap()), ("a", "app"));
+    assert_eq!(server.service.fields_sent.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn a_stalled_reader_bounds_memory_and_stops_nobody() {
     let server = Server::start().await;
     let client = Client::connect_with(config(&[&server])).await.unwrap();

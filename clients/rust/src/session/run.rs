@@ -17,19 +17,19 @@ impl Session {
     /// Sends a request and waits for its first reply.
     ///
     /// It is tried again only outside a transaction, before a reply was seen, and when it was surely not executed or only reads.
-    pub(super) async fn run(&mut self, mut request: Request) -> Result<(Pending, Reply), Error> {
-        let retry = Retry::new(&request, self.pool.config.retries);
+    pub(super) async fn run(&mut self, request: &mut Request) -> Result<(Pending, Reply), Error> {
+        let retry = Retry::new(request, self.pool.config.retries);
         let mut attempt = 0;
         loop {
             self.check_home()?;
             let bound = self.known.is_bound();
-            let error = match self.attempt(&mut request).await {
+            let error = match self.attempt(request).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let moves = self.after_failure(&error);
             if bound && error.is_closed() {
-                return Err(self.bound_loss(&request, error));
+                return Err(self.bound_loss(request, error));
             }
             match retry.pause(attempt, &error, bound, moves) {
                 Some(pause) => tokio::time::sleep(pause).await,

@@ -47,6 +47,8 @@ pub struct TestService {
     pub rolled_back: AtomicUsize,
     /// `wait`s that are under way.
     pub waiting: tokio::sync::watch::Sender<usize>,
+    /// Fields that were sent, not those that the client held.
+    pub fields_sent: AtomicUsize,
     /// Other gates, for HELLO.
     pub gates: Vec<String>,
 }
@@ -172,7 +174,18 @@ impl Service for TestService {
             Some(ResultEnd { in_transaction: session.in_transaction, pinned: session.pinned, ..ResultEnd::default() })
         };
         match request.op {
-            Op::Execute => self.statement(session, &request, context, responder).await,
+            Op::Execute => {
+                let mut reply = self.statement(session, &request, context, responder).await?;
+                if let Some(fields) = reply.fields.take() {
+                    let hash = vitrail_proto::rows::fields_hash(&fields);
+                    reply.fields_hash = Some(hash);
+                    if request.fields_hash != Some(hash) {
+                        self.fields_sent.fetch_add(1, Ordering::SeqCst);
+                        reply.fields = Some(fields);
+                    }
+                }
+                Ok(reply)
+            }
             Op::Begin => {
                 session.in_transaction = true;
                 Ok(Reply { end: end(session), ..Reply::default() })
