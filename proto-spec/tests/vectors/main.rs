@@ -1,4 +1,5 @@
 //! Every vector of `vectors/` against the crate: decode, compare, encode again.
+#![expect(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
 mod transcripts;
 mod wire;
