@@ -18,6 +18,7 @@ mod walk;
 mod write;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use sqlparser::ast::{Query, Statement, Visit, Visitor};
 use vitrail_sql::lexer::TokenKind;
@@ -115,10 +116,19 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
         Statement::Delete(delete) => write::delete(&mut walk, delete)?,
         _ => return Err(unsupported_kind()),
     };
-    finish(walk, route, merge, writes)
+    // A condition of DELETE compares with the clock of each shard, as a read's does; what is stored must be one value.
+    let stores = writes && !matches!(statement.kind, StatementKind::Select | StatementKind::Delete);
+    let statement_value = walk.statement_value.take().filter(|_| stores).map(Arc::from);
+    finish(walk, route, merge, writes, statement_value)
 }
 
-fn finish(walk: Walk<'_>, route: Route, merge: MergePlan, writes: bool) -> Result<Plan, Refusal> {
+fn finish(
+    walk: Walk<'_>,
+    route: Route,
+    merge: MergePlan,
+    writes: bool,
+    statement_value: Option<Arc<str>>,
+) -> Result<Plan, Refusal> {
     let context = walk.context;
     let keyspace = match (walk.keyspace.get(), context.keyspace) {
         (Some(keyspace), _) => keyspace,
@@ -161,7 +171,7 @@ fn finish(walk: Walk<'_>, route: Route, merge: MergePlan, writes: bool) -> Resul
     };
     let mut edits = walk.edits;
     edits.sort_by_key(|edit| (walk.text.statement.position(edit.start), edit.scatter_only));
-    Ok(Plan { keyspace: keyspace.name.clone(), route, merge, edits, writes })
+    Ok(Plan { keyspace: keyspace.name.clone(), route, merge, edits, writes, statement_value })
 }
 
 /// Clauses that count wherever in the statement they stand.

@@ -61,3 +61,17 @@ fn a_plan_serves_every_statement_with_its_key() {
         }
     }
 }
+
+/// Numbers that a plan depends on are part of the key.
+#[test]
+fn positions_have_keys_of_their_own() {
+    for (one, other) in [
+        ("SELECT user_id, id FROM orders GROUP BY 1", "SELECT user_id, id FROM orders GROUP BY 2"),
+        ("SELECT user_id, id FROM orders ORDER BY 1", "SELECT user_id, id FROM orders ORDER BY 2"),
+        ("SELECT SUM(amount * 2) FROM orders", "SELECT SUM(amount * 2.5) FROM orders"),
+        ("SELECT SUM(amount * 2.5) FROM orders", "SELECT SUM(amount * 2e0) FROM orders"),
+    ] {
+        let key = |text: &str| normalise(Arc::from(text), LexMode::default()).expect("lexes").key;
+        assert_ne!(key(one), key(other));
+    }
+}

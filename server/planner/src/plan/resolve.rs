@@ -32,6 +32,17 @@ impl Plan {
                 chosen.into_iter().map(statement).collect()
             }
         };
+        if statements.len() > 1
+            && let Some(function) = &self.statement_value
+        {
+            return Err(Refusal::unsupported(
+                "statement-time",
+                format!(
+                    "{function}() gives all rows of a statement the same moment or series, and two shards would not share \
+                     it; send the value itself, or write to one shard at a time"
+                ),
+            ));
+        }
         let merge = if statements.len() > 1 { self.merge(&values)? } else { Merge::Pass };
         Ok(Resolved { keyspace: Arc::clone(&self.keyspace), statements, merge, writes: self.writes })
     }

@@ -18,6 +18,8 @@ pub struct Plan {
     /// In order of position, without overlap.
     pub(crate) edits: Vec<Edit>,
     pub(crate) writes: bool,
+    /// A function in a write, such as `NOW()`, that one MySQL evaluates once for all rows.
+    pub(crate) statement_value: Option<Arc<str>>,
 }
 
 /// Which shards.

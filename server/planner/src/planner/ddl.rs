@@ -60,7 +60,14 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         ));
     }
     let route = Route::AllShards;
-    Ok(Plan { keyspace: keyspace.name.clone(), route, merge: MergePlan::Writes, edits, writes: true })
+    Ok(Plan {
+        keyspace: keyspace.name.clone(),
+        route,
+        merge: MergePlan::Writes,
+        edits,
+        writes: true,
+        statement_value: None,
+    })
 }
 
 /// What may stand before the kind of object.

@@ -38,6 +38,17 @@ pub(super) fn nature(name: &str) -> Nature {
     }
 }
 
+/// Whether a call gives all rows of a statement one value, or one series of values, which two shards would not share.
+pub(super) fn is_one_per_statement(name: &str, has_arguments: bool) -> bool {
+    let listed = ONE_PER_STATEMENT.iter().any(|known| known.eq_ignore_ascii_case(name));
+    listed || (has_arguments && name.eq_ignore_ascii_case("rand"))
+}
+
+/// Whether a word without parentheses and quotes is a call; MySQL reserves these words.
+pub(super) fn is_bare_call(word: &str) -> bool {
+    BARE.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
 /// The refusal of a function that depends on the connection.
 pub(super) fn refuse_connection(name: &str) -> Refusal {
     Refusal::unsupported(
@@ -148,6 +159,34 @@ const VOLATILE: &[&str] = &[
     "uuid_v7",
     "encrypt",
     "sleep",
+];
+
+const BARE: &[&str] = &[
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "localtime",
+    "localtimestamp",
+    "utc_date",
+    "utc_time",
+    "utc_timestamp",
+];
+
+const ONE_PER_STATEMENT: &[&str] = &[
+    "curdate",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "curtime",
+    "localtime",
+    "localtimestamp",
+    "now",
+    "unix_timestamp",
+    "utc_date",
+    "utc_time",
+    "utc_timestamp",
 ];
 
 const AGGREGATE: &[&str] = &[

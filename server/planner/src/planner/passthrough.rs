@@ -63,7 +63,7 @@ pub(super) fn plan(
     let edits = reading.edits;
     let locks = |token: &Token| text.is_word(token, "FOR") || text.is_word(token, "LOCK");
     let writes = statement.kind != StatementKind::Select || text.tokens.iter().any(locks);
-    Ok(Plan { keyspace: keyspace.name.clone(), route, merge: MergePlan::Pass, edits, writes })
+    Ok(Plan { keyspace: keyspace.name.clone(), route, merge: MergePlan::Pass, edits, writes, statement_value: None })
 }
 
 /// What is known at one depth of parentheses.
@@ -209,7 +209,7 @@ impl Reading<'_> {
 
     fn call(&self, index: usize, name: &str) -> Result<(), Refusal> {
         let word = self.text.tokens[index].kind == TokenKind::Word;
-        let bare = word && ["CURRENT_USER", "CURRENT_ROLE"].iter().any(|bare| bare.eq_ignore_ascii_case(name));
+        let bare = word && functions::is_bare_call(name);
         if (bare || self.is(index + 1, TokenKind::Open)) && functions::nature(name) == Nature::Connection {
             return Err(functions::refuse_connection(name));
         }

@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableWithJoins, Visit, Visitor,
+    BinaryOperator, Expr, Function, FunctionArguments, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableWithJoins, Visit,
+    Visitor,
 };
 
 use super::PlanContext;
@@ -44,6 +45,8 @@ pub(super) struct Walk<'a> {
     pub(super) edits: Vec<Edit>,
     /// Functions whose answers differ between shards.
     pub(super) volatile: Option<String>,
+    /// A function with one value for all rows of a statement, such as `NOW()`.
+    pub(super) statement_value: Option<String>,
     /// Functions that are not MySQL's own.
     pub(super) unknown_function: Option<String>,
     /// A table is written by name and may be a system table.
@@ -70,6 +73,7 @@ impl<'a> Walk<'a> {
             placements: Placements::default(),
             edits: Vec::new(),
             volatile: None,
+            statement_value: None,
             unknown_function: None,
             system: false,
             ctes: Vec::new(),
@@ -601,14 +605,22 @@ impl Sweep<'_, '_> {
     fn function(&mut self, function: &Function) -> ControlFlow<Refusal> {
         let Some(parts) = idents(&function.name) else { return ControlFlow::Continue(()) };
         let name = parts.last().map(|ident| ident.value.as_str()).unwrap_or_default();
+        let has_arguments = matches!(&function.args, FunctionArguments::List(list) if !list.args.is_empty());
+        if parts.len() > 1 {
+            self.walk.unknown_function.get_or_insert_with(|| function.name.to_string());
+        }
+        self.call(name, has_arguments)
+    }
+
+    fn call(&mut self, name: &str, has_arguments: bool) -> ControlFlow<Refusal> {
         match functions::nature(name) {
             Nature::Connection => return ControlFlow::Break(functions::refuse_connection(name)),
             Nature::Volatile => _ = self.walk.volatile.get_or_insert_with(|| name.to_ascii_uppercase()),
             Nature::Unknown => _ = self.walk.unknown_function.get_or_insert_with(|| name.to_owned()),
             Nature::Pure | Nature::Aggregate | Nature::Window => {}
         }
-        if parts.len() > 1 {
-            self.walk.unknown_function.get_or_insert_with(|| function.name.to_string());
+        if functions::is_one_per_statement(name, has_arguments) {
+            self.walk.statement_value.get_or_insert_with(|| name.to_ascii_uppercase());
         }
         ControlFlow::Continue(())
     }
@@ -629,6 +641,10 @@ impl Visitor for Sweep<'_, '_> {
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Refusal> {
         match expr {
             Expr::Function(function) => self.function(function),
+            // sqlparser takes those without parentheses for columns.
+            Expr::Identifier(name) if name.quote_style.is_none() && functions::is_bare_call(&name.value) => {
+                self.call(&name.value, false)
+            }
             Expr::CompoundIdentifier(parts) => {
                 if let [qualifier, table, _] = parts.as_slice()
                     && self.walk.context.vschema.keyspace(&qualifier.value).is_some()
