@@ -1,11 +1,12 @@
 //! From a normalised statement to a plan, or to a refusal that names the reason.
 //!
-//! A plan is proved complete or is not made. The proof is in [`walk`] (which tables lie together) and [`placement`] (what that
-//! comes to); [`select`] and [`write`] decide how several shards' answers become one.
+//! A plan is proved complete or is not made. The proof is in [`walk`] and [`facts`] (which tables lie together), [`groups`]
+//! (which rows do) and [`placement`] (what that comes to); [`select`] and [`write`] decide how several shards' answers become one.
 
 mod aggregate;
 mod columns;
 mod ddl;
+mod facts;
 mod functions;
 mod groups;
 mod names;
@@ -13,6 +14,7 @@ mod order;
 mod passthrough;
 mod placement;
 mod select;
+mod sweep;
 mod text;
 mod walk;
 mod write;

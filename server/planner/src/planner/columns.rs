@@ -1,9 +1,75 @@
-//! Plain columns of a block's tables, and their classes.
+//! Columns of a block's tables: their classes, and whether they decide the shard.
 
-use sqlparser::ast::Expr;
+use sqlparser::ast::{Expr, Ident};
 
-use super::walk::Scope;
+use super::placement::Member;
+use super::walk::{Item, Scope, Walk};
 use crate::schema::ColumnClass;
+use crate::vschema::ShardingColumn;
+
+/// A table's sharding column as an expression names it.
+#[derive(Clone)]
+pub(super) struct ShardingUse<'a> {
+    pub(super) member: Member,
+    pub(super) sharding: &'a ShardingColumn,
+    pub(super) class: Option<&'a ColumnClass>,
+    /// 0: the block itself, 1: the one around it.
+    pub(super) depth: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Whether an expression is the sharding column of an item of the block that `accepts` takes by its number, and equal
+    /// values of it always lead to one shard.
+    pub(super) fn decides_shard(&self, expr: &Expr, scope: &Scope<'a>, accepts: impl Fn(usize) -> bool) -> bool {
+        let Some(column) = self.column(expr, scope, &[]) else { return false };
+        let number = |item: &Item<'a>| item.sharded.is_some_and(|(member, _)| member == column.member);
+        column.class.is_some_and(|class| column.sharding.vindex.follows_equality(class))
+            && scope.items.iter().position(number).is_some_and(accepts)
+    }
+
+    /// The sharding column that an expression is, seen from a block and those around it.
+    pub(super) fn column(&self, expr: &Expr, scope: &Scope<'a>, outer: &[Scope<'a>]) -> Option<ShardingUse<'a>> {
+        let (qualifier, name) = match expr {
+            Expr::Nested(inner) => return self.column(inner, scope, outer),
+            Expr::Identifier(name) => (None, name),
+            Expr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [table, name] => (Some(table), name),
+                [_, table, name] => (Some(table), name),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        for (depth, scope) in std::iter::once(scope).chain(outer).enumerate() {
+            match qualifier {
+                Some(table) => {
+                    let mut named = scope.items.iter().filter(|item| item.alias.eq_ignore_ascii_case(&table.value));
+                    match (named.next(), named.next()) {
+                        (Some(item), None) => return sharding(item, name, depth),
+                        (Some(_), Some(_)) => return None,
+                        (None, _) => {}
+                    }
+                }
+                None => {
+                    let mut found = scope.items.iter().filter_map(|item| sharding(item, name, depth));
+                    match (found.next(), found.next()) {
+                        (Some(column), None) => return Some(column),
+                        (Some(_), Some(_)) => return None,
+                        // Only if no table here can have a column of this name does the block around give it.
+                        (None, _) => {
+                            let lacks = |item: &Item<'a>| {
+                                item.schema.is_some_and(|schema| schema.column(&name.value).is_none())
+                            };
+                            if !scope.items.iter().all(lacks) {
+                                return None;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        None
+    }
+}
 
 /// The table's alias and the column's own name, if the expression is a plain column of a table with a known schema.
 pub(super) fn plain(expr: &Expr, scope: &Scope<'_>) -> Option<(String, String)> {
@@ -28,4 +94,14 @@ pub(super) fn class(expr: &Expr, scope: &Scope<'_>) -> Option<ColumnClass> {
     let (table, name) = plain(expr, scope)?;
     let item = scope.items.iter().find(|item| item.alias == table)?;
     Some(item.schema?.column(&name)?.class.clone())
+}
+
+fn sharding<'a>(item: &Item<'a>, name: &Ident, depth: usize) -> Option<ShardingUse<'a>> {
+    let (member, sharding) = item.sharded?;
+    let class = class_of(item, sharding);
+    sharding.column.eq_ignore_ascii_case(&name.value).then_some(ShardingUse { member, sharding, class, depth })
+}
+
+pub(super) fn class_of<'a>(item: &Item<'a>, sharding: &ShardingColumn) -> Option<&'a ColumnClass> {
+    item.schema?.column(&sharding.column).map(|column| &column.class)
 }
