@@ -1,4 +1,5 @@
 //! What must be seen over the wire, in both shapes and on both flavours.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod support;
 

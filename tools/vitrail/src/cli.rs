@@ -1,5 +1,6 @@
 //! Flags of every command.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -104,11 +105,11 @@ impl Serve {
     }
 }
 
-/// One line per address, on standard output: scripts wait for it, and read the port that 0 became.
-#[expect(clippy::print_stdout, reason = "the addresses are this command's data")]
+/// One line per address, on standard output: scripts wait for it, and read the port that 0 became. Nobody need listen.
 fn announce(process: &Process) {
+    let mut out = std::io::stdout();
     for endpoint in process.endpoints() {
-        println!("vitrail: serving on {endpoint}");
+        let _ = writeln!(out, "vitrail: serving on {endpoint}");
     }
-    println!("vitrail: health and metrics on http://{}", process.http());
+    let _ = writeln!(out, "vitrail: health and metrics on http://{}", process.http());
 }
