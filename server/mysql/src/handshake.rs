@@ -155,6 +155,8 @@ impl Greeting {
             _ => return Err(Error::Protocol("the peer is not a mysql server")),
         }
         let version_text = String::from_utf8_lossy(reader.until_zero()).into_owned();
+        // MariaDB before 11 pretends to be 5.5.5, for replicas that know one digit; `SELECT VERSION()` does not.
+        let version_text = version_text.strip_prefix("5.5.5-").map_or(version_text.clone(), str::to_owned);
         let thread_id = reader.u32()?;
         let mut nonce = reader.bytes(8)?.to_vec();
         reader.u8()?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use vitrail_client::Client;
 use vitrail_mysql::mysqld::{Binaries, Mysqld, MysqldOptions};
 use vitrail_mysql::{Connection, Flavour};
@@ -244,16 +244,18 @@ fn port_hint(error: anyhow::Error) -> anyhow::Error {
 
 /// Steps of the preparation, shown as a spinner on a terminal and as plain lines elsewhere.
 pub(crate) struct Steps {
+    all: MultiProgress,
     bar: ProgressBar,
     plain: bool,
 }
 
 impl Steps {
     fn new() -> Steps {
-        let bar = ProgressBar::new_spinner();
-        let plain = bar.is_hidden();
+        let all = MultiProgress::new();
+        let plain = all.is_hidden();
+        let bar = all.add(ProgressBar::new_spinner());
         bar.enable_steady_tick(Duration::from_millis(100));
-        Steps { bar, plain }
+        Steps { all, bar, plain }
     }
 
     /// The next step.
@@ -268,7 +270,7 @@ impl Steps {
             return ProgressBar::hidden();
         }
         let style = ProgressStyle::with_template("  {msg:24} {bar:30} {pos:>6}/{len} rows");
-        let bar = ProgressBar::new(rows).with_message(what.to_owned());
+        let bar = self.all.add(ProgressBar::new(rows).with_message(what.to_owned()));
         bar.set_style(style.expect("the template is valid"));
         bar
     }

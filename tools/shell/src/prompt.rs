@@ -45,7 +45,11 @@ pub async fn run(runner: &mut Runner) -> Exit {
                     say(HELP);
                     continue;
                 }
-                for statement in splitter.push(&format!("{line}\n")) {
+                let statements = splitter.push(&format!("{line}\n"));
+                if splitter.is_blank() {
+                    splitter.clear();
+                }
+                for statement in statements {
                     if runner.run(&statement).await == Exit::Connect {
                         say("the next statement tries to connect again");
                     }
