@@ -31,7 +31,6 @@ mod stats;
 mod transaction;
 mod variables;
 mod view;
-mod words;
 
 pub use cluster::{Cluster, ClusterError, Keyspace, Shard};
 pub use gate::{Gate, GateConfig};

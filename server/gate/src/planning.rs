@@ -40,9 +40,7 @@ pub(crate) fn plan(scope: &Scope<'_>, session: &Session, normalised: &Normalised
     if let Some(planned) = scope.gate.plans.get(&key) {
         return Ok(planned);
     }
-    let own = (normalised.kind == StatementKind::Select)
-        .then(|| OwnSelect::parse(&normalised.text[normalised.body.clone()]))
-        .flatten();
+    let own = (normalised.kind == StatementKind::Select).then(|| OwnSelect::of(normalised)).flatten();
     let planned = match own {
         Some(own) => Planned::Own(own),
         None => {

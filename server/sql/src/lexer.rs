@@ -106,6 +106,7 @@ pub struct Lexer<'a> {
     inside_version: bool,
     after_name: usize,
     after_dot: usize,
+    entered: bool,
     newest_version: u32,
 }
 
@@ -144,6 +145,7 @@ impl<'a> Lexer<'a> {
             inside_version: false,
             after_name: usize::MAX,
             after_dot: usize::MAX,
+            entered: false,
             newest_version: 0,
         }
     }
@@ -156,6 +158,11 @@ impl<'a> Lexer<'a> {
     /// The highest version of the version comments entered so far; `u32::MAX` for a `/*M! */`, which only MariaDB runs.
     pub fn newest_version(&self) -> u32 {
         self.newest_version
+    }
+
+    /// Whether a version comment was entered so far.
+    pub fn entered_version_comment(&self) -> bool {
+        self.entered
     }
 
     /// Goes on at byte `position`, which must be the boundary of a token.
@@ -196,6 +203,7 @@ impl<'a> Lexer<'a> {
                 self.version_comment(start)?;
                 self.newest_version = self.newest_version.max(self.version_of(start, inside));
                 self.inside_version = true;
+                self.entered = true;
                 self.position = inside;
                 continue;
             }

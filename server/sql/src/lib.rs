@@ -4,6 +4,7 @@
 
 pub mod bind;
 pub mod classify;
+pub mod control;
 mod dialect;
 pub mod edit;
 pub mod error;

@@ -95,6 +95,17 @@ impl<'a> SourceMap<'a> {
     }
 }
 
+/// Refuses a text once its lexer has entered a version comment that not every server runs.
+pub(crate) fn refuse_disputed_versions(lexer: &Lexer<'_>) -> Result<(), SqlError> {
+    if lexer.newest_version() < FIRST_DISPUTED_VERSION {
+        return Ok(());
+    }
+    Err(SqlError::Unsupported {
+        what: "a version comment that only some servers run".to_owned(),
+        remedy: "write the statement without it",
+    })
+}
+
 /// The body's tokens as sqlparser has them.
 fn nodes(statement: &Normalised) -> Result<Vec<TokenWithSpan>, SqlError> {
     let text = &*statement.text;
@@ -102,12 +113,7 @@ fn nodes(statement: &Normalised) -> Result<Vec<TokenWithSpan>, SqlError> {
     lexer.seek(statement.body.start);
     let mut out = Vec::with_capacity(statement.body.len() / 4 + 4);
     while let Some(token) = lexer.next_token()? {
-        if lexer.newest_version() >= FIRST_DISPUTED_VERSION {
-            return Err(SqlError::Unsupported {
-                what: "a version comment that only some servers run".to_owned(),
-                remedy: "write the statement without it",
-            });
-        }
+        refuse_disputed_versions(&lexer)?;
         push_node(&mut out, text, token, statement.mode)?;
     }
     replace_share_mode(&mut out);

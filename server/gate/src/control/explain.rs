@@ -6,42 +6,28 @@ use vitrail_planner::plan::{Resolved, ShardStatement};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Binds;
+use vitrail_sql::control::explain::{self, Explain};
+use vitrail_sql::normalise::Normalised;
 
 use crate::answer::Answer;
 use crate::columns::Own;
 use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::Session;
-use crate::words::{Token, Words};
 use crate::{failure, route};
 
 /// `EXPLAIN FORMAT=VITRAIL statement`, or MySQL's own forms.
 pub(super) async fn run(
     scope: &Scope<'_>,
     session: &mut Session,
-    body: &str,
+    statement: &Normalised,
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
-    let mut words = Words::new(body)?;
-    if !(words.take(&["EXPLAIN"]) || words.take(&["DESCRIBE"]) || words.take(&["DESC"]) || words.take(&["ANALYZE"])) {
-        return Err(words.unexpected());
-    }
-    let mut probe = words.clone();
-    let own = probe.take(&["FORMAT"]) && probe.take_symbol('=') && probe.take(&["VITRAIL"]);
-    if own {
-        return describe(scope, session, probe.rest(), answer).await;
-    }
-    let begins = |token: &Token<'_>| {
-        let words = ["SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "WITH", "TABLE", "VALUES"];
-        matches!(token, Token::Word(word) if words.iter().any(|first| word.eq_ignore_ascii_case(first)))
-            || *token == Token::Symbol('(')
+    let (prefix, inner) = match explain::parse(statement)? {
+        Explain::Own { statement } => return describe(scope, session, statement, answer).await,
+        Explain::Server { prefix, statement } => (prefix, statement),
     };
-    while words.peek().is_some_and(|token| !begins(token)) {
-        words.next();
-    }
-    let inner = words.rest();
-    let prefix = &body[..body.len() - inner.len()];
     let normalised = planning::normalise(inner.into(), session)?;
     let planned = planning::plan(scope, session, &normalised)?;
     let Planned::Plan(plan) = &*planned else {

@@ -2,13 +2,14 @@
 
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
+use vitrail_sql::control::select::{self, Fact};
+use vitrail_sql::normalise::Normalised;
 
 use crate::answer::Answer;
 use crate::columns::{self, Own};
 use crate::merge::row::Packer;
 use crate::request::Scope;
 use crate::session::Session;
-use crate::words::{Token, Words};
 
 /// A SELECT list of the gate's own functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,41 +27,11 @@ enum Function {
 }
 
 impl OwnSelect {
-    /// Reads `SELECT f() [AS a], … [LIMIT 1]`; `None` if anything else is in it.
-    pub(crate) fn parse(body: &str) -> Option<OwnSelect> {
-        // Most statements are longer, and are not looked into.
-        if body.len() > 512 {
-            return None;
-        }
-        let mut words = Words::new(body).ok()?;
-        if !words.take(&["SELECT"]) {
-            return None;
-        }
-        let mut items = Vec::new();
-        loop {
-            let before = words.rest();
-            let function = function(&mut words)?;
-            let written = before[..before.len() - words.rest().len()].trim_end().trim_end_matches(',').trim_end();
-            let aliased = words.take(&["AS"]);
-            let name = match words.peek() {
-                Some(Token::Word(word))
-                    if !aliased && ["from", "limit", "where"].iter().any(|end| word.eq_ignore_ascii_case(end)) =>
-                {
-                    None
-                }
-                Some(Token::Word(_) | Token::Name(_)) => Some(words.name().ok()?.into_owned()),
-                Some(Token::Text(_)) => Some(crate::words::plain_text(words.text()?)?),
-                _ => None,
-            };
-            items.push((function, name.unwrap_or_else(|| written.to_owned())));
-            if !words.take_symbol(',') {
-                break;
-            }
-        }
-        if words.take(&["LIMIT"]) && words.next() != Some(Token::Number("1")) {
-            return None;
-        }
-        words.is_done().then_some(OwnSelect { items })
+    /// Reads a SELECT list; `None` if anything else is in it.
+    pub(crate) fn of(statement: &Normalised) -> Option<OwnSelect> {
+        let items = select::parse(statement)?.into_iter();
+        let items: Option<Vec<_>> = items.map(|item| Some((function(&item.fact)?, item.title.into_owned()))).collect();
+        items.map(|items| OwnSelect { items })
     }
 
     /// Puts the one row into `answer`.
@@ -100,49 +71,20 @@ impl Function {
     }
 }
 
-fn function(words: &mut Words<'_>) -> Option<Function> {
-    let function = match words.next()? {
-        Token::Variable(name) => {
-            let name = name.to_ascii_lowercase();
-            return match name.strip_prefix("@@")?.trim_start_matches("session.").trim_start_matches("local.") {
-                "autocommit" => Some(Function::Autocommit),
-                "last_insert_id" | "identity" => Some(Function::LastInsertId),
-                _ => None,
-            };
-        }
-        Token::Word(word) => match word.to_ascii_lowercase().as_str() {
+fn function(fact: &Fact) -> Option<Function> {
+    Some(match fact {
+        Fact::SessionVariable(name) => match name.as_str() {
+            "autocommit" => Function::Autocommit,
+            "last_insert_id" | "identity" => Function::LastInsertId,
+            _ => return None,
+        },
+        Fact::Function(name) => match name.as_str() {
             "last_insert_id" => Function::LastInsertId,
             "database" | "schema" => Function::Keyspace,
             "connection_id" => Function::ConnectionId,
             "user" | "current_user" | "session_user" | "system_user" => Function::User,
             _ => return None,
         },
-        _ => return None,
-    };
-    (words.take_symbol('(') && words.take_symbol(')')).then_some(function)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_selects_of_own_functions() {
-        let items = |text: &str| OwnSelect::parse(text).map(|select| select.items);
-        assert_eq!(items("select last_insert_id()"), Some(vec![(Function::LastInsertId, "last_insert_id()".into())]));
-        assert_eq!(
-            items("SELECT DATABASE() AS db, @@session.autocommit LIMIT 1"),
-            Some(vec![(Function::Keyspace, "db".into()), (Function::Autocommit, "@@session.autocommit".into())])
-        );
-        for other in [
-            "SELECT 1",
-            "SELECT LAST_INSERT_ID(5)",
-            "SELECT DATABASE() FROM t",
-            "SELECT DATABASE(), x",
-            "SELECT @@version",
-            "SELECT DATABASE() LIMIT 0",
-        ] {
-            assert_eq!(items(other), None, "{other}");
-        }
-    }
+        Fact::GlobalVariable(_) => return None,
+    })
 }

@@ -6,7 +6,6 @@ pub(crate) mod functions;
 pub(crate) mod set;
 pub(crate) mod show;
 mod target;
-mod words_of_transactions;
 
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{BeginOptions, CommitMode, ResultEnd};
 use vitrail_proto::value::Binds;
 use vitrail_service::call::On;
+use vitrail_sql::control::transaction::{self, Chain, Savepoint};
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::answer::Answer;
@@ -23,8 +23,6 @@ use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
 use crate::transaction::{Participant, Transaction, lost_by, unknown_savepoint};
-use crate::words::Words;
-use words_of_transactions::{Chain, Ending, SavepointWords};
 
 /// Answers a statement of these kinds; `None` if the planner decides about it.
 pub(crate) async fn answer(
@@ -34,17 +32,16 @@ pub(crate) async fn answer(
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
 ) -> Option<Result<ResultEnd, ErrorBody>> {
-    let body = &normalised.text[normalised.body.clone()];
     Some(match normalised.kind {
-        StatementKind::Begin => begin_statement(scope, session, body).await,
-        StatementKind::Commit => commit_statement(scope, session, body).await,
-        StatementKind::Rollback => rollback_statement(scope, session, body).await,
-        StatementKind::Savepoint => savepoint_statement(scope, session, body).await,
-        StatementKind::Set => set::run(scope, session, body).await,
-        StatementKind::Use => target::run(scope, session, body),
-        StatementKind::Show => show::run(scope, session, body, answer).await,
-        StatementKind::Explain => explain::run(scope, session, body, binds, answer).await,
-        StatementKind::Ddl => ddl::run(scope, session, body).await,
+        StatementKind::Begin => begin_statement(scope, session, normalised).await,
+        StatementKind::Commit => commit_statement(scope, session, normalised).await,
+        StatementKind::Rollback => rollback_statement(scope, session, normalised).await,
+        StatementKind::Savepoint => savepoint_statement(scope, session, normalised).await,
+        StatementKind::Set => set::run(scope, session, normalised).await,
+        StatementKind::Use => target::run(scope, session, normalised),
+        StatementKind::Show => show::run(scope, session, normalised, answer).await,
+        StatementKind::Explain => explain::run(scope, session, normalised, binds, answer).await,
+        StatementKind::Ddl => ddl::run(scope, session, normalised).await,
         StatementKind::Kill => {
             Err(failure::unsupported("KILL is not supported: cancel the request on its own connection instead"))
         }
@@ -139,31 +136,43 @@ async fn join_snapshot(scope: &Scope<'_>, transaction: &mut Transaction) -> Resu
     Ok(())
 }
 
-async fn begin_statement(scope: &Scope<'_>, session: &mut Session, body: &str) -> Result<ResultEnd, ErrorBody> {
-    let options = words_of_transactions::begin(Words::new(body)?)?;
+async fn begin_statement(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    statement: &Normalised,
+) -> Result<ResultEnd, ErrorBody> {
+    let options = transaction::begin(statement)?;
     begin(scope, session, options).await?;
     Ok(ResultEnd::default())
 }
 
-async fn commit_statement(scope: &Scope<'_>, session: &mut Session, body: &str) -> Result<ResultEnd, ErrorBody> {
-    let ending = words_of_transactions::ending(Words::new(body)?)?;
-    let options = chained(session, &ending);
+async fn commit_statement(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    statement: &Normalised,
+) -> Result<ResultEnd, ErrorBody> {
+    let then = transaction::ending(statement)?;
+    let options = chained(session, then);
     let end = commit(scope, session).await?;
     chain(session, options);
     Ok(end)
 }
 
-async fn rollback_statement(scope: &Scope<'_>, session: &mut Session, body: &str) -> Result<ResultEnd, ErrorBody> {
-    let ending = words_of_transactions::ending(Words::new(body)?)?;
-    let options = chained(session, &ending);
+async fn rollback_statement(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    statement: &Normalised,
+) -> Result<ResultEnd, ErrorBody> {
+    let then = transaction::ending(statement)?;
+    let options = chained(session, then);
     rollback(scope, session).await;
     chain(session, options);
     Ok(ResultEnd::default())
 }
 
 /// What `AND CHAIN` begins anew with: isolation and access mode of the transaction that ends.
-fn chained(session: &Session, ending: &Ending) -> Option<BeginOptions> {
-    match (&ending.chain, &session.transaction) {
+fn chained(session: &Session, then: Chain) -> Option<BeginOptions> {
+    match (then, &session.transaction) {
         (Chain::Yes, TransactionState::Open(transaction)) => {
             Some(BeginOptions { snapshot: false, ..transaction.options.clone() })
         }
@@ -178,16 +187,20 @@ fn chain(session: &mut Session, options: Option<BeginOptions>) {
     }
 }
 
-async fn savepoint_statement(scope: &Scope<'_>, session: &mut Session, body: &str) -> Result<ResultEnd, ErrorBody> {
-    let words = words_of_transactions::savepoint(Words::new(body)?)?;
+async fn savepoint_statement(
+    scope: &Scope<'_>,
+    session: &mut Session,
+    statement: &Normalised,
+) -> Result<ResultEnd, ErrorBody> {
+    let wanted = transaction::savepoint(statement)?;
     let transaction = match &mut session.transaction {
         TransactionState::Lost => return Err(failure::transaction_lost()),
         TransactionState::Open(transaction) => transaction,
         // In autocommit a savepoint is gone as soon as it is set.
         TransactionState::None if session.now.autocommit => {
-            return match words {
-                SavepointWords::Set(_) => Ok(ResultEnd::default()),
-                SavepointWords::RollbackTo(name) | SavepointWords::Release(name) => Err(unknown_savepoint(&name)),
+            return match wanted {
+                Savepoint::Set(_) => Ok(ResultEnd::default()),
+                Savepoint::RollbackTo(name) | Savepoint::Release(name) => Err(unknown_savepoint(&name)),
             };
         }
         state @ TransactionState::None => {
@@ -198,10 +211,10 @@ async fn savepoint_statement(scope: &Scope<'_>, session: &mut Session, body: &st
             transaction
         }
     };
-    let done = match &words {
-        SavepointWords::Set(name) => transaction.set_savepoint(name, &scope.calling).await,
-        SavepointWords::RollbackTo(name) => transaction.rollback_to(name, &scope.calling).await,
-        SavepointWords::Release(name) => transaction.release_savepoint(name, &scope.calling).await,
+    let done = match &wanted {
+        Savepoint::Set(name) => transaction.set_savepoint(name, &scope.calling).await,
+        Savepoint::RollbackTo(name) => transaction.rollback_to(name, &scope.calling).await,
+        Savepoint::Release(name) => transaction.release_savepoint(name, &scope.calling).await,
     };
     match done {
         Ok(()) => Ok(ResultEnd::default()),

@@ -1,0 +1,182 @@
+//! `SHOW` and `DESCRIBE table`: what is to be listed.
+
+use std::borrow::Cow;
+
+use super::words::Words;
+use super::{TableName, unsupported};
+use crate::error::SqlError;
+use crate::normalise::Normalised;
+
+/// What a statement wants to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Show<'a> {
+    /// `SHOW DATABASES`, `SHOW KEYSPACES`
+    Keyspaces {
+        /// The column's name, less its pattern.
+        title: &'static str,
+        /// `LIKE`
+        like: Option<Like>,
+    },
+    /// `SHOW VITRAIL SHARDS`
+    Shards,
+    /// `SHOW [FULL] TABLES`
+    Tables {
+        /// With the kind of each.
+        full: bool,
+        /// Whose; else the session's.
+        keyspace: Option<Cow<'a, str>>,
+        /// `LIKE`
+        like: Option<Like>,
+    },
+    /// About one table: `before table after` is what MySQL gets.
+    Table {
+        /// `SHOW COLUMNS FROM`
+        before: &'static str,
+        /// Which.
+        table: TableName<'a>,
+        /// As it is written.
+        after: &'a str,
+    },
+    /// `SHOW WARNINGS`, `SHOW ERRORS`
+    Warnings,
+    /// A list that is the same on every server: `SHOW COLLATION`.
+    Anywhere,
+}
+
+/// A LIKE pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Like {
+    /// The pattern as it is written, decoded.
+    pub pattern: String,
+    /// A backslash takes the next character as it is: unless NO_BACKSLASH_ESCAPES.
+    pub escapes: bool,
+}
+
+/// Reads SHOW, or DESCRIBE, DESC and EXPLAIN of a table.
+///
+/// # Errors
+/// [`SqlError::Unsupported`] for other lists, [`SqlError::Syntax`].
+pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
+    let mut words = Words::of(statement)?;
+    if words.take(&["DESCRIBE"]) || words.take(&["DESC"]) || words.take(&["EXPLAIN"]) {
+        return Ok(Show::Table { before: "DESCRIBE", table: words.table()?, after: words.rest()? });
+    }
+    if !words.take(&["SHOW"]) {
+        return Err(words.unexpected());
+    }
+    let full = words.take(&["FULL"]);
+    words.take(&["EXTENDED"]);
+    if words.take(&["DATABASES"]) || words.take(&["SCHEMAS"]) {
+        return keyspaces("Database", words);
+    }
+    if words.take(&["KEYSPACES"]) || words.take(&["VITRAIL", "KEYSPACES"]) {
+        return keyspaces("Keyspace", words);
+    }
+    if words.take(&["VITRAIL", "SHARDS"]) {
+        words.end()?;
+        return Ok(Show::Shards);
+    }
+    if words.take(&["TABLES"]) {
+        let keyspace = if words.take(&["FROM"]) || words.take(&["IN"]) { Some(words.name()?) } else { None };
+        let like = like(&mut words)?;
+        words.end()?;
+        return Ok(Show::Tables { full, keyspace, like });
+    }
+    if words.take(&["CREATE", "TABLE"]) || words.take(&["CREATE", "VIEW"]) {
+        let table = words.table()?;
+        words.end()?;
+        return Ok(Show::Table { before: "SHOW CREATE TABLE", table, after: "" });
+    }
+    if words.take(&["COLUMNS"]) || words.take(&["FIELDS"]) {
+        return of_table(words, if full { "SHOW FULL COLUMNS FROM" } else { "SHOW COLUMNS FROM" });
+    }
+    if words.take(&["INDEX"]) || words.take(&["INDEXES"]) || words.take(&["KEYS"]) {
+        return of_table(words, "SHOW INDEX FROM");
+    }
+    if words.take(&["WARNINGS"]) || words.take(&["ERRORS"]) {
+        words.end()?;
+        return Ok(Show::Warnings);
+    }
+    const ANYWHERE: [&[&str]; 7] = [
+        &["COLLATION"],
+        &["CHARACTER", "SET"],
+        &["CHARSET"],
+        &["ENGINES"],
+        &["STORAGE", "ENGINES"],
+        &["VARIABLES"],
+        &["SESSION", "VARIABLES"],
+    ];
+    if ANYWHERE.iter().any(|list| words.take(list)) {
+        return Ok(Show::Anywhere);
+    }
+    Err(unsupported(
+        "this SHOW",
+        "there are SHOW DATABASES, TABLES, COLUMNS, INDEX, CREATE TABLE, WARNINGS, VARIABLES, COLLATION, CHARACTER SET, \
+         ENGINES and VITRAIL SHARDS",
+    ))
+}
+
+fn keyspaces<'a>(title: &'static str, mut words: Words<'a>) -> Result<Show<'a>, SqlError> {
+    let like = like(&mut words)?;
+    words.end()?;
+    Ok(Show::Keyspaces { title, like })
+}
+
+/// `FROM table [FROM keyspace] …`
+fn of_table<'a>(mut words: Words<'a>, before: &'static str) -> Result<Show<'a>, SqlError> {
+    if !words.take(&["FROM"]) && !words.take(&["IN"]) {
+        return Err(words.unexpected());
+    }
+    let mut table = words.table()?;
+    if words.take(&["FROM"]) || words.take(&["IN"]) {
+        table.keyspace = Some(words.name()?);
+    }
+    Ok(Show::Table { before, table, after: words.rest()? })
+}
+
+/// `[LIKE 'pattern']`
+fn like(words: &mut Words<'_>) -> Result<Option<Like>, SqlError> {
+    if words.take(&["WHERE"]) {
+        return Err(unsupported("WHERE in this SHOW", "use LIKE"));
+    }
+    if !words.take(&["LIKE"]) {
+        return Ok(None);
+    }
+    let pattern = words.string()?.ok_or_else(|| words.unexpected())?;
+    Ok(Some(Like { pattern, escapes: !words.mode().no_backslash_escapes }))
+}
+
+impl Like {
+    /// Whether a name is like it, without regard to letter case.
+    pub fn matches(&self, name: &str) -> bool {
+        let lower = |text: &str| text.to_lowercase().chars().collect::<Vec<_>>();
+        self.is_like(&lower(&self.pattern), &lower(name))
+    }
+
+    /// Goes back to the last `%` only, so that it takes at most pattern times name steps.
+    fn is_like(&self, pattern: &[char], name: &[char]) -> bool {
+        let (mut p, mut n, mut resume) = (0, 0, None);
+        while n < name.len() {
+            match pattern.get(p) {
+                Some('%') => {
+                    p += 1;
+                    resume = Some((p, n));
+                    continue;
+                }
+                Some('\\') if self.escapes && pattern.get(p + 1) == Some(&name[n]) => p += 2,
+                Some('_') => p += 1,
+                Some(c) if *c == name[n] => p += 1,
+                _ => match &mut resume {
+                    Some((after, from)) => {
+                        *from += 1;
+                        (p, n) = (*after, *from);
+                        continue;
+                    }
+                    None => return false,
+                },
+            }
+            n += 1;
+        }
+        pattern[p..].iter().all(|c| *c == '%')
+    }
+}

@@ -1,0 +1,329 @@
+//! Tables of statements about session, transaction and schema, under the sql_modes that change how they are read.
+
+use vitrail_proto::message::{BeginOptions, Isolation};
+use vitrail_proto::target::{TabletType, Target};
+use vitrail_sql::control::explain::{self, Explain};
+use vitrail_sql::control::select::{self, Fact};
+use vitrail_sql::control::set::{self, Assignment, Set};
+use vitrail_sql::control::show::{self, Like, Show};
+use vitrail_sql::control::transaction::{self, Chain, Savepoint};
+use vitrail_sql::control::{ddl, use_target};
+use vitrail_sql::{LexMode, Normalised, SqlError, normalise};
+
+const DEFAULT: LexMode = LexMode { no_backslash_escapes: false, ansi_quotes: false, pipes_as_concat: false };
+const PLAIN_BACKSLASH: LexMode = LexMode { no_backslash_escapes: true, ..DEFAULT };
+const ANSI: LexMode = LexMode { ansi_quotes: true, ..DEFAULT };
+
+fn read_as(sql: &str, mode: LexMode) -> Normalised {
+    normalise(sql.into(), mode).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn read(sql: &str) -> Normalised {
+    read_as(sql, DEFAULT)
+}
+
+/// `syntax`, `unsupported` or what else is wrong.
+fn fault<T: std::fmt::Debug>(outcome: Result<T, SqlError>) -> &'static str {
+    match outcome.expect_err("refused") {
+        SqlError::Syntax { .. } => "syntax",
+        SqlError::Unsupported { .. } => "unsupported",
+        _ => "other",
+    }
+}
+
+#[test]
+fn begin_takes_options() {
+    for (sql, snapshot, read_only) in [
+        ("BEGIN", false, None),
+        ("begin work;", false, None),
+        ("/*!40000 START TRANSACTION */", false, None),
+        ("START TRANSACTION READ ONLY", false, Some(true)),
+        ("start transaction /* x */ with consistent snapshot, read write -- y", true, Some(false)),
+    ] {
+        let options = transaction::begin(&read(sql)).expect(sql);
+        assert_eq!((options.snapshot, options.read_only), (snapshot, read_only), "{sql}");
+    }
+    for sql in [
+        "BEGIN x",
+        "START",
+        "START TRANSACTION READ",
+        "START TRANSACTION READ ONLY, READ WRITE",
+        "START TRANSACTION READ ONLY x",
+    ] {
+        assert_eq!(fault(transaction::begin(&read(sql))), "syntax", "{sql}");
+    }
+}
+
+#[test]
+fn endings_chain_or_not() {
+    for (sql, chain) in
+        [("COMMIT", Chain::No), ("COMMIT WORK AND CHAIN", Chain::Yes), ("ROLLBACK AND NO CHAIN NO RELEASE", Chain::No)]
+    {
+        assert_eq!(transaction::ending(&read(sql)).expect(sql), chain, "{sql}");
+    }
+    assert_eq!(fault(transaction::ending(&read("COMMIT RELEASE"))), "unsupported");
+    assert_eq!(fault(transaction::ending(&read("COMMIT AND"))), "syntax");
+}
+
+#[test]
+fn savepoints_have_names() {
+    for (sql, mode, expected) in [
+        ("SAVEPOINT a", DEFAULT, Savepoint::Set("a".into())),
+        ("ROLLBACK TO `b``c`", DEFAULT, Savepoint::RollbackTo("b`c".into())),
+        (r#"SAVEPOINT "b c""#, ANSI, Savepoint::Set("b c".into())),
+        ("rollback work to savepoint a", DEFAULT, Savepoint::RollbackTo("a".into())),
+        ("RELEASE SAVEPOINT a", DEFAULT, Savepoint::Release("a".into())),
+    ] {
+        assert_eq!(transaction::savepoint(&read_as(sql, mode)).expect(sql), expected);
+    }
+    for sql in ["SAVEPOINT", "SAVEPOINT \"a\"", "SAVEPOINT a b"] {
+        assert_eq!(fault(transaction::savepoint(&read(sql))), "syntax", "{sql}");
+    }
+}
+
+fn one(name: &str, literal: &str, next_only: bool) -> Set {
+    Set::Variables(vec![Assignment { name: name.into(), literal: literal.into(), next_only }])
+}
+
+#[test]
+fn assignments_are_read() {
+    for (sql, mode, wanted) in [
+        ("SET autocommit=0", DEFAULT, one("autocommit", "0", false)),
+        ("SET SESSION Time_Zone := '+00:00'", DEFAULT, one("time_zone", "'+00:00'", false)),
+        ("set @@session.sql_mode = \"ANSI\"", DEFAULT, one("sql_mode", "'ANSI'", false)),
+        ("SET @@tx_isolation = 'SERIALIZABLE'", DEFAULT, one("tx_isolation", "'SERIALIZABLE'", true)),
+        ("SET NAMES utf8mb4", DEFAULT, one("names", "utf8mb4", false)),
+        ("SET NAMES 'utf8mb4' COLLATE utf8mb4_bin", DEFAULT, one("collation_connection", "utf8mb4_bin", false)),
+        ("SET CHARACTER SET utf8mb4", DEFAULT, one("names", "utf8mb4", false)),
+        ("/*!40101 SET NAMES utf8mb4 */", DEFAULT, one("names", "utf8mb4", false)),
+        ("SET x=-1", DEFAULT, one("x", "-1", false)),
+        (r"SET x = 'a\-b'", DEFAULT, one("x", "'a-b'", false)),
+        (r#"SET "x" = 'a'"#, ANSI, one("x", "'a'", false)),
+    ] {
+        assert_eq!(set::parse(&read_as(sql, mode)), Ok(wanted), "{sql}");
+    }
+    let several = set::parse(&read("SET a=1, SESSION b=ON")).expect("two");
+    assert!(matches!(several, Set::Variables(list) if list.len() == 2));
+}
+
+#[test]
+fn transactions_have_characteristics() {
+    let options = |isolation, read_only| BeginOptions { isolation, read_only, ..BeginOptions::default() };
+    let level = Some(Isolation::ReadCommitted);
+    for (sql, wanted) in [
+        ("SET TRANSACTION READ ONLY", Set::NextTransaction(options(None, Some(true)))),
+        ("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", Set::SessionTransaction(options(level, None))),
+        (
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+            Set::NextTransaction(options(level, Some(false))),
+        ),
+    ] {
+        assert_eq!(set::parse(&read(sql)), Ok(wanted), "{sql}");
+    }
+}
+
+#[test]
+fn what_set_does_not_support_says_so() {
+    for (sql, mode) in [
+        ("SET @a = 1", DEFAULT),
+        ("SET GLOBAL x = 1", DEFAULT),
+        ("SET @@global.x = 1", DEFAULT),
+        ("SET x = 1 + 1", DEFAULT),
+        ("SET x = (SELECT 1)", DEFAULT),
+        ("SET x = @@y", DEFAULT),
+        (r"SET x = 'a\'b'", DEFAULT),
+        (r"SET x = 'a\b'", PLAIN_BACKSLASH),
+        (r#"SET x = "a""#, ANSI),
+        ("SET NAMES utf8mb4 COLLATE latin1_bin", DEFAULT),
+        ("SET /*!80000 x = */ 1", DEFAULT),
+    ] {
+        assert_eq!(fault(set::parse(&read_as(sql, mode))), "unsupported", "{sql}");
+    }
+    for sql in ["SET", "SET x", "SET x =", "SET TRANSACTION", "SET x = 1,"] {
+        assert_eq!(fault(set::parse(&read(sql))), "syntax", "{sql}");
+    }
+}
+
+#[test]
+fn targets_are_read() {
+    let target = |keyspace: &str, shard: Option<&str>, tablet_type| {
+        Some(Target { keyspace: Some(keyspace.into()), shard: shard.map(Into::into), tablet_type })
+    };
+    for (sql, mode, expected) in [
+        ("USE flights", DEFAULT, target("flights", None, TabletType::Primary)),
+        ("USE flights:-80", DEFAULT, target("flights", Some("-80"), TabletType::Primary)),
+        ("USE `flights:80-@replica`", DEFAULT, target("flights", Some("80-"), TabletType::Replica)),
+        (r#"USE "flights:80-""#, ANSI, target("flights", Some("80-"), TabletType::Primary)),
+        ("use flights@RDONLY ;", DEFAULT, target("flights", None, TabletType::Rdonly)),
+        ("USE flights@spare", DEFAULT, None),
+        ("USE :80-", DEFAULT, None),
+        ("USE a b", DEFAULT, None),
+        ("USE \"a\"", DEFAULT, None),
+        ("USE", DEFAULT, None),
+    ] {
+        assert_eq!(use_target::parse(&read_as(sql, mode)).ok(), expected, "{sql}");
+    }
+}
+
+#[test]
+fn tables_of_ddl_are_found() {
+    for (sql, expected) in [
+        ("CREATE TABLE t (id INT)", Ok(vec!["t"])),
+        ("create table if not exists k.`t t` like u", Ok(vec!["k.t t"])),
+        ("CREATE TABLE t (a INT) /*!50100 PARTITION BY KEY (a) */", Ok(vec!["t"])),
+        ("ALTER TABLE k.t ADD COLUMN x INT", Ok(vec!["k.t"])),
+        ("ALTER TABLE t RENAME COLUMN a TO b", Ok(vec!["t"])),
+        ("DROP TABLE IF EXISTS a, k.b", Ok(vec!["a", "k.b"])),
+        ("TRUNCATE t", Ok(vec!["t"])),
+        ("CREATE UNIQUE INDEX i USING BTREE ON t (x)", Ok(vec!["t"])),
+        ("DROP INDEX i ON k.t", Ok(vec!["k.t"])),
+        ("ALTER TABLE t RENAME TO u", Err("unsupported")),
+        ("ALTER TABLE t ADD COLUMN x INT, /*!40000 RENAME TO u */", Err("unsupported")),
+        ("RENAME TABLE a TO b", Err("unsupported")),
+        ("CREATE TEMPORARY TABLE t (id INT)", Err("unsupported")),
+        ("CREATE DATABASE d", Err("unsupported")),
+        ("DROP INDEX i", Err("syntax")),
+    ] {
+        let statement = read(sql);
+        let found = match ddl::parse(&statement) {
+            Ok(change) => Ok(change
+                .tables
+                .iter()
+                .map(|name| match &name.keyspace {
+                    Some(keyspace) => format!("{keyspace}.{}", name.table),
+                    None => name.table.to_string(),
+                })
+                .collect::<Vec<_>>()),
+            error => Err(fault(error)),
+        };
+        assert_eq!(found, expected.map(|names| names.into_iter().map(String::from).collect()), "{sql}");
+    }
+    let selects = read("CREATE TABLE t AS SELECT 1");
+    assert!(ddl::parse(&selects).expect("read").selects);
+    assert!(!ddl::parse(&read("CREATE TABLE t (a INT COMMENT 'select')")).expect("read").selects);
+}
+
+#[test]
+fn qualifiers_are_cut() {
+    for (sql, mode, expected) in [
+        ("DROP TABLE k.a, `k` . `b`, j.k", DEFAULT, "DROP TABLE a, `b`, j.k"),
+        ("CREATE TABLE t (k INT DEFAULT 'k.t')", DEFAULT, "CREATE TABLE t (k INT DEFAULT 'k.t')"),
+        ("ALTER TABLE k.k ADD CHECK (k.k.x > 0)", DEFAULT, "ALTER TABLE k ADD CHECK (k.x > 0)"),
+        (r#"DROP TABLE "k"."a""#, ANSI, r#"DROP TABLE "a""#),
+        (
+            r"CREATE TABLE k.t (a CHAR(1) DEFAULT '\', b CHAR(9) DEFAULT 'k.t')",
+            PLAIN_BACKSLASH,
+            r"CREATE TABLE t (a CHAR(1) DEFAULT '\', b CHAR(9) DEFAULT 'k.t')",
+        ),
+    ] {
+        assert_eq!(ddl::without_qualifiers(&read_as(sql, mode), "k").as_deref(), Ok(expected));
+    }
+}
+
+#[test]
+fn lists_are_told_apart() {
+    let like = |pattern: &str, escapes| Some(Like { pattern: pattern.into(), escapes });
+    for (sql, mode, expected) in [
+        ("SHOW DATABASES", DEFAULT, Show::Keyspaces { title: "Database", like: None }),
+        (r"SHOW KEYSPACES LIKE 'a\_b'", DEFAULT, Show::Keyspaces { title: "Keyspace", like: like(r"a\_b", true) }),
+        (r"SHOW SCHEMAS LIKE 'a\'", PLAIN_BACKSLASH, Show::Keyspaces { title: "Database", like: like(r"a\", false) }),
+        ("SHOW VITRAIL SHARDS", DEFAULT, Show::Shards),
+        (
+            "SHOW FULL TABLES IN k LIKE 'x%'",
+            DEFAULT,
+            Show::Tables { full: true, keyspace: Some("k".into()), like: like("x%", true) },
+        ),
+        ("SHOW WARNINGS", DEFAULT, Show::Warnings),
+        ("SHOW SESSION VARIABLES LIKE 'x'", DEFAULT, Show::Anywhere),
+    ] {
+        assert_eq!(show::parse(&read_as(sql, mode)), Ok(expected), "{sql}");
+    }
+    for (sql, mode, expected) in [
+        ("DESCRIBE k.t c", DEFAULT, ("DESCRIBE", Some("k"), "t", "c")),
+        ("SHOW CREATE VIEW `a``b`", DEFAULT, ("SHOW CREATE TABLE", None, "a`b", "")),
+        ("SHOW FULL FIELDS FROM t FROM k LIKE 'x'", DEFAULT, ("SHOW FULL COLUMNS FROM", Some("k"), "t", "LIKE 'x'")),
+        (r#"SHOW KEYS IN "t" WHERE 1"#, ANSI, ("SHOW INDEX FROM", None, "t", "WHERE 1")),
+    ] {
+        let statement = read_as(sql, mode);
+        let Ok(Show::Table { before, table, after }) = show::parse(&statement) else { panic!("{sql}") };
+        assert_eq!((before, table.keyspace.as_deref(), &*table.table, after), expected, "{sql}");
+    }
+    for (sql, expected) in [
+        ("SHOW SLAVE STATUS", "unsupported"),
+        ("SHOW TABLES WHERE 1", "unsupported"),
+        ("SHOW TABLES LIKE x", "syntax"),
+        ("DESCRIBE t /*!40000 c */", "unsupported"),
+    ] {
+        assert_eq!(fault(show::parse(&read(sql))), expected, "{sql}");
+    }
+}
+
+#[test]
+fn patterns_match_names() {
+    for (pattern, escapes, name, expected) in [
+        ("%", true, "", true),
+        ("fl%", true, "Flight", true),
+        ("%rt", true, "airport", true),
+        ("a_rport", true, "airport", true),
+        (r"a\_b", true, "a_b", true),
+        (r"a\_b", true, "axb", false),
+        (r"a\_b", false, r"a\xb", true),
+        ("%a%b%", true, "xxaxxbxx", true),
+        ("%a%b", true, "ba", false),
+        ("", true, "x", false),
+    ] {
+        let like = Like { pattern: pattern.into(), escapes };
+        assert_eq!(like.matches(name), expected, "{pattern} {name}");
+    }
+}
+
+#[test]
+fn explained_statements_are_found() {
+    for (sql, expected) in [
+        ("EXPLAIN FORMAT=VITRAIL SELECT 1", Ok(Explain::Own { statement: "SELECT 1" })),
+        ("EXPLAIN SELECT 1", Ok(Explain::Server { prefix: "EXPLAIN ", statement: "SELECT 1" })),
+        (
+            "explain format = json (SELECT 1)",
+            Ok(Explain::Server { prefix: "explain format = json ", statement: "(SELECT 1)" }),
+        ),
+        ("EXPLAIN /*!40000 EXTENDED */ SELECT 1", Err("unsupported")),
+    ] {
+        assert_eq!(explain::parse(&read(sql)).map_err(|error| fault::<()>(Err(error))), expected, "{sql}");
+    }
+}
+
+#[test]
+fn only_whole_lists_of_facts() {
+    let items = |sql: &str, mode| -> Option<Vec<(Fact, String)>> {
+        let statement = read_as(sql, mode);
+        let items = select::parse(&statement)?;
+        Some(items.into_iter().map(|item| (item.fact, item.title.into_owned())).collect())
+    };
+    let function = |name: &str, title: &str| (Fact::Function(name.into()), title.to_owned());
+    let variable = |name: &str, title: &str| (Fact::SessionVariable(name.into()), title.to_owned());
+    for (sql, mode, expected) in [
+        ("select last_insert_id()", DEFAULT, vec![function("last_insert_id", "last_insert_id()")]),
+        (
+            "SELECT DATABASE ( ) AS db, @@session.autocommit LIMIT 1",
+            DEFAULT,
+            vec![function("database", "db"), variable("autocommit", "@@session.autocommit")],
+        ),
+        ("SELECT USER() 'u'", DEFAULT, vec![function("user", "u")]),
+        (r#"SELECT CURRENT_USER "u""#, ANSI, vec![function("current_user", "u")]),
+        ("SELECT @@GLOBAL.x", DEFAULT, vec![(Fact::GlobalVariable("x".into()), "@@GLOBAL.x".into())]),
+    ] {
+        assert_eq!(items(sql, mode), Some(expected), "{sql}");
+    }
+    for sql in [
+        "SELECT 1",
+        "SELECT LAST_INSERT_ID(5)",
+        "SELECT DATABASE() FROM t",
+        "SELECT DATABASE(), x",
+        "SELECT DATABASE() + 1",
+        "SELECT @a",
+        "SELECT DATABASE() LIMIT 0",
+        "SELECT DATABASE() UNION SELECT 1",
+    ] {
+        assert_eq!(items(sql, DEFAULT), None, "{sql}");
+    }
+}
