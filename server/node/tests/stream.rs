@@ -1,4 +1,5 @@
 //! A long stream through client, gate and tablets in one process, whose memory is watched: a binary of its own.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod support;
 
