@@ -156,6 +156,9 @@ fn only_comments(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Text, whether it ended with `\G`, and the line on which it begins.
+    type Piece<'a> = (&'a str, bool, usize);
+
     fn split(input: &str) -> Vec<(String, bool, usize)> {
         let mut splitter = Splitter::default();
         let mut found = splitter.push(input);
@@ -165,7 +168,7 @@ mod tests {
 
     #[test]
     fn terminators_count_outside_of_strings_and_comments_only() {
-        let cases: &[(&str, &[(&str, bool, usize)])] = &[
+        let cases: &[(&str, &[Piece<'_>])] = &[
             ("select 1", &[("select 1", false, 1)]),
             ("select 1; select 2;", &[("select 1", false, 1), ("select 2", false, 1)]),
             ("select 1\\G select 2;\n", &[("select 1", true, 1), ("select 2", false, 1)]),

@@ -48,16 +48,10 @@ impl ResultWriter for TableWriter {
     }
 
     fn row(&mut self, row: &[Cell<'_>], out: &mut dyn Write) -> io::Result<()> {
-        let cells = row.iter().zip(&self.kinds).map(|(cell, &kind)| match cell {
-            None => TableCell::new("NULL"),
-            Some(bytes) => {
-                let cell = TableCell::new(visible(&display(bytes, kind)));
-                if matches!(kind, Kind::Number | Kind::Decimal) {
-                    cell.set_alignment(CellAlignment::Right)
-                } else {
-                    cell
-                }
-            }
+        let cells = row.iter().zip(&self.kinds).map(|(cell, &kind)| {
+            let text = cell.map_or_else(|| "NULL".to_owned(), |bytes| visible(&display(bytes, kind)));
+            let right = matches!(kind, Kind::Number | Kind::Decimal);
+            TableCell::new(text).set_alignment(if right { CellAlignment::Right } else { CellAlignment::Left })
         });
         self.rows.push(cells.collect());
         if self.rows.len() >= PIECE { self.draw(out) } else { Ok(()) }
