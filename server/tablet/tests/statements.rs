@@ -151,7 +151,7 @@ async fn capped_results_say_so() {
             ("SELECT a FROM t", None, 100, Some(("tablet", 100))),
             ("SELECT a FROM t", Some(1000), 100, Some(("tablet", 100))),
             ("SELECT a FROM t LIMIT 100", None, 100, None),
-            ("SELECT x.a FROM t x, t y, t z", Some(3), 3, Some(("request", 3))),
+            ("SELECT /*+ NO_BNL() */ x.a FROM t x, t y, t z", Some(3), 3, Some(("request", 3))),
         ] {
             let started = Instant::now();
             let answer = subject.ask(Call { max_rows, ..call() }, statement(sql, false), On::Pool).await.unwrap();
