@@ -61,6 +61,8 @@ enum Fate {
     Kept,
     /// Its transaction is gone.
     RolledBack,
+    /// Its transaction is over, and nobody knows how.
+    Ended,
     /// It is lost.
     Lost,
 }
@@ -156,11 +158,26 @@ impl Run {
                 Step::Stuck(why) => return Err(self.stuck(why)),
             };
         }
-        if self.place == Place::Transaction && !self.lease.connection().status().in_transaction() {
-            tracing::warn!("a statement ended the transaction that it ran in");
+        if let Some(failure) = self.ended_unseen() {
+            return Err(failure);
         }
         self.fetch_warnings().await;
         Ok(())
+    }
+
+    /// A statement that ended the transaction that it ran in, such as a `CALL` with a `COMMIT` inside. What the transaction did is
+    /// committed or not, and what came after it in the same statement took effect by itself.
+    fn ended_unseen(&mut self) -> Option<Failure> {
+        if self.place != Place::Transaction || self.lease.connection().status().in_transaction() {
+            return None;
+        }
+        let body = ErrorBody::new(
+            Code::TxLost,
+            "the statement ended the transaction that it ran in, by a COMMIT, a ROLLBACK or a definition inside a routine; \
+             check what took effect, roll back, then begin anew",
+        )
+        .with_executed(Executed::Unknown);
+        Some(Failure { body: body.into(), fate: Fate::Ended, unsent: false })
     }
 
     /// Brings the session to the call's settings.
@@ -532,7 +549,7 @@ impl Run {
                     error.in_transaction = in_transaction || self.place == Place::Transaction;
                 }
             }
-            Fate::RolledBack | Fate::Lost => {
+            Fate::RolledBack | Fate::Ended | Fate::Lost => {
                 outcome = outcome.map_err(|error| self.lost_transaction(error, fate));
                 self.lose(id, fate, lost).await;
             }
@@ -549,7 +566,7 @@ impl Run {
                 Code::TxLost,
                 "the connection to MySQL was lost and with it the transaction, which is rolled back; roll back, then begin anew",
             );
-        } else if self.place == Place::Transaction {
+        } else if self.place == Place::Transaction && fate != Fate::Ended {
             error.executed = Executed::No;
         }
         error
@@ -563,6 +580,10 @@ impl Run {
                 "the reserved connection to MySQL was lost with all its state; open the session anew",
             )),
             (_, _, Some(Why::Expired)) => Some(Why::Expired.error()),
+            (_, Fate::Ended, _) => Some(ErrorBody::new(
+                Code::TxLost,
+                "the transaction was ended by an earlier statement; roll back, then begin anew",
+            )),
             _ => Some(ErrorBody::new(
                 Code::TxLost,
                 "the transaction was rolled back by an earlier error; roll back, then begin anew",

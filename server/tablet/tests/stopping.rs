@@ -251,10 +251,11 @@ async fn large_values_go_in_and_out() {
         let tablet = vitrail_tablet::Tablet::start(subject.tablet.config().clone()).await.unwrap();
         let (service, listener) = serve(&tablet, subject.way).await;
         let subject = Subject { service, tablet, listener, ..subject };
-        subject.run("CREATE TABLE b (id INT, v LONGBLOB)").await;
+        subject.run("CREATE TABLE b (id INT, v LONGBLOB) ENGINE = MyISAM").await;
         // Frames and rows change their form at 16 MiB.
-        let largest = if subject.way == Way::Direct { 64 << 20 } else { (16 << 20) + 20 };
-        for size in [(16 << 20) - 20, largest] {
+        let sizes: &[usize] =
+            if subject.way == Way::Direct { &[64 << 20] } else { &[(16 << 20) - 20, (16 << 20) + 20] };
+        for &size in sizes {
             let value: Vec<u8> = (0..size).map(|at: usize| (at % 251) as u8).collect();
             let insert = support::bound(
                 "INSERT INTO b VALUES (1, :v)",
