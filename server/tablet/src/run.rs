@@ -28,6 +28,9 @@ use crate::stats::add;
 use crate::stop::{Step, Stops, Why, guarded};
 use crate::tablet::Shared;
 
+/// Errors of a CALL that did not begin: it cannot be read, there is no such routine, it takes other arguments, it is not allowed.
+const NOT_BEGUN: [u16; 4] = [1064, 1305, 1318, 1370];
+
 /// A statement, its connection, and everything between them.
 pub(crate) struct Run {
     pub(crate) shared: Arc<Shared>,
@@ -50,6 +53,8 @@ pub(crate) struct Run {
     pub(crate) registered: Registered,
     /// A stop has been acted upon: there is no second one.
     pub(crate) stopped: Option<Why>,
+    /// MySQL may have begun to run the statement itself.
+    pub(crate) sent: bool,
     /// A kill was sent: one that came late must not hit the next statement.
     pub(crate) killed: bool,
 }
@@ -134,6 +139,7 @@ impl Run {
         if self.passed.reset_after {
             self.lease.marked = true;
         }
+        self.sent = true;
         let mut response = match self.query(&sql).await {
             Step::Done(response) => response.map_err(|error| self.failed(&error))?,
             Step::Stopped(why, outcome) => self.stopped_at_first(why, outcome).await?,
@@ -178,6 +184,24 @@ impl Run {
         )
         .with_executed(Executed::Unknown);
         Some(Failure { body: body.into(), fate: Fate::Ended, unsent: false })
+    }
+
+    /// A routine that failed may have written before, and may have ended its transaction, of which MySQL says nothing by itself.
+    async fn look_what_a_routine_left(&mut self, failure: &mut Failure) {
+        if !self.passed.reset_after || !self.sent || failure.fate != Fate::Kept {
+            return;
+        }
+        if self.statement.writes && !NOT_BEGUN.contains(&failure.body.errno) {
+            failure.body.executed = Executed::Unknown;
+            failure.body.retryable = false;
+        }
+        if self.place == Place::Transaction {
+            let grace = self.shared.config.limits.kill_grace;
+            let asked = tokio::time::timeout(grace, self.lease.connection().ping()).await;
+            if !matches!(asked, Ok(Ok(()))) || !self.lease.connection().status().in_transaction() {
+                failure.fate = Fate::Ended;
+            }
+        }
     }
 
     /// Brings the session to the call's settings.
@@ -514,7 +538,7 @@ impl Run {
     }
 
     /// Gives the connection back to where it belongs, and says what the caller reads.
-    async fn give_back(&mut self, outcome: Result<(), Failure>) -> Result<(), ErrorBody> {
+    async fn give_back(&mut self, mut outcome: Result<(), Failure>) -> Result<(), ErrorBody> {
         if outcome.is_err() {
             self.outbox.discard();
         }
@@ -524,6 +548,9 @@ impl Run {
             matches!(tokio::time::timeout(grace, settle).await, Ok(Ok(())))
         };
         let lost = !settled || !self.lease.connection().is_clean();
+        if !lost && let Err(failure) = &mut outcome {
+            self.look_what_a_routine_left(failure).await;
+        }
         let failed_to_open = outcome.is_err() && self.outbox.is_unopened() && self.taken_here;
         let abandoned = self.taken_here && !self.outbox.is_delivered() && self.stopped == Some(Why::Abandoned);
         let fate = match &outcome {

@@ -285,6 +285,7 @@ impl Shared {
             outbox,
             registered,
             stopped: None,
+            sent: false,
             killed: false,
         };
         match on {

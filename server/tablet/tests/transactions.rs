@@ -286,3 +286,48 @@ async fn a_transaction_goes_with_its_connection() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_statement_that_ends_its_transaction_unseen_loses_it() {
+    for subject in subjects(|config| config.transactions.size = 1).await {
+        accounts(&subject).await;
+        subject.run("CREATE TABLE log (id INT PRIMARY KEY)").await;
+        for (name, body) in [
+            ("commits", "COMMIT; INSERT INTO log VALUES (1);"),
+            ("defines", "CREATE TABLE made (a INT); DROP TABLE made;"),
+            ("gives_rows", "SELECT 1; COMMIT; SELECT 2;"),
+            ("fails_later", "COMMIT; INSERT INTO log VALUES (2), (2);"),
+            ("keeps", "INSERT INTO log VALUES (3); INSERT INTO log VALUES (3);"),
+        ] {
+            subject.run(&format!("CREATE PROCEDURE {name}() BEGIN {body} END")).await;
+        }
+        for (name, code) in [
+            ("commits", Code::TxLost),
+            ("defines", Code::TxLost),
+            ("gives_rows", Code::TxLost),
+            ("fails_later", Code::Constraint),
+        ] {
+            let what = format!("{}: {name}", subject.name);
+            let connection = begin(&subject, "UPDATE account SET v = v + 1 WHERE id = 1").await;
+            let error = subject.fail(&format!("CALL {name}()"), On::Connection(connection)).await;
+            assert_eq!((&error.code, error.executed), (&code, Executed::Unknown), "{what}: {error}");
+            assert!(!error.in_transaction && !error.retryable, "{what}: {error}");
+            // Nothing slips into autocommit.
+            let later = subject.fail("DELETE FROM account", On::Connection(connection)).await;
+            assert_eq!((later.code, later.executed), (Code::TxLost, Executed::No), "{what}");
+            subject.service.conclude(call(), connection, Conclusion::Rollback).await.unwrap();
+        }
+        assert_eq!(subject.run("SELECT v FROM account WHERE id = 1").await.cell(), "14");
+        // In one call with its begin, nothing is left behind.
+        let error = subject.fail("CALL defines()", On::Begin(BeginOptions::default())).await;
+        assert_eq!((error.code, error.executed), (Code::TxLost, Executed::Unknown));
+        // One that fails without ending it keeps it, with what it did before.
+        let connection = begin(&subject, "UPDATE account SET v = 0").await;
+        let error = subject.fail("CALL keeps()", On::Connection(connection)).await;
+        assert_eq!((error.code, error.executed, error.in_transaction), (Code::Constraint, Executed::Unknown, true));
+        let error = subject.fail("CALL nothing()", On::Connection(connection)).await;
+        assert_eq!((error.code, error.executed, error.in_transaction), (Code::NotFound, Executed::No, true));
+        subject.service.conclude(call(), connection, Conclusion::Rollback).await.unwrap();
+        assert_eq!(subject.run("SELECT COUNT(*) FROM log WHERE id = 3").await.cell(), "0");
+    }
+}
