@@ -145,11 +145,12 @@ impl TabletService {
             return Ok(end_reply(ResultEnd::default()));
         };
         let call = self.call(session, request, context);
-        let outcome = self.service.conclude(call, connection, conclusion).await;
+        let mut outcome = self.service.conclude(call, connection, conclusion).await;
         if !session.reserved {
             session.connection = None;
-            if outcome.is_err() {
+            if let Err(error) = &mut outcome {
                 self.service.release(connection).await;
+                error.in_transaction = false;
             }
         }
         outcome.map(end_reply)

@@ -168,12 +168,21 @@ impl QueryService for Tablet {
     async fn conclude(&self, call: Call, connection: ConnectionId, conclusion: Conclusion) -> Result<ResultEnd> {
         let shared = self.shared.clone();
         let deadline = call.deadline;
+        if conclusion == Conclusion::Commit && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            let error = ErrorBody::new(Code::Deadline, "the deadline passed before COMMIT was sent; roll back");
+            return Err(self.shared.refuse(ErrorBody { in_transaction: true, ..error }));
+        }
         let task = tokio::spawn(async move { Shared::conclude(&shared, call, connection, conclusion).await });
         let outcome = match deadline {
             None => task.await,
             Some(deadline) => match tokio::time::timeout_at(deadline, task).await {
                 Ok(outcome) => outcome,
-                Err(_) => return Err(self.shared.refuse(overtaken(conclusion))),
+                Err(_) => {
+                    if self.shared.held.place(connection) == Some(Place::Transaction) {
+                        self.shared.held.lose(connection, held::unknown());
+                    }
+                    return Err(self.shared.refuse(overtaken(conclusion)));
+                }
             },
         };
         outcome.unwrap_or_else(|_| Err(ended_early())).map_err(|error| self.shared.refuse(error))

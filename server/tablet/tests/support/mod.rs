@@ -95,14 +95,20 @@ pub async fn subjects_by(way: Way, tune: impl Fn(&mut TabletConfig)) -> Vec<Subj
     let mut subjects = Vec::new();
     for flavour in vitrail_harness::flavours() {
         let server = vitrail_harness::server(flavour).await;
-        let database = server.database("vt_shop").await;
-        let mut config = config(&server, &database);
-        tune(&mut config);
-        let tablet = Tablet::start(config).await.expect("the configuration is right");
-        let (service, listener) = serve(&tablet, way).await;
-        subjects.push(Subject { name: format!("{flavour} {way:?}"), way, service, tablet, server, database, listener });
+        subjects.push(subject_on(server, way, &tune).await);
     }
     subjects
+}
+
+/// A subject on a server of its own or a shared one.
+pub async fn subject_on(server: Arc<Server>, way: Way, tune: impl Fn(&mut TabletConfig)) -> Subject {
+    let database = server.database("vt_shop").await;
+    let mut config = config(&server, &database);
+    tune(&mut config);
+    let tablet = Tablet::start(config).await.expect("the configuration is right");
+    let (service, listener) = serve(&tablet, way).await;
+    let name = format!("{} {way:?}", server.flavour());
+    Subject { name, way, service, tablet, server, database, listener }
 }
 
 /// The service that asks a tablet in some way, and what ends its listener.
