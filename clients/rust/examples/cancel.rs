@@ -1,6 +1,6 @@
 //! Stops a statement that takes too long: once by hand from another task, once by a deadline.
 //!
-//! `cargo run --example cancel -- URL`
+//! `cargo run --example cancel`, while `vitrail demo` runs.
 
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
 
@@ -10,7 +10,7 @@ use vitrail_client::{Client, Code, Error, Query};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let url = std::env::args().nth(1).unwrap_or_else(|| "vitrail://localhost:15300?tls=disable".to_owned());
+    let url = std::env::args().nth(1).unwrap_or("vitrail://demo@127.0.0.1:15300/flights".into());
     let client = Client::connect(&url).await?;
 
     let mut session = client.session();

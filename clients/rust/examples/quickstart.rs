@@ -1,6 +1,6 @@
-//! Connects, writes a row and reads it back.
+//! Reads a few rows. The README shows it from the first `use` on.
 //!
-//! `cargo run --example quickstart -- vitrail://app:secret@localhost:15300/flights`
+//! `cargo run --example quickstart`, while `vitrail demo` runs.
 
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
 
@@ -8,11 +8,12 @@ use vitrail_client::{Client, Error, params};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    let url = std::env::args().nth(1).unwrap_or_else(|| "vitrail://localhost:15300?tls=disable".to_owned());
+    let url = std::env::args().nth(1).unwrap_or("vitrail://demo@127.0.0.1:15300/flights".into());
     let client = Client::connect(&url).await?;
-    let server = client.server().await?;
-    println!("connected to {} {}", server.flavour, server.mysql_version);
-    let row = client.query_one("select :a + :b as sum", params! { "a" => 40, "b" => 2 }).await?;
-    println!("sum: {}", row.get::<i64>("sum")?);
+    let sql = "select destination, delay from flight where origin = :origin order by delay desc, id limit 3";
+    let mut rows = client.query(sql, params! { "origin" => "ORD" }).await?;
+    while let Some(row) = rows.next().await? {
+        println!("{} {}", row.get::<&str>("destination")?, row.get::<i32>("delay")?);
+    }
     Ok(())
 }

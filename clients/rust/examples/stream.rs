@@ -1,6 +1,6 @@
 //! Reads a result of any size in constant memory: the server sends no faster than the rows are taken.
 //!
-//! `cargo run --example stream -- URL "select * from flight"`
+//! `cargo run --example stream -- URL SQL`; without them, all flights of a running `vitrail demo`.
 
 #![allow(clippy::print_stdout, reason = "an example talks to people")]
 
@@ -9,8 +9,8 @@ use vitrail_client::{Client, Error};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().unwrap_or_else(|| "vitrail://localhost:15300?tls=disable".to_owned());
-    let sql = arguments.next().unwrap_or_else(|| "select 1".to_owned());
+    let url = arguments.next().unwrap_or("vitrail://demo@127.0.0.1:15300/flights".into());
+    let sql = arguments.next().unwrap_or("select * from flight".into());
     let client = Client::connect(&url).await?;
     let mut rows = client.query(sql, ()).await?;
     let mut bytes = 0;

@@ -4,7 +4,7 @@
 //! use vitrail_client::{Client, params};
 //!
 //! # async fn run() -> Result<(), vitrail_client::Error> {
-//! let client = Client::connect("vitrail://app:secret@localhost:15300/flights").await?;
+//! let client = Client::connect("vitrail://demo@127.0.0.1:15300/flights").await?;
 //! let mut rows = client
 //!     .query("select destination, delay from flight where origin = :origin", params! { "origin" => "ORD" })
 //!     .await?;

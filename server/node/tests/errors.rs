@@ -131,9 +131,9 @@ async fn connecting() {
     let urls: &[(&str, &[&str])] = &[
         ("mysql://app@host/plain", &["vitrail://"]),
         ("vitrail://app@host/plain?tlss=disable", &["tlss", "tls"]),
-        ("vitrail://app@host:99999/plain", &["99999"]),
-        ("vitrail://app@host/plain?tls=maybe", &["maybe"]),
-        ("vitrail://", &["host"]),
+        ("vitrail://app@host:99999/plain", &["byte 19", "65535"]),
+        ("vitrail://app@host/plain?tls=maybe", &["`tls`", "verify-full"]),
+        ("vitrail://one,,two/plain", &["host"]),
     ];
     for (url, says) in urls {
         check(url, &connect((*url).to_owned()).await, (Code::Invalid, 61009, "HY000", says));
