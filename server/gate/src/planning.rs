@@ -40,7 +40,9 @@ pub(crate) fn plan(scope: &Scope<'_>, session: &Session, normalised: &Normalised
     if let Some(planned) = scope.gate.plans.get(&key) {
         return Ok(planned);
     }
-    let own = (normalised.kind == StatementKind::Select).then(|| OwnSelect::of(normalised)).flatten();
+    let own = (normalised.kind == StatementKind::Select)
+        .then(|| OwnSelect::of(normalised, target.keyspace.is_some(), scope.gate.is_mariadb()))
+        .flatten();
     let planned = match own {
         Some(own) => Planned::Own(own),
         None => {

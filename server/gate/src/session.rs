@@ -22,6 +22,8 @@ pub struct Session {
     pub(crate) transaction: TransactionState,
     /// `LAST_INSERT_ID()`
     pub(crate) last_insert_id: u64,
+    /// `ROW_COUNT()`: rows that the last statement changed; -1 if it read or failed.
+    pub(crate) row_count: i64,
     /// Warnings of the last statement that asked for their texts, for `SHOW WARNINGS`.
     pub(crate) warnings: Option<Box<[Warning]>>,
     /// How many warnings the last statement had.
@@ -59,6 +61,7 @@ impl Session {
             next: None,
             transaction: TransactionState::None,
             last_insert_id: 0,
+            row_count: 0,
             warnings: None,
             warning_count: 0,
         }
@@ -70,6 +73,7 @@ impl Session {
         self.next = None;
         self.transaction = TransactionState::None;
         self.last_insert_id = 0;
+        self.row_count = 0;
         self.warnings = None;
         self.warning_count = 0;
     }

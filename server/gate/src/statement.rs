@@ -34,6 +34,11 @@ pub(crate) async fn execute(
     if !lost && matches!(session.transaction, TransactionState::Lost) {
         Counters::count(&scope.gate.counters.lost_transactions);
     }
+    let reads = matches!(normalised.kind, StatementKind::Select | StatementKind::Show | StatementKind::Explain);
+    session.row_count = match &outcome {
+        Ok(end) if !reads => i64::try_from(end.affected).unwrap_or(i64::MAX),
+        _ => -1,
+    };
     // SHOW WARNINGS leaves what it shows.
     if normalised.kind != StatementKind::Show {
         let end = outcome.as_ref().ok();

@@ -160,6 +160,49 @@ async fn the_gate_answers_what_only_it_knows() {
     }
 }
 
+/// What drivers ask when they connect, before a keyspace is chosen and after.
+#[tokio::test]
+async fn drivers_learn_of_the_session() {
+    for flavour in vitrail_harness::flavours() {
+        let (world, databases) = World::with_shards(flavour, 2).await;
+        let mut oracle = databases.server.connect(&databases.oracle).await;
+        let mut session = world.open();
+        for keyspace in ["NULL", "bank"] {
+            if keyspace != "NULL" {
+                world.run(&mut session, "USE bank").await.expect("a keyspace");
+            }
+            for sql in [
+                "SELECT @@time_zone",
+                "SELECT @@sql_mode, @@version_comment",
+                "SELECT @@session.max_allowed_packet AS `packet`, @@global.lower_case_table_names",
+                "SELECT VERSION()",
+                "SELECT @@autocommit, @@version LIMIT 1",
+            ] {
+                let found = world.run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).1;
+                let cells = oracle.fetch_row(sql).await.expect("the oracle answers");
+                let expected = cells.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("|");
+                assert_eq!(found, [expected], "{sql}");
+            }
+            let keyspace = keyspace.trim_start_matches("NULL");
+            let mixed =
+                world.run(&mut session, "SELECT DATABASE(), USER(), CONNECTION_ID(), @@autocommit, @@sql_notes");
+            assert_eq!(mixed.await.expect("mixed").1, [format!("{keyspace}|anna@%|7|1|1")]);
+        }
+        world.run(&mut session, "SET time_zone = '+02:00', transaction_isolation = 'SERIALIZABLE'").await.expect("set");
+        let changed =
+            world.run(&mut session, "SELECT @@time_zone, @@transaction_isolation, @@tx_isolation, DATABASE()");
+        assert_eq!(changed.await.expect("changed").1, ["+02:00|SERIALIZABLE|SERIALIZABLE|bank"]);
+
+        world.run(&mut session, "INSERT INTO account (id) VALUES (1), (2), (3), (4), (5)").await.expect("written");
+        for expected in ["5", "-1"] {
+            assert_eq!(world.run(&mut session, "SELECT ROW_COUNT()").await.expect("counted").1, [expected]);
+        }
+        for refused in ["SELECT FOUND_ROWS()", "SELECT id, LAST_INSERT_ID() FROM account", "SELECT @@error_count"] {
+            assert_eq!(world.run(&mut session, refused).await.expect_err(refused).code, Code::Unsupported, "{refused}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn settings_reach_every_shard() {
     for flavour in vitrail_harness::flavours() {

@@ -13,6 +13,7 @@ pub mod lexer;
 pub mod literal;
 pub mod normalise;
 pub mod parse;
+mod walk;
 
 pub use error::SqlError;
 pub use lexer::LexMode;
