@@ -75,7 +75,7 @@ fn table() -> Vec<(Cow<'static, str>, Value, String)> {
         ("a NOT IN ::v", list(&[1, 3, 7]), "1"),
         ("a IN ::v", list(&[]), "0"),
         ("a NOT IN ::v", list(&[]), "3"),
-        ("(a, CONCAT('''''', a)) IN ::v", Value::List(vec![pair(1, "'1"), pair(2, "2"), pair(3, "'3")]), "2"),
+        ("(a, CONCAT('''', a)) IN ::v", Value::List(vec![pair(1, "'1"), pair(2, "2"), pair(3, "'3")]), "2"),
     ] {
         let sql = format!("{NUMBERS}{condition}");
         rows.push((sql.into(), value, count.into()));
