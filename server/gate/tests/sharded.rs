@@ -2,7 +2,10 @@
 //! shards, savepoints, DDL and what the gate answers itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::future::join_all;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vitrail_gate::{Cluster, Gate, GateConfig, Session, Shard};
 use vitrail_harness::{Cluster as Databases, Flavour};
@@ -10,8 +13,9 @@ use vitrail_listener::responder::Responder;
 use vitrail_listener::service::{Peer, RequestContext, Service};
 use vitrail_mysql::Address;
 use vitrail_planner::vschema::Keyspace;
-use vitrail_proto::error::{Code, ErrorBody};
-use vitrail_proto::message::{Op, Reply, Request, ResultEnd, SessionState};
+use vitrail_proto::error::{Code, ErrorBody, Executed};
+use vitrail_proto::message::{BatchItem, Op, Reply, Request, ResultEnd, SessionState};
+use vitrail_proto::rows::RowBatch;
 use vitrail_tablet::{Tablet, TabletConfig};
 
 const VSCHEMA: &str = r#"{
@@ -38,6 +42,11 @@ impl World {
 
     /// Also the databases, with an oracle that has the same table.
     async fn with_shards(flavour: Flavour, count: usize) -> (World, Databases) {
+        World::with_pools(flavour, count, TabletConfig::default().pool.size).await
+    }
+
+    /// The tablets' pools have `size` connections each.
+    async fn with_pools(flavour: Flavour, count: usize, size: usize) -> (World, Databases) {
         let databases = Databases::new(flavour, count, "gate").await;
         let mut shards = Vec::new();
         for (name, database) in Databases::shard_names(count).iter().zip(&databases.shards) {
@@ -45,6 +54,7 @@ impl World {
             let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
             let mut config = TabletConfig { keyspace: "bank".into(), shard: name.clone(), ..TabletConfig::default() };
             config.database.clone_from(database);
+            config.pool.size = size;
             config.mysql.socket = Some(socket);
             config.mysql.user.clone_from(&options.user);
             config.mysql.password.clone_from(&options.password);
@@ -87,35 +97,38 @@ impl World {
     }
 
     async fn request(&self, session: &mut Session, request: Request) -> Outcome {
+        self.request_until(session, request, CancellationToken::new(), None).await
+    }
+
+    async fn request_until(
+        &self,
+        session: &mut Session,
+        request: Request,
+        cancel: CancellationToken,
+        deadline: Option<Instant>,
+    ) -> Outcome {
         let (mut responder, mut replies) = Responder::channel(64);
-        let context = RequestContext { peer: Arc::clone(&self.peer), cancel: CancellationToken::new(), deadline: None };
-        let last = self.gate.handle(session, request, &context, &mut responder).await?;
-        drop(responder);
-        let mut rows = Vec::new();
-        while let Some(reply) = replies.recv().await {
-            rows.extend(texts(&reply));
-        }
+        let context = RequestContext { peer: Arc::clone(&self.peer), cancel, deadline };
+        let answered = async move { self.gate.handle(session, request, &context, &mut responder).await };
+        let read = async {
+            let mut rows = Vec::new();
+            while let Some(reply) = replies.recv().await {
+                rows.extend(texts(&reply));
+            }
+            rows
+        };
+        let (last, mut rows) = tokio::join!(answered, read);
+        let last = last?;
         rows.extend(texts(&last));
         Ok((last.end.expect("the last reply has an end"), rows))
     }
 }
 
-/// Rows of short cells.
+/// Rows as text; NULL is empty.
 fn texts(reply: &Reply) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut bytes = reply.rows.as_ref().map_or(&[][..], |batch| &batch.bytes);
-    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
-        let (mut row, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
-        let mut cells = Vec::new();
-        while let Some((length, rest)) = row.split_first() {
-            let length = if *length == 0xfb { 0 } else { usize::from(*length) };
-            cells.push(String::from_utf8_lossy(&rest[..length]).into_owned());
-            row = &rest[length..];
-        }
-        found.push(cells.join("|"));
-        bytes = rest;
-    }
-    found
+    let text = |cell: Option<&[u8]>| String::from_utf8_lossy(cell.unwrap_or_default()).into_owned();
+    let rows = reply.rows.iter().flat_map(RowBatch::rows).map(|row| row.expect("well formed"));
+    rows.map(|row| row.cells().map(|cell| text(cell.expect("well formed"))).collect::<Vec<_>>().join("|")).collect()
 }
 
 #[tokio::test]
@@ -336,5 +349,135 @@ async fn a_statement_over_shards_fails_on_all_or_none() {
         world.run(&mut session, "UPDATE account SET balance = id").await.expect("written");
         world.run(&mut session, "ROLLBACK").await.expect("rolled back");
         assert_eq!(world.run(&mut session, "SELECT COUNT(balance) FROM account").await.expect("read").1, ["0"]);
+    }
+}
+
+/// Pools smaller than the number of readers: whoever waits for a shard must not keep another from it for good.
+#[tokio::test]
+async fn many_large_reads_share_small_pools() {
+    for flavour in vitrail_harness::flavours() {
+        let (world, _databases) = World::with_pools(flavour, 2, 2).await;
+        let mut session = world.open();
+        world.run(&mut session, "USE bank").await.expect("a keyspace");
+        for chunk in 0..40 {
+            let rows: Vec<String> = (0..500).map(|row| format!("({}, REPEAT('x', 20))", chunk * 500 + row)).collect();
+            let sql = format!("INSERT INTO account (id, owner) VALUES {}", rows.join(", "));
+            world.run(&mut session, &sql).await.expect("written");
+        }
+        let deadline = Some(Instant::now() + Duration::from_secs(60));
+        let readers = (0..8).map(|reader| {
+            let world = &world;
+            async move {
+                let mut session = world.open();
+                world.run(&mut session, "USE bank").await.expect("a keyspace");
+                let order = if reader % 2 == 0 { "ORDER BY a.id, b.id" } else { "" };
+                let mut request = Request::new(Op::Execute);
+                request.sql = Some(format!(
+                    "SELECT a.id, a.owner, b.id FROM account AS a JOIN account AS b ON b.id = a.id {order}"
+                ));
+                let outcome = world.request_until(&mut session, request, CancellationToken::new(), deadline).await;
+                outcome.map(|(_, rows)| rows.len())
+            }
+        });
+        for outcome in join_all(readers).await {
+            assert_eq!(outcome.map_err(|error| error.message), Ok(20_000));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_a_chain_or_atomic() {
+    for flavour in vitrail_harness::flavours() {
+        let world = World::new(flavour).await;
+        let mut session = world.open();
+        world.run(&mut session, "USE bank").await.expect("a keyspace");
+        let batch = |atomic: bool| {
+            let mut request = Request::new(Op::Batch);
+            request.atomic = atomic;
+            request.items = ["(1), (2)", "(3)", "(1)", "(4)"]
+                .map(|values| BatchItem {
+                    sql: Some(format!("INSERT INTO account (id) VALUES {values}")),
+                    ..BatchItem::default()
+                })
+                .into();
+            request
+        };
+        for (atomic, left) in [(true, &[][..]), (false, &["1", "2", "3"][..])] {
+            let failed = world.request(&mut session, batch(atomic)).await.expect_err("a duplicate");
+            assert_eq!((failed.errno, failed.item, failed.in_transaction), (1062, Some(2), false));
+            assert_eq!(world.run(&mut session, "SELECT id FROM account ORDER BY id").await.expect("read").1, left);
+        }
+    }
+}
+
+#[tokio::test]
+async fn ddl_that_fails_on_a_shard_names_it() {
+    for flavour in vitrail_harness::flavours() {
+        let (world, databases) = World::with_shards(flavour, 2).await;
+        let mut shard = databases.server.connect(&databases.shards[1]).await;
+        shard.execute("ALTER TABLE account ADD COLUMN extra INT").await.expect("altered");
+        let mut session = world.open();
+        world.run(&mut session, "USE bank").await.expect("a keyspace");
+        let sql = "ALTER TABLE account ADD COLUMN extra INT";
+        let failed = world.run(&mut session, sql).await.expect_err("one has it");
+        assert_eq!((failed.errno, failed.executed), (1060, Executed::Partial));
+        assert!(failed.message.contains("failed on shards 80-; done on -80"), "{}", failed.message);
+    }
+}
+
+#[tokio::test]
+async fn requests_end_when_cancelled_or_late() {
+    for flavour in vitrail_harness::flavours() {
+        let (world, databases) = World::with_shards(flavour, 2).await;
+        let mut admin = databases.server.admin().await;
+        let mut session = world.open();
+        world.run(&mut session, "USE `bank:-80`").await.expect("a shard");
+        world.run(&mut session, "INSERT INTO account (id) VALUES (1)").await.expect("written");
+        let slow = || {
+            let mut request = Request::new(Op::Execute);
+            request.sql = Some("SELECT SLEEP(600) FROM account".into());
+            request
+        };
+        let cancel = CancellationToken::new();
+        let trigger = cancel.clone();
+        let (cancelled, ()) = tokio::join!(world.request_until(&mut session, slow(), cancel, None), async {
+            // Once the shard runs it.
+            let running = format!(
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}' AND info LIKE '%SLEEP(600)%'",
+                databases.shards[0]
+            );
+            while admin.fetch_cell(&running).await.expect("listed").as_deref() == Some("0") {}
+            trigger.cancel();
+        });
+        assert_eq!(cancelled.expect_err("cancelled").code, Code::Cancelled);
+        let deadline = Some(Instant::now() + Duration::from_millis(200));
+        let late = world.request_until(&mut session, slow(), CancellationToken::new(), deadline).await;
+        assert_eq!(late.expect_err("late").code, Code::Deadline);
+        assert_eq!(world.run(&mut session, "SELECT id FROM account").await.expect("goes on").1, ["1"]);
+    }
+}
+
+/// A transaction over two shards loses the MySQL connection of one.
+#[tokio::test]
+async fn a_killed_connection_loses_the_transaction() {
+    for flavour in vitrail_harness::flavours() {
+        let (world, databases) = World::with_shards(flavour, 2).await;
+        let mut admin = databases.server.admin().await;
+        let mut session = world.open();
+        world.run(&mut session, "USE bank").await.expect("a keyspace");
+        world.run(&mut session, "BEGIN").await.expect("begun");
+        world.run(&mut session, "INSERT INTO account (id) VALUES (1), (2), (3), (4)").await.expect("written");
+        let own = "SELECT p.id FROM information_schema.innodb_trx t JOIN information_schema.processlist p \
+                   ON p.id = t.trx_mysql_thread_id WHERE p.db =";
+        let thread = admin.fetch_cell(&format!("{own} '{}'", databases.shards[0])).await.expect("listed");
+        let thread = thread.expect("the shard has a transaction");
+        admin.execute(&format!("KILL {thread}")).await.expect("killed");
+        let lost = world.run(&mut session, "SELECT COUNT(*) FROM account").await.expect_err("lost");
+        assert_eq!((lost.code, lost.in_transaction), (Code::TxLost, true));
+        for refused in ["SELECT 1", "INSERT INTO account (id) VALUES (9)"] {
+            assert_eq!(world.run(&mut session, refused).await.expect_err(refused).code, Code::TxLost);
+        }
+        world.run(&mut session, "ROLLBACK").await.expect("taken notice");
+        assert_eq!(world.run(&mut session, "SELECT COUNT(*) FROM account").await.expect("read").1, ["0"]);
     }
 }
