@@ -61,10 +61,12 @@ pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, R
         | StatementKind::Delete => {}
         StatementKind::Ddl => return ddl::plan(statement, context),
         StatementKind::Other if passthrough::begins_like_nothing(statement) => {
-            return match passthrough::destination(context) {
-                Some(destination) => passthrough::plan(statement, context, destination),
-                None => Err(unsupported_kind()),
-            };
+            let body = &statement.text[statement.body.clone()];
+            let near: String = body.chars().take(40).collect();
+            return Err(Refusal::invalid(
+                "syntax",
+                format!("syntax error near '{near}': no statement begins like this"),
+            ));
         }
         _ => return Err(unsupported_kind()),
     }

@@ -29,7 +29,7 @@ pub(super) fn may_judge(refusal: &Refusal) -> bool {
     matches!(refusal.reason, "syntax" | "query-form" | "table-form" | "join-form" | "insert-form" | "table-name")
 }
 
-/// Whether the statement begins with a word that begins no statement: MySQL is to say so in its own words.
+/// Whether the statement begins with a word that begins no statement of MySQL or MariaDB.
 pub(super) fn begins_like_nothing(statement: &Normalised) -> bool {
     let text = Text::new(statement);
     text.tokens.first().is_some_and(|first| {
