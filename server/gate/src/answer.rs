@@ -4,7 +4,7 @@ use bytes::Bytes;
 use vitrail_listener::responder::Responder;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{Reply, ResultEnd};
-use vitrail_proto::rows::RowBatch;
+use vitrail_proto::rows::{RowBatch, fields_hash};
 
 /// The answer of one request under way.
 ///
@@ -32,7 +32,7 @@ impl<'a> Answer<'a> {
     /// Begins a result with columns.
     pub(crate) async fn fields(&mut self, fields: Bytes) -> Result<(), ErrorBody> {
         self.flush().await?;
-        let hash = twox_hash::XxHash64::oneshot(0, &fields);
+        let hash = fields_hash(&fields);
         self.pending.fields_hash = Some(hash);
         if self.known_fields != Some(hash) {
             self.pending.fields = Some(fields);

@@ -1,6 +1,7 @@
 //! Packed column definitions: what the gate reads in them, maps in them and makes of its own.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use vitrail_proto::rows::{self, ColumnType};
 
 /// MySQL's column types that the gate tells apart, as `ColumnDefinition41` numbers them.
 pub(crate) mod types {
@@ -153,32 +154,30 @@ pub(crate) enum Own<'a> {
 
 /// Packs column definitions of the gate's own.
 pub(crate) fn pack(columns: &[Own<'_>]) -> Bytes {
-    let mut packed = BytesMut::new();
-    for column in columns {
-        let (name, charset, length, kind, flags) = match column {
-            Own::Text(name) => (*name, UTF8MB4, 1024u32, types::VAR_STRING, 0),
-            Own::Integer(name) => (*name, BINARY, 20, types::LONGLONG, NOT_NULL),
-            Own::Unsigned(name) => (*name, BINARY, 20, types::LONGLONG, NOT_NULL | UNSIGNED),
+    let columns: Vec<rows::Column<'_>> = columns.iter().map(Own::column).collect();
+    rows::pack_columns(&columns)
+}
+
+impl<'a> Own<'a> {
+    fn column(&self) -> rows::Column<'a> {
+        let (name, charset, length, column_type, flags, decimals) = match *self {
+            Own::Text(name) => (name, UTF8MB4, 1024, ColumnType::VAR_STRING, 0, 31),
+            Own::Integer(name) => (name, BINARY, 20, ColumnType::LONGLONG, NOT_NULL, 0),
+            Own::Unsigned(name) => (name, BINARY, 20, ColumnType::LONGLONG, NOT_NULL | UNSIGNED, 0),
         };
-        let length_at = packed.len();
-        packed.put_u32_le(0);
-        put_string(&mut packed, b"def");
-        for empty in [b"", b"", b""] {
-            put_string(&mut packed, empty);
+        rows::Column {
+            schema: "".into(),
+            table: "".into(),
+            org_table: "".into(),
+            name: name.into(),
+            org_name: "".into(),
+            charset,
+            length,
+            column_type,
+            flags,
+            decimals,
         }
-        put_string(&mut packed, name.as_bytes());
-        put_string(&mut packed, b"");
-        packed.put_u8(0x0c);
-        packed.put_u16_le(charset);
-        packed.put_u32_le(length);
-        packed.put_u8(kind);
-        packed.put_u16_le(flags);
-        packed.put_u8(if kind == types::VAR_STRING { 31 } else { 0 });
-        packed.put_u16_le(0);
-        let total = (packed.len() - length_at - 4) as u32;
-        packed[length_at..length_at + 4].copy_from_slice(&total.to_le_bytes());
     }
-    packed.freeze()
 }
 
 /// Appends a length-encoded string.

@@ -353,7 +353,7 @@ async fn a_statement_over_shards_fails_on_all_or_none() {
 }
 
 /// Pools smaller than the number of readers: whoever waits for a shard must not keep another from it for good.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn many_large_reads_share_small_pools() {
     for flavour in vitrail_harness::flavours() {
         let (world, _databases) = World::with_pools(flavour, 2, 2).await;

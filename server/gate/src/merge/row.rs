@@ -1,12 +1,9 @@
 //! Packed rows: one by one, and cell by cell.
 
-use bytes::{Buf, Bytes, BytesMut};
-use vitrail_proto::rows::RowBatch;
+use bytes::{Buf, Bytes};
+use vitrail_proto::rows::{RowBatch, RowBuilder};
 
-use crate::columns::{put_string, take_string};
-
-/// Size that a batch of merged rows aims at, in bytes.
-pub(crate) const BATCH: usize = 32 * 1024;
+use crate::columns::take_string;
 
 /// One row with its length prefix, as it travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,43 +61,28 @@ pub(crate) fn cut(batch: RowBatch, skip: u64, limit: Option<u64>) -> Option<RowB
 
 /// Gathers rows into batches.
 #[derive(Debug, Default)]
-pub(crate) struct Packer {
-    bytes: BytesMut,
-    count: u32,
-}
+pub(crate) struct Packer(RowBuilder);
 
 impl Packer {
-    /// Appends the first `length` bytes of a row's text, which are whole cells.
+    /// Appends a row's text, or a prefix of whole cells.
     pub(crate) fn push(&mut self, text: &[u8]) {
-        self.bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(text);
-        self.count += 1;
+        self.0.push_row(text);
     }
 
     /// Appends a row of `cells`; `None` is NULL.
     pub(crate) fn push_cells<C: AsRef<[u8]>>(&mut self, cells: impl IntoIterator<Item = Option<C>>) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
-        for cell in cells {
-            match cell {
-                Some(cell) => put_string(&mut self.bytes, cell.as_ref()),
-                None => self.bytes.extend_from_slice(&[0xfb]),
-            }
-        }
-        let length = (self.bytes.len() - start - 4) as u32;
-        self.bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
-        self.count += 1;
+        let cells: Vec<Option<C>> = cells.into_iter().collect();
+        self.0.push_cells(cells.iter().map(|cell| cell.as_ref().map(AsRef::as_ref)));
     }
 
     /// Whether the batch is large enough to travel.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() >= BATCH
+        self.0.is_full()
     }
 
     /// Takes what was gathered; `None` if that is nothing.
     pub(crate) fn take(&mut self) -> Option<RowBatch> {
-        (self.count > 0)
-            .then(|| RowBatch { bytes: self.bytes.split().freeze(), count: std::mem::take(&mut self.count) })
+        (!self.0.is_empty()).then(|| self.0.finish())
     }
 }
 
