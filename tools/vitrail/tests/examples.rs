@@ -15,7 +15,7 @@ struct Demo {
     child: Child,
     url: String,
     /// Open as long as the demo may write to it.
-    _output: Lines<BufReader<ChildStdout>>,
+    output: Lines<BufReader<ChildStdout>>,
     _folder: tempfile::TempDir,
 }
 
@@ -28,10 +28,12 @@ impl Demo {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
-        while let Some(line) = output.next() {
+        let output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut demo = Demo { child, url: String::new(), output, _folder: folder };
+        while let Some(line) = demo.output.next() {
             if let Some(url) = line.unwrap().trim().strip_prefix("BSON-RPC") {
-                return Demo { child, url: url.trim().to_owned(), _output: output, _folder: folder };
+                demo.url = url.trim().to_owned();
+                return demo;
             }
         }
         panic!("the demo ended before it served");
