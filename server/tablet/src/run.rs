@@ -467,7 +467,7 @@ impl Run {
     fn stop_failure(&mut self, why: Why) -> Failure {
         let fate = match why {
             _ if self.lease.connection().is_broken() => Fate::Lost,
-            Why::Expired => Fate::RolledBack,
+            Why::Expired | Why::Closing => Fate::RolledBack,
             _ => Fate::Kept,
         };
         Failure { body: why.error().into(), fate, unsent: false }

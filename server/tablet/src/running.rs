@@ -1,6 +1,7 @@
 //! The calls under way, so that they can be cancelled by their names.
 
 use dashmap::DashMap;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vitrail_service::call::CallId;
 
@@ -8,6 +9,10 @@ use vitrail_service::call::CallId;
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     calls: DashMap<CallId, CancellationToken>,
+    /// Fired at the end of the tablet.
+    pub(crate) closing: CancellationToken,
+    /// Woken when a call ends while the tablet does.
+    ended: Notify,
 }
 
 /// Keeps a call in the list while it lives.
@@ -33,10 +38,25 @@ impl Running {
             call.cancel();
         }
     }
+
+    /// Stops all calls and waits until the last has ended.
+    pub(crate) async fn close(&self) {
+        self.closing.cancel();
+        loop {
+            let ended = self.ended.notified();
+            if self.calls.is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         self.running.calls.remove(&self.id);
+        if self.running.closing.is_cancelled() {
+            self.running.ended.notify_waiters();
+        }
     }
 }

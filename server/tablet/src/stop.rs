@@ -22,6 +22,8 @@ pub(crate) enum Why {
     Abandoned,
     /// Its transaction is too old, or was released.
     Expired,
+    /// The tablet ends.
+    Closing,
 }
 
 impl Why {
@@ -36,6 +38,10 @@ impl Why {
             Why::Expired => {
                 ErrorBody::new(Code::TxLost, "the transaction took longer than allowed and was rolled back")
             }
+            Why::Closing => ErrorBody::new(
+                Code::Unavailable,
+                "the statement was stopped because the tablet shuts down; send it again",
+            ),
         }
     }
 }
@@ -47,6 +53,8 @@ pub(crate) struct Stops {
     pub(crate) cancel: CancellationToken,
     /// Fired when the held connection has to be given back.
     pub(crate) expire: CancellationToken,
+    /// Fired when the tablet ends.
+    pub(crate) closing: CancellationToken,
     /// When the call must have ended.
     pub(crate) deadline: Option<Instant>,
 }
@@ -63,6 +71,7 @@ impl Stops {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Why::Cancelled,
+            () = self.closing.cancelled() => Why::Closing,
             () = self.expire.cancelled() => Why::Expired,
             () = deadline => Why::Deadline,
         }

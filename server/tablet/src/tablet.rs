@@ -31,7 +31,7 @@ use crate::run::Run;
 use crate::running::Running;
 use crate::schema;
 use crate::stats::{Counters, Stats, add};
-use crate::stop::Stops;
+use crate::stop::{Stops, Why};
 
 /// How often the tablet looks after its MySQL while nobody asks.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
@@ -148,8 +148,12 @@ impl Tablet {
         }
     }
 
-    /// Ends it: rolls back what is open, closes the pools. Calls under way end; new ones are refused.
+    /// Ends it: stops the statements under way, rolls back what is open, closes the pools. New calls are refused. Takes a few times
+    /// `limits.kill_grace` at most.
     pub async fn close(&self) {
+        if tokio::time::timeout(self.shared.config.limits.kill_grace * 3, self.shared.running.close()).await.is_err() {
+            tracing::warn!("some statements did not end with their tablet");
+        }
         for (lease, place) in self.shared.held.drain() {
             Shared::clean_up(&self.shared, lease, place).await;
         }
@@ -287,7 +291,12 @@ impl Shared {
             taken_here: false,
             begin: None,
             mode,
-            stops: Stops { cancel: cancel.clone(), expire: CancellationToken::new(), deadline },
+            stops: Stops {
+                cancel: cancel.clone(),
+                expire: CancellationToken::new(),
+                closing: shared.running.closing.clone(),
+                deadline,
+            },
             call,
             statement,
             passed,
@@ -307,6 +316,7 @@ impl Shared {
             on => {
                 run.lease = tokio::select! {
                     biased;
+                    () = run.stops.closing.cancelled() => Err(Why::Closing.error()),
                     lease = shared.lease(place, deadline) => lease,
                     () = cancel.cancelled() => Err(ErrorBody::new(Code::Cancelled, "the statement was cancelled before it began")),
                 }

@@ -273,3 +273,48 @@ async fn large_values_go_in_and_out() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_tablet_ends_while_statements_run() {
+    for subject in subjects(|config| config.pool.size = 2).await {
+        table(&subject).await;
+        subject.run("CREATE TABLE other (a INT)").await;
+        let mut admin = subject.admin().await;
+        let begun = subject.on("UPDATE t SET a = 0", On::Begin(Default::default())).await.unwrap();
+        let resting = subject.on("INSERT INTO other VALUES (1)", On::Begin(Default::default())).await.unwrap();
+        let held = On::Connection(begun.connection.unwrap());
+        let start = |sql: &'static str, on: On| {
+            let service = subject.service.clone();
+            tokio::spawn(async move { collect(service.execute(call(), statement(sql, false), on).await?).await })
+        };
+        let mut calls: Vec<_> = [held, On::Pool, On::Pool].into_iter().map(|on| start(SLOW_READ, on)).collect();
+        eventually("three running", async || subject.running(&mut subject.admin().await).await.len() == 3).await;
+        calls.push(start("SELECT 1", On::Pool));
+        eventually("the queue", async || subject.tablet.stats().pool.waiting == 1).await;
+        let started = Instant::now();
+        subject.tablet.close().await;
+        assert!(started.elapsed() < Duration::from_secs(9), "{}: {:?}", subject.name, started.elapsed());
+        for running in calls {
+            let error = running.await.unwrap().unwrap_err();
+            let expected = (Code::Unavailable, Executed::No, false);
+            assert_eq!(
+                (error.code.clone(), error.executed, error.in_transaction),
+                expected,
+                "{} {error}",
+                subject.name
+            );
+        }
+        subject.assert_not_running(&mut admin, "SLEEP").await;
+        assert_eq!(
+            admin
+                .fetch_cell("SELECT SUM(a) + (SELECT COUNT(*) FROM other FOR UPDATE) FROM t FOR UPDATE")
+                .await
+                .unwrap()
+                .as_deref(),
+            Some("5050")
+        );
+        let refused = subject.fail("SELECT 1", On::Pool).await;
+        assert_eq!(refused.code, Code::Unavailable, "{} {refused}", subject.name);
+        subject.service.release(resting.connection.unwrap()).await;
+    }
+}
