@@ -5,7 +5,8 @@
 //! text, without allocation. Text inside version comments counts as code, because MySQL runs it.
 
 use vitrail_proto::error::{Code, ErrorBody};
-use vitrail_sql::lexer::LexMode;
+use vitrail_sql::error::SqlError;
+use vitrail_sql::lexer::{LexMode, Lexer, TokenKind};
 
 /// Whose connection a statement would run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +64,13 @@ const STATE_FUNCTIONS: &[&str] = &["FOUND_ROWS", "ROW_COUNT"];
 ///
 /// # Errors
 ///
-/// [`Code::Unsupported`], with the construct's name and the way around it.
+/// [`Code::Unsupported`], with the construct's name and the way around it; [`Code::Invalid`] if a literal or comment has no end.
 pub fn check(sql: &str, place: Place, mode: LexMode) -> Result<Passed, ErrorBody> {
-    let read = |versions_run| check_reading(Tokens { text: sql.as_bytes(), at: 0, mode, versions_run }, place);
+    let text = sql.as_bytes();
+    let read = |run_versions: bool| {
+        let lexer = if run_versions { Lexer::expanding(text, mode) } else { Lexer::new(text, mode) };
+        check_reading(Tokens { text, lexer, error: None }, place)
+    };
     let passed = read(true)?;
     if sql.contains("/*!") || sql.contains("/*M!") {
         // Which version comments run is the server's business: the statement has to pass either way.
@@ -81,6 +86,7 @@ fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBo
     }
     let Some(Token::Word(verb)) = first else {
         return match first {
+            None if tokens.error.is_some() => Err(tokens.error.expect("just seen").into()),
             None | Some(Token::Symbol(b';')) => Ok(Passed { empty: true, reset_after: false }),
             // Not a statement: MySQL words the error better.
             Some(_) => Ok(Passed::default()),
@@ -129,7 +135,7 @@ fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBo
     let mut ended = false;
     let mut previous: Option<Token<'_>> = first;
     let mut depth_of_call: Option<&[u8]> = None;
-    for token in tokens {
+    while let Some(token) = tokens.next() {
         if ended {
             return Err(refused(b"several statements in one text", "are refused; send them one by one"));
         }
@@ -168,6 +174,9 @@ fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBo
             depth_of_call = None;
         }
         previous = Some(token);
+    }
+    if let Some(error) = tokens.error {
+        return Err(error.into());
     }
     Ok(Passed { empty: false, reset_after: is(&["CALL"]) && place != Place::Reserved })
 }
@@ -258,145 +267,53 @@ impl<'a> Token<'a> {
     }
 }
 
+/// The tokens of the workspace's lexer, as the guard sees them.
 #[derive(Clone)]
 struct Tokens<'a> {
     text: &'a [u8],
-    at: usize,
-    mode: LexMode,
-    /// Version comments are code, rather than comments.
-    versions_run: bool,
+    lexer: Lexer<'a>,
+    /// Why the tokens ended before the text.
+    error: Option<SqlError>,
 }
 
 impl<'a> Iterator for Tokens<'a> {
     type Item = Token<'a>;
 
     fn next(&mut self) -> Option<Token<'a>> {
-        self.skip_blanks();
-        let start = self.at;
-        let byte = *self.text.get(start)?;
-        self.at += 1;
-        Some(match byte {
-            b'\'' => {
-                self.skip_quoted(b'\'', !self.mode.no_backslash_escapes);
-                Token::Value
-            }
-            b'"' if !self.mode.ansi_quotes => {
-                self.skip_quoted(b'"', !self.mode.no_backslash_escapes);
-                Token::Value
-            }
-            b'`' | b'"' => {
-                self.skip_quoted(byte, false);
-                let end = if self.at > start + 1 && self.text[self.at - 1] == byte { self.at - 1 } else { self.at };
-                Token::Word(&self.text[start + 1..end])
-            }
-            b'@' if self.peek(0) == Some(b'@') => {
-                self.at += 1;
-                self.skip_word();
-                Token::Value
-            }
-            b'@' => {
-                if let Some(quote @ (b'\'' | b'"' | b'`')) = self.peek(0) {
-                    self.at += 1;
-                    self.skip_quoted(quote, quote != b'`' && !self.mode.no_backslash_escapes);
-                } else {
-                    self.skip_word();
+        while self.error.is_none() {
+            let token = match self.lexer.next_token() {
+                Ok(token) => token?,
+                Err(error) => {
+                    self.error = Some(error);
+                    return None;
                 }
-                Token::UserVariable
-            }
-            b'0'..=b'9' => {
-                self.skip_word();
-                // `1a` is an identifier in MySQL, but none that anything here looks for.
-                Token::Value
-            }
-            byte if is_word(byte) => {
-                self.skip_word();
-                Token::Word(&self.text[start..self.at])
-            }
-            b':' if self.peek(0).is_some_and(|next| is_word(next) || next == b':') => {
-                self.at += 1;
-                self.skip_word();
-                Token::Value
-            }
-            symbol => Token::Symbol(symbol),
-        })
-    }
-}
-
-impl Tokens<'_> {
-    fn peek(&self, ahead: usize) -> Option<u8> {
-        self.text.get(self.at + ahead).copied()
-    }
-
-    fn skip_word(&mut self) {
-        while self.peek(0).is_some_and(is_word) {
-            self.at += 1;
+            };
+            let text = &self.text[token.start..token.end];
+            return Some(match token.kind {
+                TokenKind::Comment | TokenKind::Hint | TokenKind::VersionComment => continue,
+                TokenKind::Word => Token::Word(text),
+                TokenKind::QuotedName => Token::Word(&text[1..text.len() - 1]),
+                TokenKind::UserVariable => Token::UserVariable,
+                TokenKind::Open
+                | TokenKind::Close
+                | TokenKind::Comma
+                | TokenKind::Semicolon
+                | TokenKind::Dot
+                | TokenKind::Operator => Token::Symbol(text[0]),
+                TokenKind::String
+                | TokenKind::National
+                | TokenKind::Hex
+                | TokenKind::Bits
+                | TokenKind::Integer
+                | TokenKind::Decimal
+                | TokenKind::Float
+                | TokenKind::SystemVariable
+                | TokenKind::Bind
+                | TokenKind::ListBind => Token::Value,
+            });
         }
+        None
     }
-
-    fn skip_quoted(&mut self, quote: u8, escapes: bool) {
-        while let Some(byte) = self.peek(0) {
-            self.at += 1;
-            if byte == b'\\' && escapes {
-                self.at = (self.at + 1).min(self.text.len());
-            } else if byte == quote {
-                if self.peek(0) != Some(quote) {
-                    return;
-                }
-                self.at += 1;
-            }
-        }
-    }
-
-    fn skip_blanks(&mut self) {
-        while let Some(byte) = self.peek(0) {
-            let next = self.peek(1);
-            if byte.is_ascii_whitespace() || byte == 0x0b {
-                self.at += 1;
-            } else if byte == b'#'
-                || (byte == b'-' && next == Some(b'-') && self.peek(2).is_none_or(|after| after <= b' '))
-            {
-                while self.peek(0).is_some_and(|byte| byte != b'\n') {
-                    self.at += 1;
-                }
-            } else if byte == b'/' && next == Some(b'*') {
-                self.at += 2;
-                let version = match (self.peek(0), self.peek(1)) {
-                    (Some(b'!'), _) => Some(1),
-                    (Some(b'M'), Some(b'!')) => Some(2),
-                    _ => None,
-                };
-                match version {
-                    Some(width) if self.versions_run => {
-                        self.at += width;
-                        while self.peek(0).is_some_and(|byte| byte.is_ascii_digit()) {
-                            self.at += 1;
-                        }
-                    }
-                    _ => self.skip_comment(),
-                }
-            } else if byte == b'*' && next == Some(b'/') {
-                // The end of a version comment.
-                self.at += 2;
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn skip_comment(&mut self) {
-        while self.at < self.text.len() {
-            if self.text[self.at..].starts_with(b"*/") {
-                self.at += 2;
-                return;
-            }
-            self.at += 1;
-        }
-    }
-}
-
-/// Bytes of unquoted identifiers; those above ASCII are part of utf8mb4 letters.
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
 #[cfg(test)]

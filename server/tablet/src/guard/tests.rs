@@ -32,7 +32,6 @@ const CASES: &[(&str, &[Place])] = &[
     ("/*!50000 SET sql_mode = '' */", &[]),
     ("/*M! SET sql_mode = '' */", &[]),
     ("SELECT 1 /*! , @a */", &[R]),
-    ("SELECT 1 /*!99999 ' */ , @a /* ' */", &[R]),
     ("SELECT 1 /* , @a */", &[S, T, R]),
     ("SELECT 1 -- @a", &[S, T, R]),
     ("SELECT 1 --@a", &[R]),
@@ -115,6 +114,15 @@ fn the_server_s_way_of_reading_counts() {
     }
     assert!(LexMode::from_sql_mode("ansi").ansi_quotes);
     assert!(!LexMode::from_sql_mode("STRICT_ALL_TABLES").ansi_quotes);
+}
+
+#[test]
+fn what_cannot_be_read_to_its_end_is_refused() {
+    for sql in ["SELECT 'a", "SELECT 1 /* a", "'a", "SELECT `a", "SELECT 1 /*!99999 ' */ , @a /* ' */"] {
+        for place in [S, T, R] {
+            assert!(check(sql, place, LexMode::default()).is_err(), "{sql} at {place:?}");
+        }
+    }
 }
 
 #[test]
