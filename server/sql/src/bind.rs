@@ -54,7 +54,9 @@ impl From<BindError> for ErrorBody {
             BindError::Value { .. } => Code::Data,
             BindError::TooLarge { .. } => Code::TooLarge,
         };
-        ErrorBody::new(code, error.to_string())
+        let body = ErrorBody::new(code, error.to_string());
+        // MySQL's ER_WRONG_ARGUMENTS, as for a prepared statement that lacks a parameter.
+        if matches!(error, BindError::Missing { .. }) { body.with_errno(1210, "HY000") } else { body }
     }
 }
 

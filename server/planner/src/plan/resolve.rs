@@ -262,9 +262,11 @@ impl Values<'_> {
     }
 
     fn bind(&self, name: &str) -> Result<&Value, Refusal> {
-        self.binds
-            .get(name)
-            .ok_or_else(|| Refusal::invalid("missing-bind", format!("the bind variable `:{name}` has no value")))
+        self.binds.get(name).ok_or_else(|| {
+            // MySQL's ER_WRONG_ARGUMENTS, as for a prepared statement that lacks a parameter.
+            Refusal::invalid("missing-bind", format!("the bind variable `:{name}` has no value"))
+                .with_errno(1210, "HY000")
+        })
     }
 
     fn window(&self, window: &WindowPlan) -> Result<Window, Refusal> {
