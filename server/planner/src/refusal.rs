@@ -37,6 +37,11 @@ impl Refusal {
         Refusal { reason, message: message.into(), code: Code::Data, errno: None }
     }
 
+    /// A value that the column's constraint forbids.
+    pub fn constraint(reason: &'static str, message: impl Into<String>) -> Refusal {
+        Refusal { reason, message: message.into(), code: Code::Constraint, errno: None }
+    }
+
     /// The same with another errno and SQLSTATE.
     pub fn with_errno(mut self, errno: u16, sqlstate: &'static str) -> Refusal {
         self.errno = Some((errno, sqlstate));

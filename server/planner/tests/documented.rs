@@ -4,8 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What a rule's id follows in the code.
-const BEFORE_ID: [&str; 6] =
-    ["Refusal::unsupported(", "Refusal::invalid(", "Refusal::data(", "Refusal::not_found(", "over_shards(", "reason: "];
+const BEFORE_ID: [&str; 7] = [
+    "Refusal::unsupported(",
+    "Refusal::invalid(",
+    "Refusal::data(",
+    "Refusal::constraint(",
+    "Refusal::not_found(",
+    "over_shards(",
+    "reason: ",
+];
 
 #[test]
 fn every_refusal_is_documented() {

@@ -106,7 +106,7 @@ impl Plan {
         for row in rows {
             let value = values.one(&row.source)?;
             let id = vindex.keyspace_id(&value, class).map_err(|error| match error {
-                VindexError::Null => Refusal::data("null-sharding-column", "the sharding column cannot be NULL")
+                VindexError::Null => Refusal::constraint("null-sharding-column", "the sharding column cannot be NULL")
                     .with_errno(1048, "23000"),
                 other => value_refusal(&other),
             })?;
