@@ -135,7 +135,7 @@ fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBo
     let mut ended = false;
     let mut previous: Option<Token<'_>> = first;
     let mut depth_of_call: Option<&[u8]> = None;
-    while let Some(token) = tokens.next() {
+    for token in tokens.by_ref() {
         if ended {
             return Err(refused(b"several statements in one text", "are refused; send them one by one"));
         }
