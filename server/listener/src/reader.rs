@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use vitrail_proto::document::Fields;
 use vitrail_proto::error::{Code, ErrorBody, ProtocolError};
 use vitrail_proto::frame::{Header, Kind};
 use vitrail_proto::limits::{FREE_UPLOAD, MIN_FRAGMENT};
@@ -233,7 +234,12 @@ impl<S: Service> Connection<S> {
             Ok(request) => request,
             Err(error) if error.closes() => return Err(error.into()),
             Err(error) => {
-                self.refuse_unplaced(id, error.into());
+                match session_of(body) {
+                    // What is chained behind it in its session must not run.
+                    Some(session) => self.state.lock().sessions.failed(session, id),
+                    None => self.state.lock().sessions.failed_unplaced(id),
+                }
+                self.answer(id, error.into());
                 return Ok(());
             }
         };
@@ -393,6 +399,18 @@ pub(crate) fn skipped() -> ErrorBody {
 /// The answer to a request of a session that is not open.
 pub(crate) fn no_session(session: u64) -> ErrorBody {
     ErrorBody::new(Code::SessionLost, format!("session {session} is not open; open it first"))
+}
+
+/// The session that a request names which cannot be decoded otherwise. Naming none may be what is wrong with it.
+fn session_of(body: &[u8]) -> Option<u64> {
+    let mut session = None;
+    for field in Fields::open(body).ok()?.iter() {
+        let field = field.ok()?;
+        if field.name == "s" && session.replace(field.positive().ok()?).is_some() {
+            return None;
+        }
+    }
+    session
 }
 
 fn no_memory() -> ErrorBody {

@@ -69,7 +69,7 @@ impl<T> Sessions<T> {
         self.slots.insert(id, Slot::Idle { session, failed: false, last: opened_by });
     }
 
-    /// A request failed before its session was known (its upload was refused, or its body is malformed). Whatever is
+    /// A request failed before its session was known (its upload was refused, or its body does not tell it). Whatever is
     /// chained behind it must not run, in whichever session that is.
     pub(crate) fn failed_unplaced(&mut self, request: u64) {
         self.unplaced_failure = self.unplaced_failure.max(request);
@@ -80,11 +80,11 @@ impl<T> Sessions<T> {
         match self.slots.get_mut(&session) {
             Some(Slot::Idle { failed, last, .. }) => {
                 *failed = true;
-                *last = request;
+                *last = request.max(*last);
             }
             Some(Slot::Busy(busy)) => {
                 busy.tail_failed = true;
-                busy.last = request;
+                busy.last = request.max(busy.last);
             }
             None => {}
         }

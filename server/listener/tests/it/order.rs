@@ -1,9 +1,11 @@
 //! Sessions: order inside, none between; chains; what is refused.
 
+use tokio::io::AsyncWriteExt;
 use vitrail_proto::error::{Code, Executed};
+use vitrail_proto::frame::{Flags, Kind};
 use vitrail_proto::message::Op;
 
-use crate::client::{execute, op};
+use crate::client::{body, execute, frame, op};
 use crate::server::Server;
 
 #[tokio::test]
@@ -145,5 +147,28 @@ async fn request_ids_increase() {
         assert_eq!(client.ask(7, execute(None, "echo x")).await.text(), "x");
         client.request(second, &execute(None, "echo y")).await;
         assert_eq!(client.refused().await.code, Code::Protocol);
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_request_fails_its_own_session_and_no_other() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    client.requests(&[(1, op(Op::Open, 1)), (2, op(Op::Open, 2))]).await;
+    assert_eq!((client.answer().await.id, client.answer().await.id), (1, 2));
+    let mut malformed = body(&execute(1, "echo x"));
+    let at = malformed.windows(7).position(|window| window == b"execute").unwrap();
+    malformed[at..at + 7].copy_from_slice(b"unknown");
+    client.wire.write_all(&frame(Kind::Request, 3, Flags::NONE, &malformed)).await.unwrap();
+    assert_eq!(client.answer().await.id, 3);
+    for (id, session, runs) in [(4, 2, true), (5, 1, false), (6, 2, true)] {
+        let mut request = execute(session, "echo on");
+        request.chain = true;
+        let answer = client.ask(id, request).await;
+        if runs {
+            assert_eq!(answer.text(), "on");
+        } else {
+            assert_eq!(answer.code(), Code::Skipped);
+        }
     }
 }
