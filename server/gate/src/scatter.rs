@@ -248,10 +248,8 @@ pub(crate) fn first_cause(errors: impl IntoIterator<Item = ErrorBody>) -> Option
     echo
 }
 
-/// Names the shard in an error, unless the keyspace has only one or the tablet has named it.
+/// Names the shard in an error as clients know it, whatever the service called it; no name if the keyspace has only one.
 pub(crate) fn at_shard(mut error: ErrorBody, shard: &str) -> ErrorBody {
-    if !shard.is_empty() && error.shard.is_none() {
-        error.shard = Some(shard.to_owned());
-    }
+    error.shard = (!shard.is_empty()).then(|| shard.to_owned());
     error
 }

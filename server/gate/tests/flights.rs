@@ -1,18 +1,11 @@
 //! The flights data set behind a gate with two shards, and on one MySQL: what the gate answers, it answers alike.
 
-use std::fmt::Write;
-use std::sync::Arc;
+mod support;
 
-use tokio_util::sync::CancellationToken;
-use vitrail_gate::{Cluster, Gate, GateConfig, Session, Shard};
+use std::fmt::Write;
+
+use support::{Way, World, joined, settings};
 use vitrail_harness::{Cluster as Databases, Flavour};
-use vitrail_listener::responder::Responder;
-use vitrail_listener::service::{Peer, RequestContext, Service};
-use vitrail_mysql::Address;
-use vitrail_planner::vschema::Keyspace;
-use vitrail_proto::error::ErrorBody;
-use vitrail_proto::message::{Op, Reply, Request, SessionState};
-use vitrail_tablet::{Tablet, TabletConfig};
 
 const VSCHEMA: &str = include_str!("../../../testdata/flights/flights.vschema.json");
 const SCHEMA: &str = include_str!("../../../testdata/flights/flights.sql");
@@ -70,33 +63,33 @@ const REFUSED: &[&str] = &[
 
 #[tokio::test]
 async fn the_gate_answers_as_one_mysql_does() {
-    for flavour in vitrail_harness::flavours() {
-        let world = World::new(flavour).await;
+    for (flavour, way) in settings() {
+        let world = flights(flavour, way).await;
         let mut oracle = world.databases.server.connect(&world.databases.oracle).await;
         let mut session = world.open();
         world.run(&mut session, "USE flights").await.expect("a keyspace");
         for (sql, ordered) in ORDERED.iter().map(|sql| (sql, true)).chain(UNORDERED.iter().map(|sql| (sql, false))) {
-            let mut actual = world.run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            let mut actual = world.run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")).1;
             let expected = oracle.fetch_all(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-            let mut expected: Vec<String> = expected.iter().map(|row| joined(row.iter().cloned())).collect();
+            let mut expected: Vec<String> = expected.into_iter().map(joined).collect();
             if !ordered {
                 actual.sort_unstable();
                 expected.sort_unstable();
             }
-            assert_eq!(actual, expected, "{flavour:?}: {sql}");
+            assert_eq!(actual, expected, "{flavour:?} {way:?}: {sql}");
         }
         for sql in REFUSED {
             let error = world.run(&mut session, sql).await.expect_err(sql);
-            assert_eq!(error.errno, 1235, "{flavour:?}: {sql}: {}", error.message);
+            assert_eq!(error.errno, 1235, "{flavour:?} {way:?}: {sql}: {}", error.message);
         }
         let on_shard = ["SELECT CHAR(77, 121 USING utf8mb4), INTERVAL(23, 1, 15, 30)", "SELECT 1 FROM", "SELEC 1"];
         world.run(&mut session, "USE `flights:-80`").await.expect("a shard");
         for sql in on_shard {
-            let actual = world.run(&mut session, sql).await.map_err(|error| error.errno);
+            let actual = world.run(&mut session, sql).await.map(|(_, rows)| rows).map_err(|error| error.errno);
             let expected = oracle.fetch_all(sql).await;
             match (actual, expected) {
                 (Ok(actual), Ok(expected)) => {
-                    let expected: Vec<String> = expected.iter().map(|row| joined(row.iter().cloned())).collect();
+                    let expected: Vec<String> = expected.into_iter().map(joined).collect();
                     assert_eq!(actual, expected, "{sql}");
                 }
                 (Err(errno), Err(_)) => assert_eq!(errno, 1064, "{sql}"),
@@ -107,73 +100,23 @@ async fn the_gate_answers_as_one_mysql_does() {
 }
 
 /// A gate over two shards of `flights`, with its data, which the oracle has too.
-struct World {
-    gate: Gate,
-    peer: Arc<Peer>,
-    databases: Databases,
-}
-
-impl World {
-    async fn new(flavour: Flavour) -> World {
-        let databases = Databases::new(flavour, 2, "flights").await;
-        let statements: Vec<&str> = SCHEMA.split(';').map(str::trim).filter(|text| text.contains("CREATE")).collect();
-        databases.execute_everywhere(&statements).await;
-        for insert in inserts("airport", AIRPORTS, usize::MAX) {
-            databases.execute_everywhere(&[&insert]).await;
-        }
-        let mut shards = Vec::new();
-        for (name, database) in Databases::shard_names(2).iter().zip(&databases.shards) {
-            let options = databases.server.connect_options(database);
-            let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
-            let mut config =
-                TabletConfig { keyspace: "flights".into(), shard: name.clone(), ..TabletConfig::default() };
-            config.database.clone_from(database);
-            config.mysql.socket = Some(socket);
-            config.mysql.user.clone_from(&options.user);
-            config.mysql.password.clone_from(&options.password);
-            let service = Tablet::start(config).await.expect("a tablet");
-            shards.push(Shard { name: name.as_str().into(), key_range: name.parse().expect("a range"), service });
-        }
-        let vschema = Keyspace::from_json("flights", VSCHEMA).expect("a vschema");
-        let gate = Gate::new(Cluster::new([(vschema, shards)]).expect("a cluster"), GateConfig::default());
-        assert_eq!(gate.refresh().await, []);
-        let peer = Peer {
-            connection_id: 1,
-            user: "anna".into(),
-            gate: false,
-            application: "test".into(),
-            address: "unix".into(),
-        };
-        let world = World { gate, peer: Arc::new(peer), databases };
-        let mut session = world.open();
-        world.run(&mut session, "USE flights").await.expect("a keyspace");
-        let mut oracle = world.databases.server.connect(&world.databases.oracle).await;
-        for insert in inserts("flight", FLIGHTS, FLIGHT_ROWS) {
-            world.run(&mut session, &insert).await.expect("rows for both shards");
-            oracle.execute(&insert).await.expect("the oracle's rows");
-        }
-        world
+async fn flights(flavour: Flavour, way: Way) -> World {
+    let databases = Databases::new(flavour, 2, "flights").await;
+    let statements: Vec<&str> = SCHEMA.split(';').map(str::trim).filter(|text| text.contains("CREATE")).collect();
+    databases.execute_everywhere(&statements).await;
+    for insert in inserts("airport", AIRPORTS, usize::MAX) {
+        databases.execute_everywhere(&[&insert]).await;
     }
-
-    fn open(&self) -> Session {
-        self.gate.open(&self.peer, SessionState::default()).expect("a session")
+    let world = World::over(databases, way, "flights", VSCHEMA, |_| ()).await;
+    assert_eq!(world.gate.refresh().await, []);
+    let mut session = world.open();
+    world.run(&mut session, "USE flights").await.expect("a keyspace");
+    let mut oracle = world.databases.server.connect(&world.databases.oracle).await;
+    for insert in inserts("flight", FLIGHTS, FLIGHT_ROWS) {
+        world.run(&mut session, &insert).await.expect("rows for both shards");
+        oracle.execute(&insert).await.expect("the oracle's rows");
     }
-
-    /// The rows of an answer, cells as text between bars.
-    async fn run(&self, session: &mut Session, sql: &str) -> Result<Vec<String>, ErrorBody> {
-        let mut request = Request::new(Op::Execute);
-        request.sql = Some(sql.into());
-        let (mut responder, mut replies) = Responder::channel(1024);
-        let context = RequestContext { peer: Arc::clone(&self.peer), cancel: CancellationToken::new(), deadline: None };
-        let last = self.gate.handle(session, request, &context, &mut responder).await?;
-        drop(responder);
-        let mut rows = Vec::new();
-        while let Some(reply) = replies.recv().await {
-            rows.extend(texts(&reply));
-        }
-        rows.extend(texts(&last));
-        Ok(rows)
-    }
+    world
 }
 
 /// INSERT statements for the first rows of a CSV text whose cells hold no line breaks.
@@ -210,35 +153,4 @@ fn cells(line: &str) -> Vec<String> {
         }
     }
     cells
-}
-
-fn joined(cells: impl Iterator<Item = Option<String>>) -> String {
-    cells.map(|cell| cell.unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")
-}
-
-/// The rows of a reply: each a length of four bytes, then MySQL's text row.
-fn texts(reply: &Reply) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut bytes = reply.rows.as_ref().map_or(&[][..], |batch| &batch.bytes);
-    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
-        let (mut row, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);
-        let mut cells = Vec::new();
-        while let Some((first, mut tail)) = row.split_first() {
-            let length = match first {
-                0xfb => None,
-                0xfc => {
-                    let (length, behind) = tail.split_first_chunk::<2>().expect("a length of two bytes");
-                    tail = behind;
-                    Some(usize::from(u16::from_le_bytes(*length)))
-                }
-                short => Some(usize::from(*short)),
-            };
-            let (cell, behind) = tail.split_at(length.unwrap_or(0));
-            cells.push(length.map(|_| String::from_utf8_lossy(cell).into_owned()));
-            row = behind;
-        }
-        found.push(joined(cells.into_iter()));
-        bytes = rest;
-    }
-    found
 }

@@ -1,22 +1,19 @@
-//! A gate over tablets in this process, whose shards are databases of a real server: explicit targets, transactions over two
+//! A gate over tablets in this process and over tablets behind listeners, whose shards are databases of a real server: explicit targets, transactions over two
 //! shards, savepoints, DDL and what the gate answers itself.
+
+mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use support::{Way, World, joined, settings};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use vitrail_gate::{Cluster, Gate, GateConfig, Session, Shard};
 use vitrail_harness::{Cluster as Databases, Flavour};
-use vitrail_listener::responder::Responder;
-use vitrail_listener::service::{Peer, RequestContext, Service};
-use vitrail_mysql::Address;
-use vitrail_planner::vschema::Keyspace;
-use vitrail_proto::error::{Code, ErrorBody, Executed};
-use vitrail_proto::message::{BatchItem, Op, Reply, Request, ResultEnd, SessionState};
-use vitrail_proto::rows::RowBatch;
-use vitrail_tablet::{Tablet, TabletConfig};
+use vitrail_listener::service::Service;
+use vitrail_proto::error::{Code, Executed};
+use vitrail_proto::message::{BatchItem, Op, Request};
+use vitrail_tablet::TabletConfig;
 
 const VSCHEMA: &str = r#"{
     "sharded": true,
@@ -26,115 +23,34 @@ const VSCHEMA: &str = r#"{
 
 const ACCOUNT: &str = "account (id BIGINT PRIMARY KEY, owner VARCHAR(20) NOT NULL DEFAULT '', balance BIGINT)";
 
-/// A gate over the shards of keyspace `bank`.
-struct World {
-    gate: Gate,
-    peer: Arc<Peer>,
+/// A gate over `count` shards of keyspace `bank`, with an oracle that has the same table.
+async fn bank(flavour: Flavour, way: Way, count: usize) -> World {
+    bank_with_pools(flavour, way, count, TabletConfig::default().pool.size).await
 }
 
-/// The end and the rows of an answer, the rows as `a|b`.
-type Outcome = Result<(ResultEnd, Vec<String>), ErrorBody>;
-
-impl World {
-    async fn new(flavour: Flavour) -> World {
-        World::with_shards(flavour, 2).await.0
-    }
-
-    /// Also the databases, with an oracle that has the same table.
-    async fn with_shards(flavour: Flavour, count: usize) -> (World, Databases) {
-        World::with_pools(flavour, count, TabletConfig::default().pool.size).await
-    }
-
-    /// The tablets' pools have `size` connections each.
-    async fn with_pools(flavour: Flavour, count: usize, size: usize) -> (World, Databases) {
-        let databases = Databases::new(flavour, count, "gate").await;
-        let mut shards = Vec::new();
-        for (name, database) in Databases::shard_names(count).iter().zip(&databases.shards) {
-            let options = databases.server.connect_options(database);
-            let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
-            let mut config = TabletConfig { keyspace: "bank".into(), shard: name.clone(), ..TabletConfig::default() };
-            config.database.clone_from(database);
-            config.pool.size = size;
-            config.mysql.socket = Some(socket);
-            config.mysql.user.clone_from(&options.user);
-            config.mysql.password.clone_from(&options.password);
-            let service = Tablet::start(config).await.expect("a tablet");
-            shards.push(Shard { name: name.as_str().into(), key_range: name.parse().expect("a range"), service });
-        }
-        let vschema = Keyspace::from_json("bank", VSCHEMA).expect("a vschema");
-        let gate = Gate::new(Cluster::new([(vschema, shards)]).expect("a cluster"), GateConfig::default());
-        let peer = Peer {
-            connection_id: 7,
-            user: "anna".into(),
-            gate: false,
-            application: "test".into(),
-            address: "unix".into(),
-        };
-        let world = World { gate, peer: Arc::new(peer) };
-        let mut session = world.open();
-        world.run(&mut session, "USE bank").await.expect("a keyspace");
-        world.run(&mut session, &format!("CREATE TABLE bank.{ACCOUNT}")).await.expect("created");
-        let mut oracle = databases.server.connect(&databases.oracle).await;
-        oracle.execute(&format!("CREATE TABLE {ACCOUNT}")).await.expect("created");
-        (world, databases)
-    }
-
-    fn open(&self) -> Session {
-        self.gate.open(&self.peer, SessionState::default()).expect("a session")
-    }
-
-    async fn run(&self, session: &mut Session, sql: &str) -> Outcome {
-        let mut request = Request::new(Op::Execute);
-        request.sql = Some(sql.into());
-        self.request(session, request).await
-    }
-
-    /// Runs `sql` on one shard in a session of its own.
-    async fn look(&self, shard: &str, sql: &str) -> Vec<String> {
-        let mut session = self.open();
-        self.run(&mut session, &format!("USE `bank:{shard}`")).await.expect("a shard");
-        self.run(&mut session, sql).await.expect(sql).1
-    }
-
-    async fn request(&self, session: &mut Session, request: Request) -> Outcome {
-        self.request_until(session, request, CancellationToken::new(), None).await
-    }
-
-    async fn request_until(
-        &self,
-        session: &mut Session,
-        request: Request,
-        cancel: CancellationToken,
-        deadline: Option<Instant>,
-    ) -> Outcome {
-        let (mut responder, mut replies) = Responder::channel(64);
-        let context = RequestContext { peer: Arc::clone(&self.peer), cancel, deadline };
-        let answered = async move { self.gate.handle(session, request, &context, &mut responder).await };
-        let read = async {
-            let mut rows = Vec::new();
-            while let Some(reply) = replies.recv().await {
-                rows.extend(texts(&reply));
-            }
-            rows
-        };
-        let (last, mut rows) = tokio::join!(answered, read);
-        let last = last?;
-        rows.extend(texts(&last));
-        Ok((last.end.expect("the last reply has an end"), rows))
-    }
+/// The tablets' pools have `size` connections each.
+async fn bank_with_pools(flavour: Flavour, way: Way, count: usize, size: usize) -> World {
+    let databases = Databases::new(flavour, count, "gate").await;
+    let mut oracle = databases.server.connect(&databases.oracle).await;
+    oracle.execute(&format!("CREATE TABLE {ACCOUNT}")).await.expect("created");
+    let world = World::over(databases, way, "bank", VSCHEMA, |config| config.pool.size = size).await;
+    let mut session = world.open();
+    world.run(&mut session, "USE bank").await.expect("a keyspace");
+    world.run(&mut session, &format!("CREATE TABLE bank.{ACCOUNT}")).await.expect("created");
+    world
 }
 
-/// Rows as text; NULL is empty.
-fn texts(reply: &Reply) -> Vec<String> {
-    let text = |cell: Option<&[u8]>| String::from_utf8_lossy(cell.unwrap_or_default()).into_owned();
-    let rows = reply.rows.iter().flat_map(RowBatch::rows).map(|row| row.expect("well formed"));
-    rows.map(|row| row.cells().map(|cell| text(cell.expect("well formed"))).collect::<Vec<_>>().join("|")).collect()
+/// Runs `sql` on one shard in a session of its own.
+async fn look(world: &World, shard: &str, sql: &str) -> Vec<String> {
+    let mut session = world.open();
+    world.run(&mut session, &format!("USE `bank:{shard}`")).await.expect("a shard");
+    world.run(&mut session, sql).await.expect(sql).1
 }
 
 #[tokio::test]
 async fn the_gate_answers_what_only_it_knows() {
-    for flavour in vitrail_harness::flavours() {
-        let world = World::new(flavour).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
         let mut session = world.open();
         assert_eq!(world.run(&mut session, "SHOW TABLES").await.expect_err("no keyspace").errno, 1046);
         let unknown = world.run(&mut session, "USE bnak").await.expect_err("unknown");
@@ -176,8 +92,9 @@ async fn the_gate_answers_what_only_it_knows() {
 /// What drivers ask when they connect, before a keyspace is chosen and after.
 #[tokio::test]
 async fn drivers_learn_of_the_session() {
-    for flavour in vitrail_harness::flavours() {
-        let (world, databases) = World::with_shards(flavour, 2).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
+        let databases = &world.databases;
         let mut oracle = databases.server.connect(&databases.oracle).await;
         let mut session = world.open();
         for keyspace in ["NULL", "bank"] {
@@ -193,10 +110,9 @@ async fn drivers_learn_of_the_session() {
             ] {
                 let found = world.run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).1;
                 let cells = oracle.fetch_row(sql).await.expect("the oracle answers");
-                let expected = cells.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("|");
+                let expected = joined(cells);
                 assert_eq!(found, [expected], "{sql}");
             }
-            let keyspace = keyspace.trim_start_matches("NULL");
             let mixed =
                 world.run(&mut session, "SELECT DATABASE(), USER(), CONNECTION_ID(), @@autocommit, @@sql_notes");
             assert_eq!(mixed.await.expect("mixed").1, [format!("{keyspace}|anna@%|7|1|1")]);
@@ -218,8 +134,8 @@ async fn drivers_learn_of_the_session() {
 
 #[tokio::test]
 async fn settings_reach_every_shard() {
-    for flavour in vitrail_harness::flavours() {
-        let world = World::new(flavour).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
         let mut session = world.open();
         let (end, _) = world
             .run(&mut session, "SET time_zone = '+02:00', SESSION TRANSACTION_ISOLATION = 'SERIALIZABLE'")
@@ -242,8 +158,8 @@ async fn settings_reach_every_shard() {
 
 #[tokio::test]
 async fn a_transaction_stays_on_its_shard_until_it_ends() {
-    for flavour in vitrail_harness::flavours() {
-        let world = World::new(flavour).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
         let mut session = world.open();
         world.run(&mut session, "USE `bank:-80`").await.expect("a shard");
         let (end, _) = world.run(&mut session, "BEGIN").await.expect("begun");
@@ -257,26 +173,27 @@ async fn a_transaction_stays_on_its_shard_until_it_ends() {
         let duplicate =
             world.run(&mut session, "INSERT INTO account (id, balance) VALUES (1, 30)").await.expect_err("duplicate");
         assert_eq!((duplicate.errno, duplicate.in_transaction, duplicate.shard.as_deref()), (1062, true, Some("-80")));
-        assert_eq!(world.look("-80", "SELECT id FROM account").await, Vec::<String>::new());
+        assert_eq!(look(&world, "-80", "SELECT id FROM account").await, Vec::<String>::new());
         let (end, _) = world.run(&mut session, "COMMIT").await.expect("committed");
         assert!(!end.in_transaction);
-        assert_eq!(world.look("-80", "SELECT id, balance FROM account").await, ["1|10"]);
-        assert_eq!(world.look("80-", "SELECT id FROM account").await, Vec::<String>::new());
+        assert_eq!(look(&world, "-80", "SELECT id, balance FROM account").await, ["1|10"]);
+        assert_eq!(look(&world, "80-", "SELECT id FROM account").await, Vec::<String>::new());
 
         world.run(&mut session, "SET autocommit = 0").await.expect("set");
         world.run(&mut session, "DELETE FROM account").await.expect("deleted");
         assert!(world.gate.is_busy(&session));
         world.gate.close(session).await;
-        assert_eq!(world.look("-80", "SELECT id FROM account").await, ["1"]);
+        assert_eq!(look(&world, "-80", "SELECT id FROM account").await, ["1"]);
     }
 }
 
 /// The same statements on one MySQL and over shards give the same answers.
 #[tokio::test]
 async fn shards_answer_as_one_mysql() {
-    for flavour in vitrail_harness::flavours() {
+    for (flavour, way) in settings() {
         for count in [1, 2, 4] {
-            let (world, databases) = World::with_shards(flavour, count).await;
+            let world = bank(flavour, way, count).await;
+            let databases = &world.databases;
             let mut oracle = databases.server.connect(&databases.oracle).await;
             let mut session = world.open();
             world.run(&mut session, "USE bank").await.expect("a keyspace");
@@ -319,9 +236,7 @@ async fn shards_answer_as_one_mysql() {
                 let found =
                     world.run(&mut session, sql).await.unwrap_or_else(|error| panic!("{count}: {sql}: {error}")).1;
                 let rows = oracle.fetch_all(sql).await.expect("the oracle answers");
-                let cell = |cell: Option<String>| cell.unwrap_or_default();
-                let expected: Vec<String> =
-                    rows.into_iter().map(|row| row.into_iter().map(cell).collect::<Vec<_>>().join("|")).collect();
+                let expected: Vec<String> = rows.into_iter().map(joined).collect();
                 assert_eq!(found, expected, "{count} shards: {sql}");
             }
         }
@@ -330,8 +245,8 @@ async fn shards_answer_as_one_mysql() {
 
 #[tokio::test]
 async fn a_statement_over_shards_fails_on_all_or_none() {
-    for flavour in vitrail_harness::flavours() {
-        let world = World::new(flavour).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
         let mut session = world.open();
         world.run(&mut session, "USE bank").await.expect("a keyspace");
         world.run(&mut session, "INSERT INTO account (id) VALUES (1), (2), (3), (4)").await.expect("written");
@@ -355,8 +270,8 @@ async fn a_statement_over_shards_fails_on_all_or_none() {
 /// Pools smaller than the number of readers: whoever waits for a shard must not keep another from it for good.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_large_reads_share_small_pools() {
-    for flavour in vitrail_harness::flavours() {
-        let (world, _databases) = World::with_pools(flavour, 2, 2).await;
+    for (flavour, way) in settings() {
+        let world = Arc::new(bank_with_pools(flavour, way, 2, 2).await);
         let mut session = world.open();
         world.run(&mut session, "USE bank").await.expect("a keyspace");
         for chunk in 0..40 {
@@ -365,21 +280,24 @@ async fn many_large_reads_share_small_pools() {
             world.run(&mut session, &sql).await.expect("written");
         }
         let deadline = Some(Instant::now() + Duration::from_secs(60));
-        let readers = (0..8).map(|reader| {
-            let world = &world;
-            async move {
-                let mut session = world.open();
-                world.run(&mut session, "USE bank").await.expect("a keyspace");
-                let order = if reader % 2 == 0 { "ORDER BY a.id, b.id" } else { "" };
-                let mut request = Request::new(Op::Execute);
-                request.sql = Some(format!(
-                    "SELECT a.id, a.owner, b.id FROM account AS a JOIN account AS b ON b.id = a.id {order}"
-                ));
-                let outcome = world.request_until(&mut session, request, CancellationToken::new(), deadline).await;
-                outcome.map(|(_, rows)| rows.len())
-            }
-        });
-        for outcome in join_all(readers).await {
+        let readers: Vec<_> = (0..8)
+            .map(|reader| {
+                let world = Arc::clone(&world);
+                tokio::spawn(async move {
+                    let mut session = world.open();
+                    world.run(&mut session, "USE bank").await.expect("a keyspace");
+                    let order = if reader % 2 == 0 { "ORDER BY a.id, b.id" } else { "" };
+                    let mut request = Request::new(Op::Execute);
+                    request.sql = Some(format!(
+                        "SELECT a.id, a.owner, b.id FROM account AS a JOIN account AS b ON b.id = a.id {order}"
+                    ));
+                    let outcome = world.request_until(&mut session, request, CancellationToken::new(), deadline).await;
+                    outcome.map(|(_, rows)| rows.len())
+                })
+            })
+            .collect();
+        for reader in readers {
+            let outcome = reader.await.expect("no panic");
             assert_eq!(outcome.map_err(|error| error.message), Ok(20_000));
         }
     }
@@ -387,8 +305,8 @@ async fn many_large_reads_share_small_pools() {
 
 #[tokio::test]
 async fn a_batch_is_a_chain_or_atomic() {
-    for flavour in vitrail_harness::flavours() {
-        let world = World::new(flavour).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
         let mut session = world.open();
         world.run(&mut session, "USE bank").await.expect("a keyspace");
         let batch = |atomic: bool| {
@@ -412,8 +330,9 @@ async fn a_batch_is_a_chain_or_atomic() {
 
 #[tokio::test]
 async fn ddl_that_fails_on_a_shard_names_it() {
-    for flavour in vitrail_harness::flavours() {
-        let (world, databases) = World::with_shards(flavour, 2).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
+        let databases = &world.databases;
         let mut shard = databases.server.connect(&databases.shards[1]).await;
         shard.execute("ALTER TABLE account ADD COLUMN extra INT").await.expect("altered");
         let mut session = world.open();
@@ -427,8 +346,9 @@ async fn ddl_that_fails_on_a_shard_names_it() {
 
 #[tokio::test]
 async fn requests_end_when_cancelled_or_late() {
-    for flavour in vitrail_harness::flavours() {
-        let (world, databases) = World::with_shards(flavour, 2).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
+        let databases = &world.databases;
         let mut admin = databases.server.admin().await;
         let mut session = world.open();
         world.run(&mut session, "USE `bank:-80`").await.expect("a shard");
@@ -460,8 +380,9 @@ async fn requests_end_when_cancelled_or_late() {
 /// A transaction over two shards loses the MySQL connection of one.
 #[tokio::test]
 async fn a_killed_connection_loses_the_transaction() {
-    for flavour in vitrail_harness::flavours() {
-        let (world, databases) = World::with_shards(flavour, 2).await;
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
+        let databases = &world.databases;
         let mut admin = databases.server.admin().await;
         let mut session = world.open();
         world.run(&mut session, "USE bank").await.expect("a keyspace");
@@ -469,8 +390,16 @@ async fn a_killed_connection_loses_the_transaction() {
         world.run(&mut session, "INSERT INTO account (id) VALUES (1), (2), (3), (4)").await.expect("written");
         let own = "SELECT p.id FROM information_schema.innodb_trx t JOIN information_schema.processlist p \
                    ON p.id = t.trx_mysql_thread_id WHERE p.db =";
-        let thread = admin.fetch_cell(&format!("{own} '{}'", databases.shards[0])).await.expect("listed");
-        let thread = thread.expect("the shard has a transaction");
+        let own = format!("{own} '{}'", databases.shards[0]);
+        let give_up = Instant::now() + Duration::from_secs(20);
+        let thread = loop {
+            if let Some(thread) = admin.fetch_cell(&own).await.expect("listed") {
+                break thread;
+            }
+            assert!(Instant::now() < give_up, "{flavour:?} {way:?}: the shard has no transaction");
+            // InnoDB lists anew only when nobody has read the list for 100 ms.
+            tokio::time::sleep(Duration::from_millis(150)).await;
+        };
         admin.execute(&format!("KILL {thread}")).await.expect("killed");
         let lost = world.run(&mut session, "SELECT COUNT(*) FROM account").await.expect_err("lost");
         assert_eq!((lost.code, lost.in_transaction), (Code::TxLost, true));

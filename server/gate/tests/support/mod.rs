@@ -1,0 +1,169 @@
+//! A gate over tablets whose shards are databases of a real server, and short ways to ask it.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use vitrail_client::config::ClientConfig;
+use vitrail_client::connection::ConnectOptions;
+use vitrail_gate::{Cluster, Gate, GateConfig, Session, Shard};
+use vitrail_harness::{Cluster as Databases, Flavour};
+use vitrail_listener::config::{Config, Endpoint};
+use vitrail_listener::listener::Listener;
+use vitrail_listener::responder::Responder;
+use vitrail_listener::service::{Peer, RequestContext, Service};
+use vitrail_listener::users::{User, Users};
+use vitrail_mysql::Address;
+use vitrail_planner::vschema::Keyspace;
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::{Op, Reply, Request, ResultEnd, SessionState};
+use vitrail_proto::rows::RowBatch;
+use vitrail_service::QueryService;
+use vitrail_service::remote::{RemoteConfig, RemoteService};
+use vitrail_tablet::{Tablet, TabletConfig, TabletService};
+
+/// How the gate asks its tablets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// In this process.
+    Direct,
+    /// By the protocol, through each tablet's listener.
+    Remote,
+}
+
+/// Every flavour of the harness, asked in every way.
+pub fn settings() -> Vec<(Flavour, Way)> {
+    vitrail_harness::flavours()
+        .into_iter()
+        .flat_map(|flavour| [(flavour, Way::Direct), (flavour, Way::Remote)])
+        .collect()
+}
+
+/// A gate over the shards of one keyspace.
+pub struct World {
+    pub gate: Gate,
+    pub peer: Arc<Peer>,
+    /// What the shards are, and an oracle beside them.
+    pub databases: Databases,
+    /// End the tablets' listeners.
+    _listeners: Vec<DropGuard>,
+}
+
+/// The end and the rows of an answer, each row as [`joined`] has it.
+pub type Outcome = Result<(ResultEnd, Vec<String>), ErrorBody>;
+
+impl World {
+    /// Puts a gate over `databases`. `tune` changes the configuration of each tablet.
+    pub async fn over(
+        databases: Databases,
+        way: Way,
+        keyspace: &str,
+        vschema: &str,
+        tune: impl Fn(&mut TabletConfig),
+    ) -> World {
+        let (mut shards, mut listeners) = (Vec::new(), Vec::new());
+        for (name, database) in Databases::shard_names(databases.shards.len()).iter().zip(&databases.shards) {
+            let options = databases.server.connect_options(database);
+            let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
+            let mut config = TabletConfig { keyspace: keyspace.into(), shard: name.clone(), ..TabletConfig::default() };
+            config.database.clone_from(database);
+            config.mysql.socket = Some(socket);
+            config.mysql.user.clone_from(&options.user);
+            config.mysql.password.clone_from(&options.password);
+            tune(&mut config);
+            let tablet = Tablet::start(config).await.expect("a tablet");
+            let service: Arc<dyn QueryService> = match way {
+                Way::Direct => tablet,
+                Way::Remote => {
+                    let (service, listener) = listen(tablet, format!("{keyspace}/{name}")).await;
+                    listeners.push(listener);
+                    Arc::new(service)
+                }
+            };
+            shards.push(Shard { name: name.as_str().into(), key_range: name.parse().expect("a range"), service });
+        }
+        let vschema = Keyspace::from_json(keyspace, vschema).expect("a vschema");
+        let gate = Gate::new(Cluster::new([(vschema, shards)]).expect("a cluster"), GateConfig::default());
+        let peer = Peer {
+            connection_id: 7,
+            user: "anna".into(),
+            gate: false,
+            application: "test".into(),
+            address: "unix".into(),
+        };
+        World { gate, peer: Arc::new(peer), databases, _listeners: listeners }
+    }
+
+    pub fn open(&self) -> Session {
+        self.gate.open(&self.peer, SessionState::default()).expect("a session")
+    }
+
+    pub async fn run(&self, session: &mut Session, sql: &str) -> Outcome {
+        let mut request = Request::new(Op::Execute);
+        request.sql = Some(sql.into());
+        self.request(session, request).await
+    }
+
+    pub async fn request(&self, session: &mut Session, request: Request) -> Outcome {
+        self.request_until(session, request, CancellationToken::new(), None).await
+    }
+
+    pub async fn request_until(
+        &self,
+        session: &mut Session,
+        request: Request,
+        cancel: CancellationToken,
+        deadline: Option<Instant>,
+    ) -> Outcome {
+        let (mut responder, mut replies) = Responder::channel(64);
+        let context = RequestContext { peer: Arc::clone(&self.peer), cancel, deadline };
+        let answered = async move { self.gate.handle(session, request, &context, &mut responder).await };
+        let read = async {
+            let mut rows = Vec::new();
+            while let Some(reply) = replies.recv().await {
+                rows.extend(texts(&reply));
+            }
+            rows
+        };
+        let (last, mut rows) = tokio::join!(answered, read);
+        let last = last?;
+        rows.extend(texts(&last));
+        Ok((last.end.expect("the last reply has an end"), rows))
+    }
+}
+
+/// A row as `a|b`; NULL is `NULL`.
+pub fn joined(cells: impl IntoIterator<Item = Option<String>>) -> String {
+    cells.into_iter().map(|cell| cell.unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")
+}
+
+/// The rows of a reply as text.
+fn texts(reply: &Reply) -> Vec<String> {
+    let text = |cell: &[u8]| String::from_utf8_lossy(cell).into_owned();
+    let rows = reply.rows.iter().flat_map(RowBatch::rows).map(|row| row.expect("well formed"));
+    rows.map(|row| joined(row.cells().map(|cell| cell.expect("well formed").map(text)))).collect()
+}
+
+/// A listener on a free port in front of a tablet, and the service that asks it.
+async fn listen(tablet: Arc<Tablet>, shard: String) -> (RemoteService, DropGuard) {
+    let users = Users::new([User::new("gate").with_gate_role()]);
+    let mut config = Config::new(vec![Endpoint::Plain(([127, 0, 0, 1], 0).into())], Arc::new(users));
+    config.trust_local = true;
+    config.drain = Duration::ZERO;
+    let listener = Listener::bind(config).await.expect("the loopback address has free ports");
+    let Endpoint::Plain(address) = listener.addresses()[0].clone() else { unreachable!("it listens on TCP") };
+    let stop = CancellationToken::new();
+    let service = Arc::new(TabletService::new(tablet, "tests"));
+    tokio::spawn(listener.serve(service, stop.clone().cancelled_owned()));
+    let client = ClientConfig::from_url("vitrail://gate@localhost/?tls=disable").expect("a URL");
+    let remote = RemoteService::start(RemoteConfig {
+        shard,
+        endpoint: vitrail_client::Endpoint::Tcp { host: address.ip().to_string(), port: address.port() },
+        options: ConnectOptions::from_config(&client).expect("options"),
+        connections: 2,
+        health_interval: Duration::from_secs(60),
+    });
+    (remote, stop.drop_guard())
+}
