@@ -122,7 +122,9 @@ impl Vindex {
             (_, ColumnClass::Integer) => true,
             (Vindex::Hash | Vindex::Numeric | Vindex::ReverseBits, _) => false,
             (_, ColumnClass::Binary) => true,
-            (Vindex::UnicodeLooseXxHash | Vindex::UnicodeLooseMd5, ColumnClass::Text(_)) => true,
+            (Vindex::UnicodeLooseXxHash | Vindex::UnicodeLooseMd5, ColumnClass::Text(collation)) => {
+                is_bytewise(collation) || is_compared(collation)
+            }
             (_, ColumnClass::Text(collation)) => {
                 // Every other collation takes texts for equal that differ in bytes, if only in trailing spaces.
                 collation == "utf8mb4_0900_bin" || collation.ends_with("_nopad_bin")
@@ -134,7 +136,14 @@ impl Vindex {
     fn weights(self, value: &Value, class: Option<&ColumnClass>) -> Result<Vec<u8>, VindexError> {
         let bytes = self.bytes(value, class)?;
         let text = std::str::from_utf8(&bytes).map_err(|_| VindexError::NotText(self.name()))?;
-        unicode_loose::weights(text).map_err(|character| VindexError::Character { vindex: self.name(), character })
+        let refuse = |character| VindexError::Character { vindex: self.name(), character };
+        if let Some(ColumnClass::Text(collation)) = class
+            && !is_bytewise(collation)
+            && let Some(character) = text.chars().find(|character| unicode_loose::differs_in_mysql(*character))
+        {
+            return Err(refuse(u32::from(character)));
+        }
+        unicode_loose::weights(text).map_err(refuse)
     }
 
     /// The value's text form as the column stores it.
@@ -163,6 +172,35 @@ impl Vindex {
             Value::Null => VindexError::Null,
             other => VindexError::Type { vindex: self.name(), takes, given: type_name(other) },
         }
+    }
+}
+
+/// Equal texts have equal bytes, but for trailing spaces.
+fn is_bytewise(collation: &str) -> bool {
+    collation.ends_with("_bin")
+}
+
+/// Collations whose every character was compared with the weights of `unicode_loose_*` on real servers, and those that tell
+/// more texts apart than these. Tailored ones (`swedish_ci` has `ü` = `y`) are not among them.
+fn is_compared(collation: &str) -> bool {
+    let Some((charset, rest)) = collation.split_once('_') else { return false };
+    let rest = rest.replace("nopad_", "");
+    match charset {
+        "ascii" => rest == "general_ci",
+        "utf8mb4" | "utf8mb3" | "utf8" => matches!(
+            rest.as_str(),
+            "general_ci"
+                | "unicode_ci"
+                | "unicode_520_ci"
+                | "0900_ai_ci"
+                | "0900_as_ci"
+                | "0900_as_cs"
+                | "uca1400_ai_ci"
+                | "uca1400_ai_cs"
+                | "uca1400_as_ci"
+                | "uca1400_as_cs"
+        ),
+        _ => false,
     }
 }
 

@@ -26,6 +26,18 @@ pub(super) fn weights(text: &str) -> Result<Vec<u8>, u32> {
     Ok(out)
 }
 
+/// Characters that some collation of MySQL takes for equal to others of another weight here (`ß` and `s`, `Ґ` and `Г`, the wide blanks).
+///
+/// Found by asking servers for WEIGHT_STRING of every character; `tests/collations.rs` asks again.
+pub(super) fn differs_in_mysql(character: char) -> bool {
+    matches!(
+        u32::from(character),
+        0xa0 | 0x2000..=0x200a | 0x202f | 0x205f | 0x3000
+            | 0xdf | 0x131 | 0x345
+            | 0x403 | 0x407 | 0x40c | 0x40e | 0x453 | 0x457 | 0x45c | 0x45e | 0x474..=0x477 | 0x490 | 0x491 | 0x4d0..=0x4f9
+    )
+}
+
 fn is_mark(code: u32) -> bool {
     matches!(code, 0x300..=0x36f | 0x483..=0x489)
 }
