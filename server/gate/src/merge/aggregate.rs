@@ -3,12 +3,13 @@
 use vitrail_planner::plan::Aggregate;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
+use vitrail_proto::rows::ColumnType;
 
 use super::order::Native;
 use super::row::Packer;
 use super::{Cursor, Ends, decimal, double, malformed};
 use crate::answer::Answer;
-use crate::columns::{Column, types};
+use crate::columns::Column;
 use crate::failure;
 use crate::scatter::{Calls, Lane};
 
@@ -81,11 +82,12 @@ impl Fold {
             _ => {
                 return Err(failure::internal(format!(
                     "column {} has a type that cannot be folded over shards",
-                    String::from_utf8_lossy(&column.name)
+                    column.name
                 )));
             }
         };
-        let decimals = if matches!(column.kind, types::FLOAT | types::DOUBLE) { column.decimals } else { 0 };
+        let decimals =
+            if matches!(column.column_type, ColumnType::FLOAT | ColumnType::DOUBLE) { column.decimals } else { 0 };
         Ok(Fold { how, decimals, value: None, total: 0.0 })
     }
 

@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 
 use vitrail_planner::plan::{Comparison, SortKey};
+use vitrail_proto::rows::ColumnType as T;
 
 use super::decimal;
-use crate::columns::{BINARY, Column, types};
+use crate::columns::Column;
 
 /// The native order of a column's text values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +24,15 @@ pub(crate) enum Native {
 impl Native {
     /// The order of a column; `None` for those whose order depends on a collation or on labels.
     pub(crate) fn of(column: &Column) -> Option<Native> {
-        use types::*;
-        match column.kind {
-            TINY | SHORT | LONG | LONGLONG | INT24 | YEAR | DECIMAL | NEWDECIMAL | NULL => Some(Native::Exact),
-            FLOAT | DOUBLE => Some(Native::Double),
-            DATE | DATETIME | TIMESTAMP | BIT => Some(Native::Bytes),
-            TIME => Some(Native::Time),
-            VAR_STRING | STRING | TINY_BLOB | MEDIUM_BLOB | LONG_BLOB | BLOB
-                if column.charset == BINARY && !column.labels =>
+        match column.column_type {
+            T::TINY | T::SHORT | T::LONG | T::LONGLONG | T::INT24 | T::YEAR | T::DECIMAL | T::NEWDECIMAL | T::NULL => {
+                Some(Native::Exact)
+            }
+            T::FLOAT | T::DOUBLE => Some(Native::Double),
+            T::DATE | T::DATETIME | T::TIMESTAMP | T::BIT => Some(Native::Bytes),
+            T::TIME => Some(Native::Time),
+            T::VAR_STRING | T::STRING | T::TINY_BLOB | T::MEDIUM_BLOB | T::LONG_BLOB | T::BLOB
+                if column.binary && !column.labels =>
             {
                 Some(Native::Bytes)
             }

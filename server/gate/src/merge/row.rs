@@ -1,9 +1,7 @@
 //! Packed rows: one by one, and cell by cell.
 
-use bytes::{Buf, Bytes};
-use vitrail_proto::rows::{RowBatch, RowBuilder};
-
-use crate::columns::take_string;
+use bytes::Bytes;
+use vitrail_proto::rows::{self, RowBatch, RowBuilder};
 
 /// One row with its length prefix, as it travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,18 +16,16 @@ impl Row {
     /// The span of each of `count` cells in [`Row::text`]; `None` inside is NULL. `None` if it has fewer, or is malformed.
     pub(crate) fn cells(&self, count: usize) -> Option<Vec<Option<std::ops::Range<usize>>>> {
         let text = self.text();
-        let (mut cells, mut at) = (Vec::with_capacity(count), 0);
-        for _ in 0..count {
-            if text.get(at) == Some(&0xfb) {
-                cells.push(None);
-                at += 1;
-            } else {
-                let span = take_string(text, at)?;
-                at = span.end;
-                cells.push(Some(span));
-            }
+        let start = text.as_ptr().addr();
+        let mut spans = Vec::with_capacity(count);
+        for cell in rows::Row::new(text).cells().take(count) {
+            // Cells are slices of the text, so that their addresses tell where in it they are.
+            spans.push(cell.ok()?.map(|cell| {
+                let at = cell.as_ptr().addr() - start;
+                at..at + cell.len()
+            }));
         }
-        Some(cells)
+        (spans.len() == count).then_some(spans)
     }
 }
 
@@ -55,7 +51,7 @@ pub(crate) fn cut(batch: RowBatch, skip: u64, limit: Option<u64>) -> Option<RowB
     for _ in 0..kept {
         take_row(&mut rest)?;
     }
-    let length = bytes.remaining() - rest.remaining();
+    let length = bytes.len() - rest.len();
     Some(RowBatch { bytes: bytes.split_to(length), count: kept as u32 })
 }
 
