@@ -23,18 +23,22 @@ struct Script {
 impl Script {
     /// Both ends of a connection, greeted without a proof.
     async fn start() -> (Script, Connection) {
+        Script::start_with(Limits::default()).await
+    }
+
+    /// The same with a server of these limits.
+    async fn start_with(limits: Limits) -> (Script, Connection) {
         let (client, server) = tokio::io::duplex(1 << 20);
         let mut config = ClientConfig::default();
         config.tls.mode = TlsMode::Disable;
         config.user = "anna".into();
         let options = ConnectOptions::from_config(&config).unwrap();
-        let messages = Reassembler::new(Side::Server, Limits::default());
+        let messages = Reassembler::new(Side::Server, limits);
         let mut script = Script { stream: server, buffer: BytesMut::new(), messages };
         let (connection, ()) = tokio::join!(Connection::connect_raw(client, None, &options), async {
             let hello = ClientHello::decode(&script.receive().await.body).unwrap();
             assert_eq!(hello.user, "anna");
             let mut body = Vec::new();
-            let limits = Limits::default();
             ServerHello {
                 version: 1,
                 capabilities: Vec::new(),
@@ -169,6 +173,66 @@ async fn credit_follows_what_was_taken() {
         replies += 1;
     }
     assert_eq!(replies, 3);
+}
+
+#[tokio::test]
+async fn without_a_window_each_reply_is_asked_for() {
+    let (mut script, connection) = Script::start().await;
+    let mut request = execute(Some(1));
+    request.credit = 0;
+    let mut asked = connection.request(&request);
+    let (id, _) = script.receive_request().await;
+    let granted = async |script: &mut Script, id| {
+        let message = script.receive().await;
+        assert_eq!((message.kind, message.id), (Kind::Credit, id));
+        Credit::decode(&message.body).unwrap().bytes
+    };
+    let (reply, ()) = tokio::join!(asked.next(), async {
+        assert_eq!(granted(&mut script, id).await, 1);
+        script.send_rows(id, 700, false).await;
+    });
+    assert_eq!(reply.unwrap().unwrap().rows.unwrap().bytes.len(), 700);
+    // The balance is 1 again.
+    assert!(granted(&mut script, id).await > 700);
+    script.send_rows(id, 1, true).await;
+    asked.last().await.unwrap();
+    // Nobody will ask: the END may have rows.
+    connection.request(&request).detach();
+    let (id, _) = script.receive_request().await;
+    assert_eq!(granted(&mut script, id).await, 1);
+    script.send_rows(id, 1, true).await;
+    // Asked for before it could be sent.
+    let mut large = execute(Some(1));
+    large.sql = Some("x".repeat(600 * 1024));
+    let refused = connection.request(&large);
+    let mut held = connection.request(&request);
+    let (reply, ()) = tokio::join!(held.next(), async {
+        let Received::Partial { id, .. } = script.receive_part().await else { panic!("the first 64 KiB come alone") };
+        script.messages.give_up(id);
+        script.send_error(id, ErrorBody::new(Code::Exhausted, "no memory")).await;
+        let (id, _) = script.receive_request().await;
+        assert_eq!(granted(&mut script, id).await, 1);
+        script.send_rows(id, 1, true).await;
+    });
+    reply.unwrap().unwrap();
+    fails_with(refused, Code::Exhausted, Executed::No).await;
+}
+
+#[tokio::test]
+async fn a_request_of_several_free_frames_leaves_before_later_ones() {
+    let (mut script, connection) = Script::start_with(Limits { max_frame: 16 * 1024, ..Limits::default() }).await;
+    let mut long = execute(Some(1));
+    long.sql = Some("x".repeat(40 * 1024));
+    let first = connection.request(&long);
+    let second = connection.request(&execute(Some(2)));
+    // Ids must grow: the reassembler would refuse them in another order.
+    let (a, request) = script.receive_request().await;
+    assert_eq!((a, request.sql), (1, long.sql));
+    let (b, _) = script.receive_request().await;
+    for (id, pending) in [(a, first), (b, second)] {
+        script.send_rows(id, 1, true).await;
+        pending.last().await.unwrap();
+    }
 }
 
 #[tokio::test]

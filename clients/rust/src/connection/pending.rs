@@ -147,6 +147,9 @@ struct Inbox {
     owed: u32,
     /// Credit is sent when so much is due: half of the window, so that control frames stay few.
     threshold: u32,
+    /// The request began with a window of 0 and nobody has asked for a reply yet: the first who does grants a byte, and
+    /// with it one frame at a time.
+    unasked: bool,
 }
 
 impl Slot {
@@ -163,6 +166,7 @@ impl Slot {
                 abandoned: false,
                 owed: 0,
                 threshold: (window / 2).max(1),
+                unasked: window == 0,
             }),
         }
     }
@@ -243,7 +247,7 @@ impl Slot {
                 if !inbox.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
                     inbox.waker = Some(context.waker().clone());
                 }
-                (Poll::Pending, None)
+                (Poll::Pending, std::mem::take(&mut inbox.unasked).then_some(1))
             }
         }
     }
@@ -254,7 +258,19 @@ impl Slot {
         inbox.abandoned = true;
         inbox.waker = None;
         let parked: u32 = inbox.replies.drain(..).map(|(_, bytes)| bytes).sum();
-        inbox.owe(parked)
+        let first = u32::from(std::mem::take(&mut inbox.unasked));
+        inbox.owe(parked.saturating_add(first))
+    }
+
+    /// Keeps credit until the request has started.
+    pub(super) fn defer(&self, bytes: u32) {
+        let mut inbox = self.inbox.lock();
+        inbox.owed = inbox.owed.saturating_add(bytes);
+    }
+
+    /// The credit to send now, if any.
+    pub(super) fn due(&self) -> Option<u32> {
+        self.inbox.lock().owe(0)
     }
 }
 

@@ -151,25 +151,25 @@ impl State {
             self.expiries.insert((expires, id));
             self.expiry_of.insert(id, expires);
         }
-        let whole = body.len() <= self.max_frame.min(FREE_UPLOAD as usize);
+        let whole = body.len() <= FREE_UPLOAD as usize;
         if let Some(session) = slot.session {
             let lane = self.lanes.entry(session).or_default();
             lane.in_flight += 1;
             lane.uploading = !whole;
         }
-        if whole {
-            self.push(Kind::Request, Flags::NONE, id, &body);
-            slot.set_end_offset(self.queued);
-            return;
-        }
-        let mut upload = Upload { slot, rest: body, free: FREE_UPLOAD as usize };
-        if upload.rest.len() <= upload.free {
-            return self.ready.push_back(upload);
-        }
-        while upload.free > 0 {
+        // At once, even in several frames: ids must grow on the wire, and a CANCEL or CREDIT must find its request there.
+        let mut upload = Upload { slot: slot.clone(), rest: body, free: FREE_UPLOAD as usize };
+        while upload.free > 0 && !upload.rest.is_empty() {
             self.push_fragment(&mut upload);
         }
-        self.waiting.insert(id, upload);
+        if whole {
+            slot.set_end_offset(self.queued);
+        } else {
+            self.waiting.insert(id, upload);
+        }
+        if let Some(bytes) = slot.due() {
+            self.push_credit(id, bytes);
+        }
     }
 
     /// Appends the next fragment of an upload, of its free part or of the granted rest.
@@ -185,6 +185,12 @@ impl State {
         upload.free = upload.free.saturating_sub(length);
         let flags = Flags::NONE.with_more(!upload.rest.is_empty());
         self.push(Kind::Request, flags, upload.slot.id(), &fragment);
+    }
+
+    fn push_credit(&mut self, id: u64, bytes: u32) {
+        let mut body = Vec::with_capacity(32);
+        Credit { bytes }.encode(&mut body);
+        self.push(Kind::Credit, Flags::NONE, id, &body);
     }
 
     /// Appends one frame for the writer.
@@ -337,16 +343,17 @@ impl State {
 }
 
 impl Shared {
-    /// Grants the server more bytes for a request.
+    /// Grants the server more bytes for a request; one that waits for its turn takes them along when it starts.
     pub(super) fn credit(&self, slot: &Slot, bytes: u32) {
         let mut state = self.state.lock();
         let id = slot.id();
+        if id == 0 {
+            return slot.defer(bytes);
+        }
         if state.is_closed() || state.slot(id).is_none() {
             return;
         }
-        let mut body = Vec::with_capacity(32);
-        Credit { bytes }.encode(&mut body);
-        state.push(Kind::Credit, Flags::NONE, id, &body);
+        state.push_credit(id, bytes);
         drop(state);
         self.wake_writer.notify_one();
     }
