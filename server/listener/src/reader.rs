@@ -88,7 +88,7 @@ impl<S: Service> Connection<S> {
                     );
                 }
             } else if let Some(received) = self.withdraw(id) {
-                self.answer(id, expired());
+                self.answer_in(received.flight.session, id, expired());
                 drop(received);
             }
         }
@@ -234,20 +234,22 @@ impl<S: Service> Connection<S> {
             Ok(request) => request,
             Err(error) if error.closes() => return Err(error.into()),
             Err(error) => {
-                match session_of(body) {
+                let session = session_of(body);
+                match session {
                     // What is chained behind it in its session must not run.
                     Some(session) => self.state.lock().sessions.failed(session, id),
                     None => self.state.lock().sessions.failed_unplaced(id),
                 }
-                self.answer(id, error.into());
+                self.answer_in(session, id, error.into());
                 return Ok(());
             }
         };
         let deadline = request.deadline_ms.map(|ms| received + Duration::from_millis(u64::from(ms)));
-        let flight = Arc::new(Flight::new(id, request.session, request.credit, deadline));
+        let session = request.session;
+        let flight = Arc::new(Flight::new(id, session, request.credit, deadline));
         let received = Received { request: Box::new(request), flight, after_failure: false, memory };
         if let Err(error) = self.place(reader, received) {
-            self.answer(id, error);
+            self.answer_in(session, id, error);
         }
         Ok(())
     }
@@ -344,7 +346,7 @@ impl<S: Service> Connection<S> {
             return;
         }
         if let Some(received) = self.withdraw(id) {
-            self.answer(id, cancelled());
+            self.answer_in(received.flight.session, id, cancelled());
             drop(received);
             return;
         }
@@ -375,6 +377,12 @@ impl<S: Service> Connection<S> {
     fn refuse_unplaced(&self, id: u64, error: ErrorBody) {
         self.state.lock().sessions.failed_unplaced(id);
         self.answer(id, error);
+    }
+
+    /// Answers a request of a session that is not run, and so leaves a transaction there as it is.
+    fn answer_in(&self, session: Option<u64>, id: u64, error: ErrorBody) {
+        let in_transaction = session.is_some_and(|session| self.state.lock().sessions.in_transaction(session));
+        self.answer(id, ErrorBody { in_transaction, ..error });
     }
 
     fn answer(&self, id: u64, error: ErrorBody) {

@@ -67,14 +67,16 @@ impl Channel {
         let error = match outcome {
             Ok(reply) => {
                 let needs_credit = reply.rows.is_some();
+                let in_transaction = reply.end.as_ref().is_some_and(|end| end.in_transaction);
                 let message = Outgoing::reply(self.flight.id, &reply, true);
                 drop(reply);
-                match self.transmit(message, needs_credit).await {
+                let error = match self.transmit(message, needs_credit).await {
                     Ok(()) => return true,
                     // It has run; only its rows were not delivered.
                     Err(error) if !read_only => error.with_executed(Executed::Unknown),
                     Err(error) => error,
-                }
+                };
+                ErrorBody { in_transaction, ..error }
             }
             Err(error) => error,
         };

@@ -14,19 +14,19 @@ use crate::flight::Flight;
 use crate::reader::{ended, no_session, skipped};
 use crate::responder::{Channel, Responder, expired};
 use crate::service::{RequestContext, Service};
-use crate::sessions::{Received, Taken};
+use crate::sessions::{After, Received, Taken};
 
 impl<S: Service> Connection<S> {
     /// Runs the requests of a session until none waits, then puts it back.
     pub(crate) async fn run_session(self: Arc<Self>, id: u64, taken: Taken<S::Session>) {
-        let Taken { mut session, mut failed, mut next } = taken;
+        let Taken { mut session, mut after, mut next } = taken;
         loop {
-            failed = !self.serve(id, &mut session, next, failed).await;
+            after = self.serve(id, &mut session, next, after).await;
             let mut state = self.state.lock();
             if state.closed {
                 break;
             }
-            match state.sessions.next(id, &mut session, failed) {
+            match state.sessions.next(id, &mut session, after) {
                 Some(waiting) => next = waiting,
                 None => {
                     let draining = state.drain.is_some();
@@ -71,16 +71,25 @@ impl<S: Service> Connection<S> {
         }
     }
 
-    /// Answers one request of a session; `true` if it succeeded.
-    async fn serve(&self, id: u64, session: &mut Option<Box<S::Session>>, received: Received, failed: bool) -> bool {
+    /// Answers one request of a session.
+    async fn serve(&self, id: u64, session: &mut Option<Box<S::Session>>, received: Received, before: After) -> After {
         let Received { request, flight, after_failure, memory } = received;
         let channel = self.channel(&flight);
         let mut responder = channel.responder();
         let read_only = request.read_only;
-        let outcome = self.outcome(id, session, *request, &flight, &mut responder, failed || after_failure).await;
-        let succeeded = self.finish(&flight, channel, outcome, read_only).await;
+        let before = After { failed: before.failed || after_failure, ..before };
+        let outcome = self.outcome(id, session, *request, &flight, &mut responder, before).await;
+        let in_transaction = match &outcome {
+            Ok(reply) => reply.end.as_ref().is_some_and(|end| end.in_transaction),
+            Err(error) => error.in_transaction,
+        };
+        if in_transaction != before.in_transaction {
+            // Before the END is out: the reader may have to refuse what comes next.
+            self.state.lock().sessions.set_in_transaction(id, in_transaction);
+        }
+        let failed = !self.finish(&flight, channel, outcome, read_only).await;
         drop(memory);
-        succeeded
+        After { failed, in_transaction }
     }
 
     async fn outcome(
@@ -90,22 +99,24 @@ impl<S: Service> Connection<S> {
         request: Request,
         flight: &Arc<Flight>,
         responder: &mut Responder,
-        failed: bool,
+        before: After,
     ) -> Result<Reply, ErrorBody> {
-        if request.chain && failed {
-            return Err(skipped());
+        // What is not run leaves the transaction as it was.
+        let not_run = |error| ErrorBody { in_transaction: before.in_transaction, ..error };
+        if request.chain && before.failed {
+            return Err(not_run(skipped()));
         }
         if flight.deadline.is_some_and(|at| at <= Instant::now()) {
-            return Err(expired());
+            return Err(not_run(expired()));
         }
         let draining = self.state.lock().drain.is_some();
         let busy = session.as_ref().is_some_and(|session| self.service.is_busy(session));
         if draining && !busy && request.op != Op::Close {
-            return Err(self.draining());
+            return Err(not_run(self.draining()));
         }
         match request.op {
             Op::Open if session.is_some() => {
-                Err(ErrorBody::new(Code::Invalid, format!("session {id} is open already; close it first")))
+                Err(not_run(ErrorBody::new(Code::Invalid, format!("session {id} is open already; close it first"))))
             }
             Op::Open => {
                 *session = Some(Box::new(self.service.open(&self.peer, request.state.unwrap_or_default())?));

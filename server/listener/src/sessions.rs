@@ -24,9 +24,17 @@ pub(crate) struct Received {
 /// A session taken out of the map by the task that runs its requests.
 pub(crate) struct Taken<T> {
     pub(crate) session: Option<Box<T>>,
-    /// Its last request has failed.
-    pub(crate) failed: bool,
+    pub(crate) after: After,
     pub(crate) next: Received,
+}
+
+/// What the last request of a session has left.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct After {
+    /// It has failed.
+    pub(crate) failed: bool,
+    /// Its END said that the session is in a transaction.
+    pub(crate) in_transaction: bool,
 }
 
 /// What becomes of a request for a session.
@@ -66,7 +74,7 @@ impl<T> Sessions<T> {
 
     /// Adds an idle session that request `opened_by` has opened.
     pub(crate) fn insert(&mut self, id: u64, session: Box<T>, opened_by: u64) {
-        self.slots.insert(id, Slot::Idle { session, failed: false, last: opened_by });
+        self.slots.insert(id, Slot::Idle { session, after: After::default(), last: opened_by });
     }
 
     /// A request failed before its session was known (its upload was refused, or its body does not tell it). Whatever is
@@ -78,8 +86,8 @@ impl<T> Sessions<T> {
     /// A request of a session failed without having been placed.
     pub(crate) fn failed(&mut self, session: u64, request: u64) {
         match self.slots.get_mut(&session) {
-            Some(Slot::Idle { failed, last, .. }) => {
-                *failed = true;
+            Some(Slot::Idle { after, last, .. }) => {
+                after.failed = true;
                 *last = request.max(*last);
             }
             Some(Slot::Busy(busy)) => {
@@ -110,11 +118,12 @@ impl<T> Sessions<T> {
                 busy.queue.push_back(received);
                 Placed::Queued
             }
-            Slot::Idle { .. } => {
-                let busy = Slot::Busy(Box::new(Busy { queue: VecDeque::new(), tail_failed: false, last: id }));
-                match std::mem::replace(slot, busy) {
-                    Slot::Idle { session, failed, .. } => {
-                        Placed::Run(Taken { session: Some(session), failed, next: received })
+            Slot::Idle { after, .. } => {
+                let in_transaction = after.in_transaction;
+                let busy = Busy { queue: VecDeque::new(), tail_failed: false, in_transaction, last: id };
+                match std::mem::replace(slot, Slot::Busy(Box::new(busy))) {
+                    Slot::Idle { session, after, .. } => {
+                        Placed::Run(Taken { session: Some(session), after, next: received })
                     }
                     Slot::Busy(_) => unreachable!("matched as idle above"),
                 }
@@ -124,14 +133,14 @@ impl<T> Sessions<T> {
 
     /// After a request of a session was answered: the next one, or the session goes back to being idle. A session
     /// that was closed (`None`) disappears when nothing waits any more.
-    pub(crate) fn next(&mut self, id: u64, session: &mut Option<Box<T>>, failed: bool) -> Option<Received> {
+    pub(crate) fn next(&mut self, id: u64, session: &mut Option<Box<T>>, after: After) -> Option<Received> {
         let Some(Slot::Busy(busy)) = self.slots.get_mut(&id) else { return None };
         if let Some(next) = busy.queue.pop_front() {
             return Some(next);
         }
-        let (failed, last) = (failed || busy.tail_failed, busy.last);
+        let (after, last) = (After { failed: after.failed || busy.tail_failed, ..after }, busy.last);
         match session.take() {
-            Some(session) => self.slots.insert(id, Slot::Idle { session, failed, last }),
+            Some(session) => self.slots.insert(id, Slot::Idle { session, after, last }),
             None => self.slots.remove(&id),
         };
         None
@@ -173,6 +182,22 @@ impl<T> Sessions<T> {
                 Slot::Busy(_) => None,
             })
             .collect()
+    }
+
+    /// Whether the session is in a transaction, as the last END of a request that ran there has said.
+    pub(crate) fn in_transaction(&self, id: u64) -> bool {
+        match self.slots.get(&id) {
+            Some(Slot::Idle { after, .. }) => after.in_transaction,
+            Some(Slot::Busy(busy)) => busy.in_transaction,
+            None => false,
+        }
+    }
+
+    /// A request that runs in the session begins or ends its transaction.
+    pub(crate) fn set_in_transaction(&mut self, id: u64, in_transaction: bool) {
+        if let Some(Slot::Busy(busy)) = self.slots.get_mut(&id) {
+            busy.in_transaction = in_transaction;
+        }
     }
 
     /// The idle session `id`.
@@ -222,8 +247,7 @@ impl Expiries {
 enum Slot<T> {
     Idle {
         session: Box<T>,
-        /// Its last request has failed.
-        failed: bool,
+        after: After,
         /// The id of its last request.
         last: u64,
     },
@@ -234,6 +258,8 @@ struct Busy {
     queue: VecDeque<Received>,
     /// The last request received was refused or withdrawn.
     tail_failed: bool,
+    /// As the last END has said.
+    in_transaction: bool,
     /// The id of the last request received.
     last: u64,
 }
@@ -268,7 +294,10 @@ mod tests {
     fn running() -> Sessions<&'static str> {
         let mut sessions = Sessions::new(3);
         sessions.insert(1, Box::new("session"), 1);
-        assert!(matches!(sessions.place(1, received(2)), Placed::Run(Taken { failed: false, .. })));
+        assert!(matches!(
+            sessions.place(1, received(2)),
+            Placed::Run(Taken { after: After { failed: false, .. }, .. })
+        ));
         sessions
     }
 
@@ -280,11 +309,11 @@ mod tests {
         }
         assert!(matches!(sessions.place(1, received(4)), Placed::Late));
         let mut session = Some(Box::new("session"));
-        assert_eq!(sessions.next(1, &mut session, false).unwrap().flight.id, 3);
-        assert_eq!(sessions.next(1, &mut session, false).unwrap().flight.id, 4);
-        assert!(sessions.next(1, &mut session, true).is_none());
+        assert_eq!(sessions.next(1, &mut session, After::default()).unwrap().flight.id, 3);
+        assert_eq!(sessions.next(1, &mut session, After::default()).unwrap().flight.id, 4);
+        assert!(sessions.next(1, &mut session, After { failed: true, ..After::default() }).is_none());
         assert_eq!(sessions.idle(1), Some(&"session"));
-        assert!(matches!(sessions.place(1, received(5)), Placed::Run(Taken { failed: true, .. })));
+        assert!(matches!(sessions.place(1, received(5)), Placed::Run(Taken { after: After { failed: true, .. }, .. })));
     }
 
     #[test]
@@ -298,7 +327,7 @@ mod tests {
         assert!(sessions.withdraw(1, 3).is_none());
         assert!(matches!(sessions.place(1, received(7)), Placed::Queued));
         let mut session = Some(Box::new("session"));
-        let behind: Vec<_> = std::iter::from_fn(|| sessions.next(1, &mut session, false))
+        let behind: Vec<_> = std::iter::from_fn(|| sessions.next(1, &mut session, After::default()))
             .map(|next| (next.flight.id, next.after_failure))
             .collect();
         assert_eq!(behind, [(4, true), (5, false), (7, true)]);
@@ -311,8 +340,8 @@ mod tests {
         assert!(matches!(sessions.place(1, received(4)), Placed::Queued));
         assert!(matches!(sessions.place(1, received(5)), Placed::Queued));
         let mut session = Some(Box::new("session"));
-        assert!(sessions.next(1, &mut session, false).unwrap().after_failure);
-        assert!(!sessions.next(1, &mut session, false).unwrap().after_failure);
+        assert!(sessions.next(1, &mut session, After::default()).unwrap().after_failure);
+        assert!(!sessions.next(1, &mut session, After::default()).unwrap().after_failure);
     }
 
     #[test]
@@ -320,7 +349,7 @@ mod tests {
         let mut sessions = running();
         assert!(matches!(sessions.place(1, received(3)), Placed::Queued));
         assert_eq!(sessions.withdraw_all().len(), 1);
-        assert!(sessions.next(1, &mut None, false).is_none());
+        assert!(sessions.next(1, &mut None, After::default()).is_none());
         assert!(!sessions.contains(1));
         sessions.insert(2, Box::new("idle"), 4);
         assert_eq!(sessions.take_idle().len(), 1);

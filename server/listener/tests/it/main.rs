@@ -14,4 +14,5 @@ mod order;
 mod server;
 mod service;
 mod tls;
+mod transcripts;
 mod uploads;
