@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 use vitrail_proto::value::Binds;
 use vitrail_service::call::{Call, CallId, Settings, Statement};
 
+use crate::places::Places;
+
 /// How long a rollback or release may take when nobody waits for it.
 const CLEANUP: Duration = Duration::from_secs(10);
 
@@ -25,6 +27,8 @@ pub(crate) struct Calling<'a> {
     pub(crate) warnings: u32,
     /// The client's cancel.
     pub(crate) cancel: &'a CancellationToken,
+    /// Where statements over several shards wait for their turn.
+    pub(crate) places: &'a Places,
 }
 
 impl Calling<'_> {

@@ -15,6 +15,7 @@ use vitrail_service::call::Settings;
 use crate::calling::background;
 use crate::cluster::Cluster;
 use crate::failure;
+use crate::places::Places;
 use crate::plan_cache::PlanCache;
 use crate::planning::Planned;
 use crate::request;
@@ -29,6 +30,9 @@ use crate::view::{Finding, View};
 pub struct GateConfig {
     /// Size of the plan cache, in bytes.
     pub plan_cache_bytes: usize,
+    /// Reads over several shards that run at a time, in autocommit. Over the tablets' pools, divided by the number of gates, they could wait
+    /// for each other's connections; further ones wait for their turn.
+    pub scatters: usize,
     /// Most rows of an answer when the request names no cap itself; `None`: no limit.
     pub max_rows: Option<u64>,
     /// Addresses (`host:port`) of other gates of the cluster, told to clients.
@@ -38,9 +42,15 @@ pub struct GateConfig {
 }
 
 impl Default for GateConfig {
-    /// 64 MiB of plans, no limit of rows, no other gates.
+    /// 64 MiB of plans, 16 reads over several shards at a time, no limit of rows, no other gates.
     fn default() -> GateConfig {
-        GateConfig { plan_cache_bytes: 64 << 20, max_rows: None, gates: Vec::new(), incarnation: String::new() }
+        GateConfig {
+            plan_cache_bytes: 64 << 20,
+            scatters: 16,
+            max_rows: None,
+            gates: Vec::new(),
+            incarnation: String::new(),
+        }
     }
 }
 
@@ -53,6 +63,8 @@ pub struct Gate {
     loading: Mutex<()>,
     pub(crate) plans: PlanCache<Planned>,
     pub(crate) interner: Interner,
+    /// Where statements over several shards wait for their turn.
+    pub(crate) places: Places,
     pub(crate) counters: Counters,
 }
 
@@ -62,6 +74,7 @@ impl Gate {
         let view = View { cluster: Arc::new(cluster), ..View::default() };
         Gate {
             plans: PlanCache::new(config.plan_cache_bytes),
+            places: Places::new(config.scatters),
             config,
             view: ArcSwap::from_pointee(view),
             loading: Mutex::new(()),

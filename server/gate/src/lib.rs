@@ -18,6 +18,7 @@ mod control;
 mod failure;
 mod gate;
 mod merge;
+mod places;
 mod plan_cache;
 mod planning;
 mod position;

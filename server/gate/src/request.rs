@@ -100,6 +100,7 @@ fn scope<'a>(
             traceparent: request.traceparent.take().map(Arc::from),
             warnings: request.warnings,
             cancel: &context.cancel,
+            places: &gate.places,
         },
     })
 }

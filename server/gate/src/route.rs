@@ -97,6 +97,8 @@ impl Work<'_> {
     }
 
     async fn in_autocommit(self, answer: &mut Answer<'_>) -> Result<ResultEnd, ErrorBody> {
+        let several = self.resolved.statements.len() > 1;
+        let _place = if several { Some(self.calling.places.take(self.calling).await?) } else { None };
         let tasks = self.tasks(|_| On::Pool);
         let calls = Calls::of(self.calling.cancel, &tasks);
         let mut lanes = Vec::with_capacity(tasks.len());

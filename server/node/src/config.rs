@@ -127,13 +127,16 @@ pub struct GateConfig {
     /// Memory for plans, in bytes; the least used ones make room.
     #[serde(with = "units::bytes")]
     pub plan_cache: u64,
+    /// Reads over several shards that run at a time; further ones wait for their turn. At most `tablet.pool.size` divided by the
+    /// number of gates, or they could wait for each other's connections.
+    pub scatters: usize,
     /// Most rows of one answer when the request names no cap itself; it is cut there and says so. 0: no limit.
     pub max_rows: u64,
 }
 
 impl Default for GateConfig {
     fn default() -> Self {
-        GateConfig { plan_cache: 64 << 20, max_rows: 0 }
+        GateConfig { plan_cache: 64 << 20, scatters: 16, max_rows: 0 }
     }
 }
 

@@ -62,6 +62,8 @@ impl Process {
             Component::Both | Component::Gate => {
                 let gate_config = vitrail_gate::GateConfig {
                     plan_cache_bytes: usize::try_from(config.gate.plan_cache).unwrap_or(usize::MAX),
+                    // More than a pool has connections would wait for each other.
+                    scatters: config.gate.scatters.min(config.tablet.pool.size),
                     max_rows: (config.gate.max_rows > 0).then_some(config.gate.max_rows),
                     gates: config.listen.gates.clone(),
                     incarnation: incarnation.clone(),

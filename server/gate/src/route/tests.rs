@@ -2,7 +2,7 @@
 //! on demand: failing commits, lost connections, answers in a chosen order.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use super::*;
 use crate::cluster::Shard;
 use crate::columns::{Own, pack};
 use crate::merge::row::Packer;
+use crate::places::Places;
 use crate::session::Basis;
 
 /// What a shard answers next to a statement that begins with this text; statements that no script names end well.
@@ -181,7 +182,16 @@ impl World {
 }
 
 fn calling(cancel: &CancellationToken) -> Calling<'_> {
-    Calling { caller: "anna".into(), deadline: None, settings: Arc::default(), traceparent: None, warnings: 0, cancel }
+    static PLACES: LazyLock<Places> = LazyLock::new(|| Places::new(16));
+    Calling {
+        caller: "anna".into(),
+        deadline: None,
+        settings: Arc::default(),
+        traceparent: None,
+        warnings: 0,
+        cancel,
+        places: &PLACES,
+    }
 }
 
 /// Rows as `a|b`, with `NULL`.

@@ -64,6 +64,7 @@ impl World {
         tune: impl Fn(&mut TabletConfig),
     ) -> World {
         let (mut shards, mut listeners) = (Vec::new(), Vec::new());
+        let mut gate_config = GateConfig::default();
         for (name, database) in Databases::shard_names(databases.shards.len()).iter().zip(&databases.shards) {
             let options = databases.server.connect_options(database);
             let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
@@ -73,6 +74,7 @@ impl World {
             config.mysql.user.clone_from(&options.user);
             config.mysql.password.clone_from(&options.password);
             tune(&mut config);
+            gate_config.scatters = gate_config.scatters.min(config.pool.size);
             let tablet = Tablet::start(config).await.expect("a tablet");
             let service: Arc<dyn QueryService> = match way {
                 Way::Direct => tablet,
@@ -85,7 +87,7 @@ impl World {
             shards.push(Shard { name: name.as_str().into(), key_range: name.parse().expect("a range"), service });
         }
         let vschema = Keyspace::from_json(keyspace, vschema).expect("a vschema");
-        let gate = Gate::new(Cluster::new([(vschema, shards)]).expect("a cluster"), GateConfig::default());
+        let gate = Gate::new(Cluster::new([(vschema, shards)]).expect("a cluster"), gate_config);
         let peer = Peer {
             connection_id: 7,
             user: "anna".into(),
