@@ -762,7 +762,7 @@ def transcripts():
     new("running-cancel", "A running statement is cancelled: its END is the answer, and rows before it are void.") \
         .request(1, op="execute", sql="select * from flight").reply(1, {"fields": columns, "fh": 1, "n": 1, "rows": row}, 0) \
         .cancel(1).error(1, "cancelled", 1317, "70100")
-    new("queued-cancel", "A request that waits for its session's earlier one is cancelled, and answered in order.") \
+    new("queued-cancel", "A request that waits for its session's earlier one is cancelled, and not run.") \
         .request(1, op="execute", s=1, sql="select sleep(1)").request(2, op="execute", s=1, sql="select 2").cancel(2) \
         .reply(1, point).error(2, "cancelled", 1317, "70100")
     new("zero-credit", "Credit 0: nothing with rows comes before CREDIT; control frames do.") \
@@ -794,10 +794,10 @@ def transcripts():
         .request(2, op="execute", s=2, sql="select 1").error(2, "draining", 1053, "08S01", retryable=True, elsewhere=True) \
         .request(3, op="execute", s=1, sql="select 1").reply(3, but(point, end={"rows": 1, "in_tx": True})) \
         .request(4, op="commit", s=1).reply(4, {"end": {}})
-    new("lost-transaction", "A deadlock ends the transaction; every statement then fails until rollback.") \
+    new("lost-transaction", "A deadlock ends the transaction; every statement then fails until it is concluded; a commit fails as well, and concludes it.") \
         .request(1, op="begin", s=1).reply(1, {"end": {"in_tx": True}}) \
-        .request(2, op="execute", s=1, sql="update t set a = 1").error(2, "conflict", 1213, "40001", retryable=True) \
-        .request(3, op="execute", s=1, sql="update t set a = 2").error(3, "tx_lost", 61004, "40000") \
+        .request(2, op="execute", s=1, sql="update t set a = 1").error(2, "conflict", 1213, "40001", retryable=True, in_tx=True) \
+        .request(3, op="execute", s=1, sql="update t set a = 2").error(3, "tx_lost", 61004, "40000", in_tx=True) \
         .request(4, op="commit", s=1).error(4, "tx_lost", 61004, "40000") \
         .request(5, op="rollback", s=1).reply(5, {"end": {}})
     new("unknown-kind", "Kinds from 128 are skipped; kind 42 closes the connection.") \
