@@ -80,7 +80,7 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// PEM file with the private key.
     pub key: PathBuf,
-    /// PEM file with the authorities of client certificates; a client certificate's common name is then its user.
+    /// PEM file with the authorities of client certificates; a client certificate's DNS name is then its user.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
 }
