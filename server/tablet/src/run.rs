@@ -4,9 +4,10 @@
 //! begins a transaction if told so, sends the statement, hands rows on as they arrived, and gives the connection back *before* the
 //! last part leaves, so that whoever has the end may use the connection at once.
 
-use std::pin::pin;
+mod exchange;
+mod giving_back;
+
 use std::sync::Arc;
-use std::task::Poll;
 
 use vitrail_mysql::{End, Error, Response, RowsOrEnd};
 use vitrail_proto::error::{Code, ErrorBody, Executed};
@@ -25,7 +26,7 @@ use crate::outbox::Outbox;
 use crate::position;
 use crate::running::Registered;
 use crate::stats::add;
-use crate::stop::{Step, Stops, Why, guarded};
+use crate::stop::{Step, Stops, Why};
 use crate::tablet::Shared;
 
 /// Errors of a CALL that did not begin: it cannot be read, there is no such routine, it takes other arguments, it is not allowed.
@@ -260,97 +261,6 @@ impl Run {
         Ok(sql)
     }
 
-    async fn query(&mut self, sql: &[u8]) -> Step<Result<Response, Error>> {
-        let thread = self.lease.thread();
-        let shared = self.shared.clone();
-        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
-        let exchange = self.lease.connection().query(sql);
-        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
-        self.note(&step);
-        step
-    }
-
-    async fn next_result(&mut self) -> Step<Result<Response, Error>> {
-        let thread = self.lease.thread();
-        let shared = self.shared.clone();
-        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
-        let exchange = self.lease.connection().response();
-        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
-        self.note(&step);
-        step
-    }
-
-    /// The next rows. What is already here leaves while MySQL has nothing new.
-    async fn next_rows(&mut self) -> Step<Result<RowsOrEnd, Error>> {
-        let batch = self.shared.config.limits.batch_bytes.clamp(1 << 10, 16 << 20) as usize;
-        if let Poll::Ready(rows) = poll_once(self.lease.connection().next_rows(batch)).await {
-            // A reader that is gone, a cancel or a deadline ends a stream that never waits for MySQL.
-            let fired = poll_once(stop(&self.stops, &mut self.outbox, self.stopped)).await;
-            return match (fired, rows) {
-                (Poll::Ready(why), Ok(RowsOrEnd::Rows(rows))) if !self.statement.writes => {
-                    drop(rows);
-                    self.kill_rest(why).await
-                }
-                (_, rows) => Step::Done(rows),
-            };
-        }
-        if self.outbox.holds_rows()
-            && let Err(why) = self.flush().await
-        {
-            return self.kill_rest(why).await;
-        }
-        let thread = self.lease.thread();
-        let shared = self.shared.clone();
-        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
-        let exchange = self.lease.connection().next_rows(batch);
-        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
-        self.note(&step);
-        step
-    }
-
-    /// Sends what is pending. A read that must end while its reader is slow ends; a write has happened, and waits.
-    async fn flush(&mut self) -> Result<(), Why> {
-        if self.statement.writes {
-            if !self.outbox.flush().await {
-                self.stopped = Some(Why::Abandoned);
-            }
-            return Ok(());
-        }
-        let stops = self.stops.clone();
-        let stopped = self.stopped;
-        tokio::select! {
-            biased;
-            alive = self.outbox.flush() => if alive { Ok(()) } else { Err(Why::Abandoned) },
-            why = stops.fired(), if stopped.is_none() => Err(why),
-        }
-    }
-
-    /// Kills a statement whose rows nobody wants and reads what it still sends.
-    async fn kill_rest<T>(&mut self, why: Why) -> Step<Result<T, Error>> {
-        self.stopped = Some(why);
-        match self.kill_and_drain().await {
-            Ok(()) => Step::Stopped(why, Err(Error::NotReady("its rows were dropped"))),
-            Err(()) => Step::Stuck(why),
-        }
-    }
-
-    /// `Err`: it did not end in time, or the connection is lost.
-    async fn kill_and_drain(&mut self) -> Result<(), ()> {
-        self.killed = true;
-        add(&self.shared.counters.killed, 1);
-        let thread = self.lease.thread();
-        let grace = self.shared.config.limits.kill_grace;
-        let shared = self.shared.clone();
-        let rest = async {
-            let (killed, _) = tokio::join!(shared.killer.kill_query(thread), self.lease.connection().drain());
-            killed
-        };
-        match tokio::time::timeout(grace, rest).await {
-            Ok(_) if self.lease.connection().is_clean() => Ok(()),
-            _ => Err(()),
-        }
-    }
-
     /// Hands rows on until the end of this result. The end, and whether another result follows.
     async fn rows(&mut self) -> Result<(ResultEnd, bool), Failure> {
         let limits = &self.shared.config.limits;
@@ -536,137 +446,6 @@ impl Run {
             Err(_) => tracing::debug!("the texts of warnings took too long"),
         }
     }
-
-    /// Gives the connection back to where it belongs, and says what the caller reads.
-    async fn give_back(&mut self, mut outcome: Result<(), Failure>) -> Result<(), ErrorBody> {
-        if outcome.is_err() {
-            self.outbox.discard();
-        }
-        let grace = self.shared.config.limits.kill_grace;
-        let settled = !self.killed || {
-            let settle = self.lease.connection().settle_after_kill();
-            matches!(tokio::time::timeout(grace, settle).await, Ok(Ok(())))
-        };
-        let lost = !settled || !self.lease.connection().is_clean();
-        if !lost && let Err(failure) = &mut outcome {
-            self.look_what_a_routine_left(failure).await;
-        }
-        let failed_to_open = outcome.is_err() && self.outbox.is_unopened() && self.taken_here;
-        let abandoned = self.taken_here && !self.outbox.is_delivered() && self.stopped == Some(Why::Abandoned);
-        let fate = match &outcome {
-            _ if lost => Fate::Lost,
-            Ok(()) => Fate::Kept,
-            Err(failure) => failure.fate,
-        };
-        let in_transaction = !lost && fate == Fate::Kept && self.lease.connection().status().in_transaction();
-        let mut outcome = outcome.map_err(|failure| *failure.body);
-        if self.place == Place::Shared || failed_to_open || abandoned {
-            self.retire(lost).await;
-            return outcome;
-        }
-        let id = self.id.expect("a held connection has a name");
-        match fate {
-            Fate::Kept => {
-                if let Some(lease) = self.lease.take()
-                    && let Err(lease) = self.shared.held.put(id, lease)
-                {
-                    Shared::clean_up(&self.shared, lease, self.place).await;
-                }
-                if let Err(error) = &mut outcome {
-                    error.in_transaction = in_transaction || self.place == Place::Transaction;
-                }
-            }
-            Fate::RolledBack | Fate::Ended | Fate::Lost => {
-                outcome = outcome.map_err(|error| self.lost_transaction(error, fate));
-                self.lose(id, fate, lost).await;
-            }
-        }
-        outcome
-    }
-
-    /// What a caller reads whose transaction went with the statement.
-    fn lost_transaction(&self, mut error: ErrorBody, fate: Fate) -> ErrorBody {
-        error.in_transaction = false;
-        if fate == Fate::Lost && self.place == Place::Transaction && self.stopped.is_none() {
-            // MySQL rolls back what its connection leaves open: no effect remains.
-            error = ErrorBody::new(
-                Code::TxLost,
-                "the connection to MySQL was lost and with it the transaction, which is rolled back; roll back, then begin anew",
-            );
-        } else if self.place == Place::Transaction && fate != Fate::Ended {
-            error.executed = Executed::No;
-        }
-        error
-    }
-
-    async fn lose(&mut self, id: ConnectionId, fate: Fate, lost: bool) {
-        let why = match (self.place, fate, self.stopped) {
-            (Place::Reserved, Fate::RolledBack, _) => None,
-            (Place::Reserved, ..) => Some(ErrorBody::new(
-                Code::SessionLost,
-                "the reserved connection to MySQL was lost with all its state; open the session anew",
-            )),
-            (_, _, Some(Why::Expired)) => Some(Why::Expired.error()),
-            (_, Fate::Ended, _) => Some(ErrorBody::new(
-                Code::TxLost,
-                "the transaction was ended by an earlier statement; roll back, then begin anew",
-            )),
-            _ => Some(ErrorBody::new(
-                Code::TxLost,
-                "the transaction was rolled back by an earlier error; roll back, then begin anew",
-            )),
-        };
-        match why {
-            None => {
-                if let Some(lease) = self.lease.take()
-                    && let Err(lease) = self.shared.held.put(id, lease)
-                {
-                    Shared::clean_up(&self.shared, lease, self.place).await;
-                }
-            }
-            Some(why) => {
-                add(&self.shared.counters.transactions_lost, u64::from(self.place == Place::Transaction));
-                self.shared.held.lose(id, why);
-                self.retire_lease(lost).await;
-            }
-        }
-    }
-
-    /// The connection is nobody's any more.
-    async fn retire(&mut self, lost: bool) {
-        if let Some(id) = self.id {
-            self.shared.held.remove(id);
-        }
-        self.retire_lease(lost).await;
-    }
-
-    async fn retire_lease(&mut self, lost: bool) {
-        let Some(lease) = self.lease.take() else { return };
-        if lost {
-            lease.discard();
-        } else {
-            let place = if self.passed.reset_after { Place::Reserved } else { self.place };
-            Shared::clean_up(&self.shared, lease, place).await;
-        }
-    }
-}
-
-/// Waits for a reason to stop; for ever once there was one.
-async fn stop(stops: &Stops, outbox: &mut Outbox, stopped: Option<Why>) -> Why {
-    if stopped.is_some() {
-        return std::future::pending().await;
-    }
-    tokio::select! {
-        biased;
-        why = stops.fired() => why,
-        () = outbox.abandoned() => Why::Abandoned,
-    }
-}
-
-/// Polls a future once.
-async fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// The first `count` rows of a batch that has more.

@@ -1,0 +1,122 @@
+//! One step of the exchange with MySQL: under way until it is done, or until there is a reason to stop it.
+
+use std::pin::pin;
+use std::task::Poll;
+
+use vitrail_mysql::{Error, Response, RowsOrEnd};
+
+use super::Run;
+use crate::outbox::Outbox;
+use crate::stats::add;
+use crate::stop::{Step, Stops, Why, guarded};
+
+impl Run {
+    pub(super) async fn query(&mut self, sql: &[u8]) -> Step<Result<Response, Error>> {
+        let thread = self.lease.thread();
+        let shared = self.shared.clone();
+        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
+        let exchange = self.lease.connection().query(sql);
+        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        self.note(&step);
+        step
+    }
+
+    pub(super) async fn next_result(&mut self) -> Step<Result<Response, Error>> {
+        let thread = self.lease.thread();
+        let shared = self.shared.clone();
+        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
+        let exchange = self.lease.connection().response();
+        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        self.note(&step);
+        step
+    }
+
+    /// The next rows. What is already here leaves while MySQL has nothing new.
+    pub(super) async fn next_rows(&mut self) -> Step<Result<RowsOrEnd, Error>> {
+        let batch = self.shared.config.limits.batch_bytes.clamp(1 << 10, 16 << 20) as usize;
+        if let Poll::Ready(rows) = poll_once(self.lease.connection().next_rows(batch)).await {
+            // A reader that is gone, a cancel or a deadline ends a stream that never waits for MySQL.
+            let fired = poll_once(stop(&self.stops, &mut self.outbox, self.stopped)).await;
+            return match (fired, rows) {
+                (Poll::Ready(why), Ok(RowsOrEnd::Rows(rows))) if !self.statement.writes => {
+                    drop(rows);
+                    self.kill_rest(why).await
+                }
+                (_, rows) => Step::Done(rows),
+            };
+        }
+        if self.outbox.holds_rows()
+            && let Err(why) = self.flush().await
+        {
+            return self.kill_rest(why).await;
+        }
+        let thread = self.lease.thread();
+        let shared = self.shared.clone();
+        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
+        let exchange = self.lease.connection().next_rows(batch);
+        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        self.note(&step);
+        step
+    }
+
+    /// Sends what is pending. A read that must end while its reader is slow ends; a write has happened, and waits.
+    pub(super) async fn flush(&mut self) -> Result<(), Why> {
+        if self.statement.writes {
+            if !self.outbox.flush().await {
+                self.stopped = Some(Why::Abandoned);
+            }
+            return Ok(());
+        }
+        let stops = self.stops.clone();
+        let stopped = self.stopped;
+        tokio::select! {
+            biased;
+            alive = self.outbox.flush() => if alive { Ok(()) } else { Err(Why::Abandoned) },
+            why = stops.fired(), if stopped.is_none() => Err(why),
+        }
+    }
+
+    /// Kills a statement whose rows nobody wants and reads what it still sends.
+    pub(super) async fn kill_rest<T>(&mut self, why: Why) -> Step<Result<T, Error>> {
+        self.stopped = Some(why);
+        match self.kill_and_drain().await {
+            Ok(()) => Step::Stopped(why, Err(Error::NotReady("its rows were dropped"))),
+            Err(()) => Step::Stuck(why),
+        }
+    }
+
+    /// `Err`: it did not end in time, or the connection is lost.
+    pub(super) async fn kill_and_drain(&mut self) -> Result<(), ()> {
+        self.killed = true;
+        add(&self.shared.counters.killed, 1);
+        let thread = self.lease.thread();
+        let grace = self.shared.config.limits.kill_grace;
+        let shared = self.shared.clone();
+        let rest = async {
+            let (killed, _) = tokio::join!(shared.killer.kill_query(thread), self.lease.connection().drain());
+            killed
+        };
+        match tokio::time::timeout(grace, rest).await {
+            Ok(_) if self.lease.connection().is_clean() => Ok(()),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Waits for a reason to stop; for ever once there was one.
+async fn stop(stops: &Stops, outbox: &mut Outbox, stopped: Option<Why>) -> Why {
+    if stopped.is_some() {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        biased;
+        why = stops.fired() => why,
+        () = outbox.abandoned() => Why::Abandoned,
+    }
+}
+
+/// Polls a future once.
+async fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}
