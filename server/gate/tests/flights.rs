@@ -61,6 +61,33 @@ const REFUSED: &[&str] = &[
     "INSERT INTO flight VALUES (900001, NOW(), 0, 1, 'SFO', 'LAX'), (900002, NOW(), 0, 1, 'JFK', 'LAX')",
 ];
 
+/// One statement a line; each answered alike, or refused.
+const RIGHT_OR_REFUSED: &str = include_str!("../../../testdata/sql/right-or-refused.sql");
+
+#[tokio::test]
+async fn what_tempts_a_router_is_right_or_refused() {
+    for (flavour, way) in settings() {
+        let world = flights(flavour, way).await;
+        let mut oracle = world.databases.server.connect(&world.databases.oracle).await;
+        let mut session = world.open();
+        world.run(&mut session, "USE flights").await.expect("a keyspace");
+        let (mut equal, mut refused) = (0, 0);
+        for sql in RIGHT_OR_REFUSED.lines().filter(|line| !line.is_empty() && !line.starts_with("--")) {
+            let expected = oracle.fetch_all(sql).await.map(|rows| rows.into_iter().map(joined).collect::<Vec<_>>());
+            match (world.run(&mut session, sql).await, expected) {
+                (Err(error), _) if error.errno == 1235 => refused += 1,
+                (Ok((_, actual)), Ok(expected)) => {
+                    assert_eq!(actual, expected, "{flavour:?} {way:?}: {sql}");
+                    equal += 1;
+                }
+                (Err(_), Err(_)) => equal += 1,
+                (actual, expected) => panic!("{flavour:?} {way:?}: {sql}: {actual:?} and {expected:?}"),
+            }
+        }
+        assert!(equal >= 45 && refused <= 22, "{flavour:?} {way:?}: {equal} equal, {refused} refused");
+    }
+}
+
 #[tokio::test]
 async fn the_gate_answers_as_one_mysql_does() {
     for (flavour, way) in settings() {
