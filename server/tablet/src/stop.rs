@@ -89,6 +89,9 @@ pub(crate) enum Step<T> {
     Stuck(Why),
 }
 
+/// A statement that a kill has not ended is killed again after so long.
+const KILL_AGAIN: Duration = Duration::from_secs(1);
+
 /// Awaits `exchange`; when `stop` comes first, kills the statement of `thread` and goes on awaiting it, for `grace` at most.
 pub(crate) async fn guarded<T>(
     exchange: impl Future<Output = T> + Send,
@@ -103,12 +106,24 @@ pub(crate) async fn guarded<T>(
         outcome = &mut exchange => return Step::Done(outcome),
         why = stop => why,
     };
+    let done = CancellationToken::new();
     let settled = async {
-        let (killed, outcome) = tokio::join!(killer.kill_query(thread), &mut exchange);
-        if let Err(error) = killed {
-            tracing::warn!(thread, %error, "could not kill a statement");
-        }
-        outcome
+        let ending = async {
+            let outcome = (&mut exchange).await;
+            done.cancel();
+            outcome
+        };
+        // A kill that meets the very beginning of a statement can be lost in the server: it is sent again until one is heeded. One
+        // that is under way is waited for, so that it cannot hit what comes next.
+        let killing = async {
+            while !done.is_cancelled() {
+                if let Err(error) = killer.kill_query(thread).await {
+                    tracing::warn!(thread, %error, "could not kill a statement");
+                }
+                let _ = tokio::time::timeout(KILL_AGAIN, done.cancelled()).await;
+            }
+        };
+        tokio::join!(ending, killing).0
     };
     match tokio::time::timeout(grace, settled).await {
         Ok(outcome) => Step::Stopped(why, outcome),
