@@ -192,10 +192,12 @@ async fn a_statement_is_killed_and_its_connection_goes_on() {
         connection.send(SLOW.as_bytes()).await.unwrap();
         let id = connection.thread_id();
         let running = format!("SELECT 1 FROM information_schema.processlist WHERE id = {id} AND info IS NOT NULL");
+        let limit = Instant::now() + Duration::from_secs(30);
         while admin.fetch_cell(&running).await.unwrap().is_none() {
+            assert!(Instant::now() < limit, "the statement is not in the process list");
             yield_now().await;
         }
-        // A kill that meets the very beginning of a statement can be lost in the server.
+        // A first kill was once seen not to end the statement; why is not known. It is sent again, as the tablet does.
         let error = {
             let mut drained = pin!(connection.drain());
             loop {

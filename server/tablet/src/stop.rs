@@ -113,7 +113,7 @@ pub(crate) async fn guarded<T>(
             done.cancel();
             outcome
         };
-        // A kill that meets the very beginning of a statement can be lost in the server: it is sent again until one is heeded. One
+        // Whatever became of a kill that did not end the statement, it is sent again until one is heeded. One
         // that is under way is waited for, so that it cannot hit what comes next.
         let killing = async {
             while !done.is_cancelled() {
