@@ -10,8 +10,8 @@ mod session;
 
 pub use control::{Credit, GoAway, decode_empty};
 pub use hello::{Auth, ClientHello, Mechanism, ServerHello};
-pub use reply::{Capped, Reply, ResultEnd, Warning};
-pub use request::{BatchItem, Op, Request};
+pub use reply::{Capped, Ran, Reply, ResultEnd, Warning};
+pub use request::{BatchItem, Op, Request, Share};
 pub use session::{BeginOptions, CommitMode, Isolation, SessionState};
 
 pub use crate::limits::DEFAULT_CREDIT;

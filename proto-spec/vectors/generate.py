@@ -335,7 +335,10 @@ def messages():
     good("request", "stateless execute", execute)
     good("request", "execute with everything", {"op": "execute", "s": 3, "chain": True, "credit": 0, "deadline_ms": 2**32 - 1, "caller": "ann",
          "trace": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "sql": "select :a", "binds": {"a": 1}, "!target": "ks:0", "!max_rows": 10,
-         "!read_only": True, "fh": counter(0xEF46DB3751D8E999), "warnings": 5, "!position": b"\1\2"})
+         "!read_only": True, "fh": counter(0xEF46DB3751D8E999), "warnings": 5, "!position": b"\1\2", "share": "next", "facts": True, "app": "shop",
+         "row_key": "t\0id\x001"})
+    good("request", "a read that runs by itself", {**execute, "share": "off"})
+    good("request", "a read that may join a running one", {**execute, "share": "running"})
     good("request", "begin", {"op": "begin", "s": 1, "begin": {"isolation": "READ COMMITTED", "read_only": False, "snapshot": True, "mode": "twopc", "max_ms": 5000}})
     good("request", "begin as it is", {"op": "begin", "s": 1})
     good("request", "commit, chained", {"op": "commit", "s": 1, "chain": True})
@@ -370,6 +373,10 @@ def messages():
     bad("request", "batch without items", {"op": "batch", "items": []}, "missing_field")
     bad("request", "first item without sql", {"op": "batch", "items": [{}]}, "missing_field")
     bad("request", "item is text", {"op": "batch", "items": ["select 1"]}, "bad_field")
+    bad("request", "unknown way to share", {**execute, "share": "always"}, "bad_field")
+    bad("request", "facts as a number", {**execute, "facts": 1}, "bad_field")
+    bad("request", "application above 256 bytes", {**execute, "app": "x" * 257}, "bad_field")
+    bad("request", "row key above 4 KiB", {**execute, "row_key": "x" * 4097}, "bad_field")
     bad("request", "unknown isolation", {"op": "begin", "s": 1, "begin": {"isolation": "SNAPSHOT"}}, "bad_field")
     bad("request", "unknown mode", {"op": "begin", "s": 1, "begin": {"mode": "many"}}, "bad_field")
     bad("request", "variable with an upper-case name", {"op": "open", "s": 1, "state": {"variables": {"SQL_MODE": "''"}}}, "bad_field")
@@ -385,7 +392,9 @@ def messages():
     good("reply", "an insert", {"end": {"affected": 1, "insert_id": counter(2**64 - 1), "status": 2, "position": b"gtid", "info": "Records: 1"}})
     good("reply", "end with everything", {"end": {"rows": 2, "affected": 3, "insert_id": 4, "warnings": 1, "status": 10, "in_tx": True, "pinned": True, "position": b"p",
          "matched": 5, "info": "i", "capped": {"by": "gate", "limit": 2}, "state": {"target": "ks", "autocommit": True, "variables": {"sql_mode": "''"}},
-         "texts": [{"level": "Warning", "errno": 1265, "message": "Data truncated"}], "item": 1}})
+         "texts": [{"level": "Warning", "errno": 1265, "message": "Data truncated"}], "item": 1,
+         "ran": {"shards": 2, "wait_us": 10, "mysql_us": 900, "shared": True, "slowest": "-80", "slowest_us": 800}}})
+    good("reply", "ran by itself on one shard", {"end": {"ran": {"shards": 1, "mysql_us": counter(2**64 - 1)}}})
     good("reply", "describe", {"params": 2})
     good("reply", "schema", {"json": "{}", "end": {}})
     good("reply", "rows need not come last", [("rows", row), ("n", 1)], {"n": 1, "rows": row})
@@ -395,6 +404,7 @@ def messages():
     bad("reply", "rows as text", {"n": 1, "rows": "x"}, "bad_field")
     bad("reply", "end twice", [("end", {}), ("end", {})], "duplicate_field")
     bad("reply", "capped by nobody", {"end": {"capped": {"limit": 1}}}, "missing_field")
+    bad("reply", "shards as text", {"end": {"ran": {"shards": "2"}}}, "bad_field")
     bad("reply", "status above 65,535", {"end": {"status": 65536}}, "bad_field")
 
     good("error", "deadlock", ERROR_BODY)

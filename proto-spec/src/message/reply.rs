@@ -28,6 +28,23 @@ pub struct Warning {
     pub message: String,
 }
 
+/// How a statement ran: for whoever asked by `facts`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ran {
+    /// Shards that took part.
+    pub shards: u32,
+    /// Microseconds of waiting for a MySQL connection, on the shard that waited longest.
+    pub wait_us: u64,
+    /// Microseconds from sending to MySQL until its last byte, added up over the shards.
+    pub mysql_us: u64,
+    /// Another request's execution gave the answer.
+    pub shared: bool,
+    /// The shard that took longest, if there were several.
+    pub slowest: Option<String>,
+    /// Microseconds that it took.
+    pub slowest_us: u64,
+}
+
 /// The end of one result.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResultEnd {
@@ -59,6 +76,8 @@ pub struct ResultEnd {
     pub warning_texts: Vec<Warning>,
     /// Index of the batch item that this ends.
     pub item: Option<u32>,
+    /// How the statement ran, if the request asked.
+    pub ran: Option<Ran>,
 }
 
 impl ResultEnd {
@@ -198,12 +217,15 @@ impl ResultEnd {
         if let Some(item) = self.item {
             document.integer("item", item.into());
         }
+        if let Some(ran) = &self.ran {
+            document.document("ran", |inner| ran.encode(inner));
+        }
     }
 
     fn decode(fields: Fields<'_>) -> Result<ResultEnd, ProtocolError> {
         let (mut rows, mut affected, mut insert_id, mut warnings, mut status) = (None, None, None, None, None);
         let (mut in_transaction, mut pinned, mut position, mut matched, mut info) = (None, None, None, None, None);
-        let (mut capped, mut state, mut texts, mut item) = (None, None, None, None);
+        let (mut capped, mut state, mut texts, mut item, mut ran) = (None, None, None, None, None);
         for field in fields.iter() {
             let field = field?;
             match field.name {
@@ -224,6 +246,7 @@ impl ResultEnd {
                     field.put(&mut texts, list.collect::<Result<Vec<Warning>, ProtocolError>>()?)?
                 }
                 "item" => field.put(&mut item, field.u32()?)?,
+                "ran" => field.put(&mut ran, Ran::decode(field.document()?)?)?,
                 _ => field.unknown()?,
             }
         }
@@ -242,6 +265,52 @@ impl ResultEnd {
             state,
             warning_texts: texts.unwrap_or_default(),
             item,
+            ran,
+        })
+    }
+}
+
+impl Ran {
+    fn encode(&self, document: &mut Writer<'_>) {
+        if self.shards != 0 {
+            document.integer("shards", self.shards.into());
+        }
+        for (name, value) in [("wait_us", self.wait_us), ("mysql_us", self.mysql_us)] {
+            if value != 0 {
+                document.counter(name, value);
+            }
+        }
+        document.flag("shared", self.shared);
+        if let Some(slowest) = &self.slowest {
+            document.text("slowest", slowest);
+        }
+        if self.slowest_us != 0 {
+            document.counter("slowest_us", self.slowest_us);
+        }
+    }
+
+    fn decode(fields: Fields<'_>) -> Result<Ran, ProtocolError> {
+        let (mut shards, mut wait, mut mysql, mut shared) = (None, None, None, None);
+        let (mut slowest, mut slowest_us) = (None, None);
+        for field in fields.iter() {
+            let field = field?;
+            match field.name {
+                "shards" => field.put(&mut shards, field.u32()?)?,
+                "wait_us" => field.put(&mut wait, field.counter()?)?,
+                "mysql_us" => field.put(&mut mysql, field.counter()?)?,
+                "shared" => field.put(&mut shared, field.boolean()?)?,
+                "slowest" => field.put(&mut slowest, field.text()?.to_owned())?,
+                "slowest_us" => field.put(&mut slowest_us, field.counter()?)?,
+                _ => field.unknown()?,
+            }
+        }
+        Ok(Ran {
+            shards: shards.unwrap_or(0),
+            wait_us: wait.unwrap_or(0),
+            mysql_us: mysql.unwrap_or(0),
+            shared: shared.unwrap_or(false),
+            slowest,
+            slowest_us: slowest_us.unwrap_or(0),
         })
     }
 }

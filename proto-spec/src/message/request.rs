@@ -65,6 +65,33 @@ impl Op {
     }
 }
 
+/// Whether a read may share one execution with identical ones that run at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Share {
+    /// It runs by itself.
+    Off,
+    /// It joins identical reads that have not been sent to MySQL yet: no answer is older than its request.
+    Next,
+    /// It also joins one that MySQL is running already: the answer may be as old as that one's start.
+    Running,
+}
+
+impl Share {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Share::Off => "off",
+            Share::Next => "next",
+            Share::Running => "running",
+        }
+    }
+
+    /// The choice of a name.
+    pub fn parse(name: &str) -> Option<Share> {
+        [Share::Off, Share::Next, Share::Running].into_iter().find(|share| share.as_str() == name)
+    }
+}
+
 /// One item of a batch.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BatchItem {
@@ -115,6 +142,15 @@ pub struct Request {
     pub items: Vec<BatchItem>,
     /// `batch`: in one transaction.
     pub atomic: bool,
+    /// Whether a read may share an execution. At a gate `None` is the session's choice; at a tablet it is `Off`, because only
+    /// a gate knows which statements may.
+    pub share: Option<Share>,
+    /// Answer `ran` in each `end`.
+    pub facts: bool,
+    /// The application on whose behalf; believed only from a peer with role `gate`.
+    pub application: Option<String>,
+    /// Tablets only: names the unique key that a write goes to. Writes to one key run one after the other.
+    pub row_key: Option<String>,
 }
 
 impl Request {
@@ -140,6 +176,10 @@ impl Request {
             begin: None,
             items: Vec::new(),
             atomic: false,
+            share: None,
+            facts: false,
+            application: None,
+            row_key: None,
         }
     }
 }
@@ -201,6 +241,16 @@ impl Request {
             });
         }
         body.flag("atomic", self.atomic);
+        if let Some(share) = self.share {
+            body.text("share", share.as_str());
+        }
+        body.flag("facts", self.facts);
+        if let Some(application) = &self.application {
+            body.text("app", application);
+        }
+        if let Some(key) = &self.row_key {
+            body.text("row_key", key);
+        }
         body.finish();
     }
 
@@ -211,6 +261,7 @@ impl Request {
         let (mut caller, mut trace, mut sql, mut binds, mut target) = (None, None, None, None, None);
         let (mut max_rows, mut read_only, mut hash, mut warnings, mut position) = (None, None, None, None, None);
         let (mut state, mut begin, mut items, mut atomic) = (None, None, None, None);
+        let (mut share, mut facts, mut application, mut row_key) = (None, None, None, None);
         for field in fields.iter() {
             let field = field?;
             match field.name {
@@ -240,6 +291,10 @@ impl Request {
                     field.put(&mut items, list.collect::<Result<Vec<BatchItem>, ProtocolError>>()?)?
                 }
                 "atomic" => field.put(&mut atomic, field.boolean()?)?,
+                "share" => field.put(&mut share, share_of(&field)?)?,
+                "facts" => field.put(&mut facts, field.boolean()?)?,
+                "app" => field.put(&mut application, field.text_within(MAX_NAME)?.to_owned())?,
+                "row_key" => field.put(&mut row_key, field.text_within(MAX_POSITION)?.to_owned())?,
                 _ => field.unknown()?,
             }
         }
@@ -263,6 +318,10 @@ impl Request {
             begin,
             items: items.unwrap_or_default(),
             atomic: atomic.unwrap_or(false),
+            share,
+            facts: facts.unwrap_or(false),
+            application,
+            row_key,
         };
         request.check()?;
         Ok(request)
@@ -314,6 +373,10 @@ fn session_id(field: &Field<'_>) -> Result<u64, ProtocolError> {
         id if id < ID_LIMIT => Ok(id),
         _ => Err(field.error("is out of range")),
     }
+}
+
+fn share_of(field: &Field<'_>) -> Result<Share, ProtocolError> {
+    Share::parse(field.text()?).ok_or_else(|| field.error("is none of off, next and running"))
 }
 
 fn credit_bytes(field: &Field<'_>) -> Result<u32, ProtocolError> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use vitrail_proto::value::Binds;
 use vitrail_service::call::{Call, CallId, Settings, Statement};
 
 use crate::places::Places;
@@ -20,6 +19,8 @@ static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
 /// What all calls of one request have in common.
 pub(crate) struct Calling<'a> {
     pub(crate) caller: Arc<str>,
+    /// The client's application.
+    pub(crate) application: Arc<str>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) traceparent: Option<Arc<str>>,
@@ -37,6 +38,7 @@ impl Calling<'_> {
         Call {
             id: next_id(),
             caller: Arc::clone(&self.caller),
+            application: Arc::clone(&self.application),
             deadline: self.deadline,
             settings: Arc::clone(&self.settings),
             max_rows,
@@ -56,6 +58,7 @@ pub(crate) fn background(caller: &Arc<str>, settings: &Arc<Settings>) -> Call {
     Call {
         id: next_id(),
         caller: Arc::clone(caller),
+        application: Arc::default(),
         deadline: Some(Instant::now() + CLEANUP),
         settings: Arc::clone(settings),
         max_rows: None,
@@ -66,7 +69,7 @@ pub(crate) fn background(caller: &Arc<str>, settings: &Arc<Settings>) -> Call {
 
 /// A statement of the gate's own, without binds.
 pub(crate) fn statement(sql: impl Into<Arc<str>>, writes: bool) -> Statement {
-    Statement { sql: sql.into(), binds: Arc::new(Binds::new()), writes }
+    Statement::new(sql, writes)
 }
 
 fn next_id() -> CallId {

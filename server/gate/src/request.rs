@@ -95,6 +95,7 @@ fn scope<'a>(
         connection_id: context.peer.connection_id,
         calling: Calling {
             caller,
+            application: Arc::clone(&context.peer.application),
             deadline: context.deadline,
             settings: Arc::clone(&session.now.settings),
             traceparent: request.traceparent.take().map(Arc::from),

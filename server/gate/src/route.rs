@@ -347,9 +347,8 @@ impl Work<'_> {
             shard: self.keyspace.label(statement.shard),
             call: self.calling.call(cap),
             statement: Statement {
-                sql: Arc::clone(&statement.sql),
                 binds: Arc::clone(&statement.binds),
-                writes: self.resolved.writes,
+                ..Statement::new(Arc::clone(&statement.sql), self.resolved.writes)
             },
             on: on(index),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use vitrail_proto::message::BeginOptions;
+use vitrail_proto::message::{BeginOptions, Share};
 use vitrail_proto::value::Binds;
 
 /// Names a call at a service, so that it can be cancelled. Unique per caller process.
@@ -32,6 +32,8 @@ pub struct Call {
     pub id: CallId,
     /// The authenticated user on whose behalf it runs; access is checked by it.
     pub caller: Arc<str>,
+    /// The application that its client named; empty if none. Tablets put it before the statement, where processlists show it.
+    pub application: Arc<str>,
     /// When it must have ended; each hop hands on what remains.
     pub deadline: Option<Instant>,
     /// What the statement expects of its connection.
@@ -53,6 +55,18 @@ pub struct Statement {
     pub binds: Arc<Binds>,
     /// May it change anything? Reads may be shared and retried.
     pub writes: bool,
+    /// Whether the read may share an execution. `Off` for whatever is not the same for everybody: only the caller, who has
+    /// planned the statement, can know.
+    pub share: Share,
+    /// The unique key that a write goes to: writes to one key run one after the other. `None`: it goes to several, or nobody knows.
+    pub row_key: Option<Arc<str>>,
+}
+
+impl Statement {
+    /// A statement without binds that runs by itself.
+    pub fn new(sql: impl Into<Arc<str>>, writes: bool) -> Statement {
+        Statement { sql: sql.into(), binds: Arc::default(), writes, share: Share::Off, row_key: None }
+    }
 }
 
 /// Where a statement runs.

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use vitrail_proto::message::{Request, SessionState};
+use vitrail_proto::message::{Request, SessionState, Share};
 
 use crate::call::{Call, CallId, Settings, Statement};
 
@@ -42,6 +42,8 @@ pub fn write_call(request: &mut Request, call: &Call) {
     request.deadline_ms = call.deadline.map(remaining_ms);
     request.max_rows = call.max_rows;
     request.warnings = call.warnings;
+    request.application = (!call.application.is_empty()).then(|| call.application.as_ref().to_owned());
+    request.facts = true;
 }
 
 /// Writes a statement into a request.
@@ -49,6 +51,8 @@ pub fn write_statement(request: &mut Request, statement: &Statement) {
     request.sql = Some(statement.sql.as_ref().to_owned());
     request.binds = statement.binds.as_ref().clone();
     request.read_only = !statement.writes;
+    request.share = (statement.share != Share::Off).then_some(statement.share);
+    request.row_key = statement.row_key.as_deref().map(str::to_owned);
 }
 
 /// The call that a request stands for, at the receiving side.
@@ -65,6 +69,7 @@ pub fn read_call(
     Call {
         id,
         caller,
+        application: request.application.as_deref().map(Arc::from).unwrap_or_default(),
         deadline,
         settings,
         max_rows: request.max_rows,
@@ -76,7 +81,12 @@ pub fn read_call(
 /// The statement of a request; its text and binds are taken out of it. `None` if it has no text.
 pub fn take_statement(request: &mut Request) -> Option<Statement> {
     let sql = request.sql.take()?;
-    Some(Statement { sql: sql.into(), binds: Arc::new(std::mem::take(&mut request.binds)), writes: !request.read_only })
+    Some(Statement {
+        binds: Arc::new(std::mem::take(&mut request.binds)),
+        share: request.share.unwrap_or(Share::Off),
+        row_key: request.row_key.take().map(Arc::from),
+        ..Statement::new(sql, !request.read_only)
+    })
 }
 
 /// Whole milliseconds until `deadline`, at least 1: a passed one expires at once at the receiver, too.
@@ -110,21 +120,24 @@ mod tests {
         let call = Call {
             id: CallId(7),
             caller: "anna".into(),
+            application: "shop".into(),
             deadline: None,
             settings: Arc::default(),
             max_rows: Some(10),
             warnings: 3,
             traceparent: Some("00-01-02-00".into()),
         };
-        let statement = Statement { sql: "select :a".into(), binds: Arc::default(), writes: false };
+        let statement =
+            Statement { share: Share::Next, row_key: Some("t 1".into()), ..Statement::new("select :a", false) };
         let mut request = Request::new(vitrail_proto::message::Op::Execute);
         write_call(&mut request, &call);
         write_statement(&mut request, &statement);
         let back = read_call(&request, CallId(8), "anna".into(), None, Arc::default());
         assert_eq!((back.max_rows, back.warnings, back.traceparent), (Some(10), 3, call.traceparent.clone()));
-        assert_eq!(request.caller.as_deref(), Some("anna"));
+        assert_eq!((request.caller.as_deref(), &*back.application), (Some("anna"), "shop"));
         let taken = take_statement(&mut request).unwrap();
-        assert_eq!((&*taken.sql, taken.writes), ("select :a", false));
+        assert_eq!((&*taken.sql, taken.writes, taken.share), ("select :a", false, Share::Next));
+        assert_eq!(taken.row_key, statement.row_key);
         assert!(take_statement(&mut request).is_none());
     }
 }

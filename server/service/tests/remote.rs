@@ -33,6 +33,7 @@ fn call(id: u64) -> Call {
     Call {
         id: CallId(id),
         caller: "anna".into(),
+        application: Arc::default(),
         deadline: None,
         settings: Arc::default(),
         max_rows: None,
@@ -42,7 +43,7 @@ fn call(id: u64) -> Call {
 }
 
 fn statement(sql: &str, writes: bool) -> Statement {
-    Statement { sql: sql.into(), binds: Arc::default(), writes }
+    Statement::new(sql, writes)
 }
 
 /// Rows and the end of an execution, pulled to its end.

@@ -428,6 +428,7 @@ impl Run {
             state: None,
             warning_texts: Vec::new(),
             item: None,
+            ran: None,
         }
     }
 

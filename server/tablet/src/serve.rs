@@ -73,11 +73,7 @@ impl TabletService {
         let id = call.id;
         let begins = matches!(on, On::Begin(_));
         let reserves = matches!(on, On::Reserve);
-        let statement = wire::take_statement(&mut request).unwrap_or_else(|| Statement {
-            sql: "".into(),
-            binds: Arc::default(),
-            writes: !request.read_only,
-        });
+        let statement = wire::take_statement(&mut request).unwrap_or_else(|| Statement::new("", !request.read_only));
         let executed = until_cancelled(self, context, id, self.service.execute(call, statement, on)).await;
         let Execution { connection, mut parts } = executed?;
         if begins || reserves {

@@ -184,6 +184,7 @@ impl World {
 fn calling(cancel: &CancellationToken) -> Calling<'_> {
     static PLACES: LazyLock<Places> = LazyLock::new(|| Places::new(16));
     Calling {
+        application: Arc::default(),
         caller: "anna".into(),
         deadline: None,
         settings: Arc::default(),

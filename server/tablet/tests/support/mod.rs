@@ -233,6 +233,7 @@ pub fn call() -> Call {
     Call {
         id: CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed)),
         caller: "anna".into(),
+        application: Arc::default(),
         deadline: None,
         settings: Arc::default(),
         max_rows: None,
@@ -249,12 +250,12 @@ pub fn call_with(variables: &[(&str, &str)], found_rows: bool) -> Call {
 
 /// A statement without binds.
 pub fn statement(sql: &str, writes: bool) -> Statement {
-    Statement { sql: sql.into(), binds: Arc::default(), writes }
+    Statement::new(sql, writes)
 }
 
 /// A statement with binds.
 pub fn bound<const N: usize>(sql: &str, binds: [(&str, Value); N], writes: bool) -> Statement {
-    Statement { sql: sql.into(), binds: Arc::new(Binds::from_iter(binds)), writes }
+    Statement { binds: Arc::new(Binds::from_iter(binds)), ..Statement::new(sql, writes) }
 }
 
 /// Pulls one whole answer; of several results the last.
