@@ -2,6 +2,7 @@
 
 CARGO ?= cargo
 FLAVOURS ?= mariadb,mysql
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check-demo build test lint fmt golden deny fuzz servers clean
@@ -25,7 +26,8 @@ servers: ## install the database servers that the tests run against
 	@case ",$(FLAVOURS)," in *,mysql,*) tools/harness/install-mysql ;; esac
 
 test: servers ## all tests, against real MariaDB and MySQL 9 (FLAVOURS=mariadb leaves MySQL out)
-	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) test --workspace --no-fail-fast
+	@$(CARGO) build --workspace --bin vitrail-harness
+	@VITRAIL_FLAVOURS=$(FLAVOURS) $(TARGET)/debug/vitrail-harness $(CARGO) test --workspace --no-fail-fast
 
 lint: ## rustfmt and clippy, warnings denied
 	@$(CARGO) fmt --all -- --check

@@ -35,7 +35,7 @@ async fn passwords_are_checked_on_every_transport() {
             assert_eq!(whoami(&options).await, "transport@%");
         }
         let mut socket = options.clone();
-        socket.address = Address::unix(server.mysqld().socket());
+        socket.address = Address::unix(server.socket());
         assert_eq!(whoami(&socket).await, "transport@%");
 
         for password in ["wrong", "", "p\u{e4}ss wor"] {
@@ -62,7 +62,7 @@ async fn the_servers_public_key_is_used_as_allowed() {
     options.public_key = PublicKey::Never;
     let error = Connection::connect(&options).await.err().expect("refused");
     assert!(matches!(&error, Error::Authentication(text) if text.contains("use TLS or a Unix socket")), "{error}");
-    let pem = std::fs::read_to_string(server.mysqld().data().join("public_key.pem")).expect("MySQL makes a key");
+    let pem = std::fs::read_to_string(server.data().join("public_key.pem")).expect("MySQL makes a key");
     options.public_key = PublicKey::Known(pem);
     assert_eq!(whoami(&options).await, "keyed@%");
     // Now the cache knows the user, and no key is needed.
@@ -149,7 +149,7 @@ async fn tls_modes_demand_what_they_say() {
     ];
     for flavour in flavours() {
         let server = Server::start(flavour, arguments.clone()).await;
-        let port = server.mysqld().port().expect("it listens on TCP");
+        let port = server.port();
         for (mode, authority, host, expected) in table {
             let context = format!("{flavour} {mode:?} {host}");
             let tls = match Tls::new(mode, authority.map(str::as_bytes), None) {

@@ -111,7 +111,7 @@ async fn connecting() {
         "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\n[users.app]\npassword = \"right\"\n\n[keyspaces.plain]\n\n\
          [[keyspaces.plain.shards]]\nname = \"0\"\ndatabase = \"{}\"\nmysql = {{ socket = \"{}\", user = \"root\" }}\n",
         databases.oracle,
-        databases.server.mysqld().socket().display()
+        databases.server.socket().display()
     );
     let path = folder.path().join("vitrail.toml");
     std::fs::write(&path, text).unwrap();
@@ -162,7 +162,7 @@ async fn mysql_that_goes_away_and_comes_not_back() {
         let text = format!(
             "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\n\n[users.app]\n\n[keyspaces.shop]\n\n\
              [[keyspaces.shop.shards]]\nname = \"0\"\ndatabase = \"{database}\"\nmysql = {{ socket = \"{}\", user = \"root\" }}\n",
-            server.mysqld().socket().display()
+            server.socket().display()
         );
         let config = vitrail_node::config::parse(&text, std::path::Path::new("test")).unwrap();
         let process =

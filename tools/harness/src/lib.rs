@@ -1,4 +1,4 @@
-//! Real servers for tests: MariaDB and MySQL, started once for each test process and shared by its tests.
+//! Real servers for tests: MariaDB and MySQL, started once for a run of all tests (`make test`), or else once for each test process.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -17,9 +17,12 @@
 //! Servers end with the test process, however it ends; see [`vitrail_mysql::mysqld`].
 
 mod cluster;
+mod run;
 mod server;
+mod shared;
 
 pub use cluster::Cluster;
+pub use run::Run;
 pub use server::{PASSWORD, Server, USER};
 pub use vitrail_mysql::{ConnectOptions, Connection, Flavour};
 
@@ -33,7 +36,7 @@ pub fn flavours() -> Vec<Flavour> {
     }
 }
 
-/// The server of `flavour` that this process shares. Panics with what to do if it cannot be started.
+/// The server of `flavour` that this run or this process shares. Panics with what to do if it cannot be started.
 pub async fn server(flavour: Flavour) -> Arc<Server> {
     Server::shared(flavour).await
 }

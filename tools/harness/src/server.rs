@@ -1,5 +1,6 @@
 //! One server, with databases on demand.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -7,6 +8,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use vitrail_mysql::mysqld::Port;
 use vitrail_mysql::{Address, Binaries, ConnectOptions, Connection, Flavour, Mysqld, MysqldOptions, Tls};
+
+use crate::shared::{self, Place};
 
 /// An account for TCP, on every server, with all privileges.
 pub const USER: &str = "vitrail";
@@ -26,21 +29,29 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 static MARIADB: OnceCell<Result<Arc<Server>, String>> = OnceCell::const_new();
 static MYSQL: OnceCell<Result<Arc<Server>, String>> = OnceCell::const_new();
 
-/// A running server. Dropping it kills it; the shared ones go with the process.
+/// A running server. Dropping it kills it, unless the whole run shares it; the one that a process shares goes with the process.
 pub struct Server {
-    mysqld: Mysqld,
+    place: Place,
+    /// `None`: whoever runs the tests has started it, and ends it.
+    mysqld: Option<Mysqld>,
     /// Counts the databases that were handed out.
     databases: AtomicU32,
 }
 
 impl Server {
+    /// The server that the run shares if it has one, else one that this process shares.
     pub(crate) async fn shared(flavour: Flavour) -> Arc<Server> {
         let cell = match flavour {
             Flavour::MariaDb => &MARIADB,
             Flavour::MySql => &MYSQL,
         };
-        let server =
-            cell.get_or_init(|| async move { Server::try_start(flavour, Vec::new()).await.map(Arc::new) }).await;
+        let found = async move {
+            match shared::of_the_run(flavour)? {
+                Some(place) => Ok(Server { place, mysqld: None, databases: AtomicU32::new(0) }),
+                None => Server::try_start(flavour, Vec::new()).await,
+            }
+        };
+        let server = cell.get_or_init(|| async { found.await.map(Arc::new) }).await;
         server.clone().unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -49,7 +60,7 @@ impl Server {
         Server::try_start(flavour, arguments).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn try_start(flavour: Flavour, arguments: Vec<String>) -> Result<Server, String> {
+    pub(crate) async fn try_start(flavour: Flavour, arguments: Vec<String>) -> Result<Server, String> {
         let started = RUNTIME.spawn(async move {
             let mut options = MysqldOptions::new(Binaries::find(flavour).await?);
             options.port = Port::Free;
@@ -65,13 +76,22 @@ impl Server {
         let mysqld = started.await.expect("starting a server does not panic").map_err(|error| {
             format!("no {flavour} server for the tests: {error}\n(VITRAIL_FLAVOURS can leave a flavour out, if that is meant)")
         })?;
-        Ok(Server { mysqld, databases: AtomicU32::new(0) })
+        let place = Place {
+            flavour,
+            port: mysqld.port().expect("servers of the harness listen on TCP"),
+            socket: mysqld.socket().to_owned(),
+            data: mysqld.data().to_owned(),
+        };
+        Ok(Server { place, mysqld: Some(mysqld), databases: AtomicU32::new(0) })
     }
 
-    /// Makes a database of its own for a test, named after `prefix`, and returns its name.
+    /// Makes a database of its own for a test, named after `prefix`, and returns its name, which no other process of the run uses.
     pub async fn database(&self, prefix: &str) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{prefix}_{number}");
+        let name = match &self.mysqld {
+            Some(_) => format!("{prefix}_{number}"),
+            None => format!("{prefix}_{:x}_{number}", std::process::id()),
+        };
         let mut root = self.admin().await;
         root.execute(&format!("CREATE DATABASE `{name}`")).await.expect("root can create databases");
         root.quit().await;
@@ -80,7 +100,7 @@ impl Server {
 
     /// `root` over the Unix socket, in `database` (empty: in none).
     pub fn connect_options(&self, database: &str) -> ConnectOptions {
-        let mut options = self.mysqld.connect_options();
+        let mut options = ConnectOptions::new(Address::unix(&self.place.socket), "root").with_tls(Tls::disabled());
         options.database = (!database.is_empty()).then(|| database.to_owned());
         options
     }
@@ -95,7 +115,22 @@ impl Server {
 
     /// Its TCP address.
     pub fn tcp_address(&self) -> Address {
-        Address::tcp("127.0.0.1", self.mysqld.port().expect("servers of the harness listen on TCP"))
+        Address::tcp("127.0.0.1", self.place.port)
+    }
+
+    /// Its TCP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.place.port
+    }
+
+    /// Its Unix socket.
+    pub fn socket(&self) -> &Path {
+        &self.place.socket
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.place.data
     }
 
     /// A new connection as `root` in `database`.
@@ -110,16 +145,22 @@ impl Server {
 
     /// Its family.
     pub fn flavour(&self) -> Flavour {
-        self.mysqld.flavour()
+        self.place.flavour
     }
 
-    /// The process.
-    pub fn mysqld(&self) -> &Mysqld {
-        &self.mysqld
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// Kills the server and waits until it is gone. Its connections are lost.
     pub async fn kill(self) {
-        RUNTIME.spawn(self.mysqld.kill()).await.expect("killing does not panic").expect("a server can be killed");
+        let mysqld = self.mysqld.expect("a test kills only what it has started");
+        RUNTIME.spawn(mysqld.kill()).await.expect("killing does not panic").expect("a server can be killed");
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("place", &self.place).finish_non_exhaustive()
     }
 }

@@ -88,7 +88,7 @@ impl Setting {
         format!(
             "database = \"{}\"\nmysql = {{ socket = \"{}\", user = \"root\" }}",
             self.cluster.shards[shard],
-            self.cluster.server.mysqld().socket().display()
+            self.cluster.server.socket().display()
         )
     }
 

@@ -80,7 +80,7 @@ impl Vitrail {
 
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("shop.json"), VSCHEMA).unwrap();
-        let socket = databases.server.mysqld().socket().display().to_string();
+        let socket = databases.server.socket().display().to_string();
         let local = |database: &str| {
             format!("database = \"{database}\"\nmysql = {{ socket = \"{socket}\", user = \"root\" }}\n")
         };
