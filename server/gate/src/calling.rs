@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use vitrail_service::call::{Call, CallId, Settings, Statement};
 
 use crate::places::Places;
+use crate::preferences::Preferences;
 
 /// How long a rollback or release may take when nobody waits for it.
 const CLEANUP: Duration = Duration::from_secs(10);
@@ -23,6 +24,8 @@ pub(crate) struct Calling<'a> {
     pub(crate) application: Arc<str>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) settings: Arc<Settings>,
+    /// Vitrail's own variables: of the session, overridden by the request and by the statement's directives.
+    pub(crate) preferences: Preferences,
     pub(crate) traceparent: Option<Arc<str>>,
     /// Texts of warnings to fetch.
     pub(crate) warnings: u32,

@@ -18,6 +18,7 @@ use crate::failure;
 use crate::places::Places;
 use crate::plan_cache::PlanCache;
 use crate::planning::Planned;
+use crate::preferences::Preferences;
 use crate::request;
 use crate::session::{Basis, Session};
 use crate::settings::{self, Interner};
@@ -160,16 +161,18 @@ impl Gate {
         self.check_target(&target)?;
         let mut kept = Settings { variables: Vec::new(), found_rows: state.found_rows.unwrap_or(false) };
         let mut autocommit = state.autocommit.unwrap_or(true);
+        let mut preferences = Preferences::default();
         for (name, value) in &state.variables {
             let name = name.to_ascii_lowercase();
             match variables::decide(&name, value, self.is_mariadb())? {
                 variables::Effect::Autocommit(on) => autocommit = on,
                 variables::Effect::Keep(name, value) => kept = settings::with(&kept, name, &value),
                 variables::Effect::Default(name) => kept = settings::without(&kept, name),
+                variables::Effect::Preference(name, value) => preferences.set(name, value)?,
                 variables::Effect::Nothing => {}
             }
         }
-        Ok(Basis { target: Arc::new(target), settings: self.interner.intern(kept), autocommit })
+        Ok(Basis { target: Arc::new(target), settings: self.interner.intern(kept), autocommit, preferences })
     }
 
     /// Rolls back what a session holds, when no request waits for it.

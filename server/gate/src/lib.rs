@@ -22,6 +22,7 @@ mod places;
 mod plan_cache;
 mod planning;
 mod position;
+mod preferences;
 mod request;
 mod route;
 mod scatter;

@@ -1,18 +1,22 @@
 //! One request of a session: which op, under which target, and what its end says of the session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::Instrument;
 use vitrail_listener::responder::Responder;
 use vitrail_listener::service::RequestContext;
 use vitrail_proto::error::{Code, ErrorBody};
-use vitrail_proto::message::{BeginOptions, Op, Reply, Request, ResultEnd};
+use vitrail_proto::message::{BeginOptions, Op, Reply, Request, ResultEnd, Share};
 use vitrail_proto::target::Target;
 use vitrail_proto::value::Binds;
+use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::answer::Answer;
 use crate::calling::Calling;
 use crate::gate::{Gate, check_tablet_type};
+use crate::preferences::Preferences;
 use crate::route::Limits;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
@@ -28,7 +32,42 @@ pub(crate) struct Scope<'a> {
     pub(crate) limits: Limits,
     /// The client's connection.
     pub(crate) connection_id: u64,
+    /// What the request itself says and a session cannot change.
+    asked: Asked,
     pub(crate) calling: Calling<'a>,
+}
+
+/// What a request says for all of its statements.
+struct Asked {
+    /// It has a target of its own.
+    target: bool,
+    deadline: Option<Instant>,
+    share: Option<Share>,
+}
+
+impl Scope<'_> {
+    /// Takes over what the session is now, which earlier items of a batch may have changed, and what the directives before the
+    /// statement say.
+    ///
+    /// # Errors
+    /// Directives that cannot be read, or that name no variable.
+    pub(crate) fn begin_statement(&mut self, session: &Session, statement: &Normalised) -> Result<(), ErrorBody> {
+        if !self.asked.target && !Arc::ptr_eq(&self.target, &session.now.target) {
+            check_tablet_type(&session.now.target)?;
+            self.target = Arc::clone(&session.now.target);
+        }
+        self.calling.settings = Arc::clone(&session.now.settings);
+        let session =
+            Preferences { share: self.asked.share.or(session.now.preferences.share), ..session.now.preferences };
+        let preferences = session.with_directives(statement)?;
+        // A COMMIT that is overtaken leaves an unknown outcome: only a request may ask for that.
+        let limited = !matches!(statement.kind, StatementKind::Commit | StatementKind::Rollback);
+        let timeout = (limited && preferences.statement_timeout > 0)
+            .then(|| Duration::from_millis(preferences.statement_timeout.into()));
+        self.calling.deadline = self.asked.deadline.or_else(|| timeout.map(|timeout| Instant::now() + timeout));
+        self.calling.preferences = preferences;
+        Ok(())
+    }
 }
 
 /// Answers a request. Afterwards the session's transaction is as the answer says.
@@ -42,9 +81,9 @@ pub(crate) async fn handle(
     Counters::count(&gate.counters.statements);
     let mut answer = Answer::new(responder, request.fields_hash);
     let outcome = match scope(gate, session, &mut request, context) {
-        Ok(scope) => {
+        Ok(mut scope) => {
             let span = tracing::debug_span!("request", op = request.op.as_str(), connection = scope.connection_id);
-            perform(&scope, session, request, &mut answer).instrument(span).await
+            perform(&mut scope, session, request, &mut answer).instrument(span).await
         }
         Err(error) => Err(error),
     };
@@ -71,6 +110,7 @@ fn scope<'a>(
             "reads that wait for a position are not supported yet; leave 'position' out, primaries are always current",
         ));
     }
+    let asked = Asked { target: request.target.is_some(), deadline: context.deadline, share: request.share };
     let target = match request.target.take() {
         Some(_) if session.in_transaction() => {
             return Err(ErrorBody::new(
@@ -93,11 +133,13 @@ fn scope<'a>(
         target,
         limits: Limits { max_rows: request.max_rows.or(gate.config.max_rows), read_only: request.read_only },
         connection_id: context.peer.connection_id,
+        asked,
         calling: Calling {
             caller,
             application: Arc::clone(&context.peer.application),
             deadline: context.deadline,
             settings: Arc::clone(&session.now.settings),
+            preferences: session.now.preferences,
             traceparent: request.traceparent.take().map(Arc::from),
             warnings: request.warnings,
             cancel: &context.cancel,
@@ -107,7 +149,7 @@ fn scope<'a>(
 }
 
 async fn perform(
-    scope: &Scope<'_>,
+    scope: &mut Scope<'_>,
     session: &mut Session,
     request: Request,
     answer: &mut Answer<'_>,
@@ -144,7 +186,7 @@ async fn perform(
 
 /// Items run one after the other; the first failure ends the batch, and earlier items stand.
 async fn batch(
-    scope: &Scope<'_>,
+    scope: &mut Scope<'_>,
     session: &mut Session,
     request: Request,
     answer: &mut Answer<'_>,
@@ -175,7 +217,7 @@ async fn batch(
 
 /// All items or none: in a transaction of its own, or under a savepoint of the one that is open.
 async fn atomic_batch(
-    scope: &Scope<'_>,
+    scope: &mut Scope<'_>,
     session: &mut Session,
     request: Request,
     answer: &mut Answer<'_>,

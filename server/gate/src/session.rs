@@ -6,6 +6,7 @@ use vitrail_proto::message::{BeginOptions, SessionState, Warning};
 use vitrail_proto::target::Target;
 use vitrail_service::call::Settings;
 
+use crate::preferences::Preferences;
 use crate::transaction::Transaction;
 
 /// One session. A few hundred bytes while idle: settings and target are shared between equal sessions.
@@ -38,6 +39,8 @@ pub(crate) struct Basis {
     pub(crate) target: Arc<Target>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) autocommit: bool,
+    /// Vitrail's own variables.
+    pub(crate) preferences: Preferences,
 }
 
 /// Whether a session is in a transaction.
@@ -98,11 +101,13 @@ impl Session {
             return None;
         }
         let (now, told) = (&self.now, &self.told);
+        let mut variables = difference(&told.settings.variables, &now.settings.variables);
+        variables.extend(now.preferences.difference(&told.preferences));
         let state = SessionState {
             target: (now.target != told.target).then(|| (*now.target).clone()),
             autocommit: (now.autocommit != told.autocommit).then_some(now.autocommit),
             found_rows: (now.settings.found_rows != told.settings.found_rows).then_some(now.settings.found_rows),
-            variables: difference(&told.settings.variables, &now.settings.variables),
+            variables,
         };
         self.told = self.now.clone();
         Some(state)
@@ -120,7 +125,12 @@ mod tests {
     use super::*;
 
     fn session() -> Session {
-        let basis = Basis { target: Arc::default(), settings: Arc::default(), autocommit: true };
+        let basis = Basis {
+            target: Arc::default(),
+            settings: Arc::default(),
+            autocommit: true,
+            preferences: Preferences::default(),
+        };
         Session::new("anna".into(), basis)
     }
 

@@ -16,13 +16,15 @@ use crate::{control, failure, route};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
-    scope: &Scope<'_>,
+    scope: &mut Scope<'_>,
     session: &mut Session,
     sql: Arc<str>,
     binds: Arc<Binds>,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     let normalised = planning::normalise(sql, session)?;
+    scope.begin_statement(session, &normalised)?;
+    let scope = &*scope;
     let lost = matches!(session.transaction, TransactionState::Lost);
     if lost && !matches!(normalised.kind, StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback) {
         return Err(failure::transaction_lost());

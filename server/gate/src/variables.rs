@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::Isolation;
 
+use crate::preferences;
 use crate::settings::{self, Rule};
 
 /// The outcome of setting one variable.
@@ -16,6 +17,8 @@ pub(crate) enum Effect<'a> {
     Default(&'a str),
     /// `autocommit` is on or off.
     Autocommit(bool),
+    /// One of Vitrail's own, with this literal.
+    Preference(&'a str, &'a str),
     /// It is so already, or concerns nothing that the session has.
     Nothing,
 }
@@ -27,6 +30,9 @@ pub(crate) enum Effect<'a> {
 /// `unsupported` for variables that sessions cannot set and for what is no literal, `invalid` (1231) for a wrong value.
 pub(crate) fn decide<'a>(name: &'a str, literal: &'a str, mariadb: bool) -> Result<Effect<'a>, ErrorBody> {
     settings::check_literal(name, literal)?;
+    if name.starts_with(preferences::PREFIX) {
+        return Ok(Effect::Preference(name, literal));
+    }
     let default = literal.eq_ignore_ascii_case("default");
     let wrong = || settings::wrong_value(name, literal);
     Ok(match settings::rule(name)? {

@@ -6,6 +6,7 @@ pub mod bind;
 pub mod classify;
 pub mod control;
 mod dialect;
+pub mod directive;
 pub mod edit;
 pub mod error;
 pub mod fingerprint;

@@ -16,7 +16,7 @@ use crate::columns::{self, Own};
 use crate::merge::row::Packer;
 use crate::request::Scope;
 use crate::session::Session;
-use crate::{failure, planning, route, variables};
+use crate::{failure, planning, preferences, route, variables};
 
 /// A SELECT list of facts about the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,7 @@ enum Function {
     ConnectionId,
     User,
     Autocommit,
+    Preference(&'static str),
 }
 
 impl OwnSelect {
@@ -125,7 +126,7 @@ impl Function {
         match self {
             Function::LastInsertId | Function::ConnectionId | Function::WarningCount => Own::Unsigned(title),
             Function::Autocommit | Function::RowCount => Own::Integer(title),
-            Function::Keyspace | Function::User => Own::Text(title),
+            Function::Keyspace | Function::User | Function::Preference(_) => Own::Text(title),
         }
     }
 
@@ -137,6 +138,9 @@ impl Function {
             Function::Keyspace => scope.target.keyspace.clone(),
             Function::ConnectionId => Some(scope.connection_id.to_string()),
             Function::User => Some(format!("{}@%", session.user)),
+            Function::Preference(name) => {
+                preferences::registered(name).ok().map(|known| known.value(&session.now.preferences))
+            }
             Function::Autocommit => Some(u8::from(session.now.autocommit).to_string()),
         }
     }
@@ -168,6 +172,9 @@ fn source(fact: &Fact, mariadb: bool) -> Option<Source> {
             "warning_count" => Function::WarningCount,
             "transaction_isolation" | "tx_isolation" | "transaction_read_only" | "tx_read_only" => {
                 return Some(Source::Server(format!("@@session.{}", variables::physical(name, mariadb))));
+            }
+            name if name.starts_with(preferences::PREFIX) => {
+                Function::Preference(preferences::registered(name).ok()?.name)
             }
             // Without a scope, because some variables are global only.
             name => return plain(name).then(|| Source::Server(format!("@@{name}"))),

@@ -56,9 +56,11 @@ async fn assign(
 ) -> Result<(), ErrorBody> {
     let mut kept = (*session.now.settings).clone();
     let mut autocommit = session.now.autocommit;
+    let mut preferences = session.now.preferences;
     for Assignment { name, literal, next_only } in assignments {
         match variables::decide(name, literal, mariadb)? {
             Effect::Autocommit(on) => autocommit = on,
+            Effect::Preference(name, value) => preferences.set(name, value)?,
             Effect::Nothing => {}
             Effect::Default(name) => kept = settings::without(&kept, name),
             Effect::Keep(name, value) if *next_only && name.ends_with("isolation") => {
@@ -75,6 +77,7 @@ async fn assign(
         super::implicit_commit(scope, session).await?;
     }
     session.now.autocommit = autocommit;
+    session.now.preferences = preferences;
     session.now.settings = scope.gate.interner.intern(kept);
     Ok(())
 }

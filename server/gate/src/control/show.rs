@@ -13,6 +13,7 @@ use vitrail_sql::normalise::Normalised;
 use crate::answer::Answer;
 use crate::columns::{self, Own};
 use crate::merge::row::Packer;
+use crate::preferences::REGISTRY;
 use crate::request::Scope;
 use crate::session::Session;
 use crate::{failure, route};
@@ -27,6 +28,7 @@ pub(super) async fn run(
     match show::parse(statement)? {
         Show::Keyspaces { title, like } => keyspaces(scope, title, like, answer).await,
         Show::Shards => shards(scope, answer).await,
+        Show::Preferences { full, like } => preferences(session, full, like, answer).await,
         Show::Tables { full, keyspace, like } => tables(scope, full, keyspace.as_deref(), like, answer).await,
         Show::Table { before, table, after } => on_table(scope, session, before, &table, after, answer).await,
         Show::Warnings => warnings(session, answer).await,
@@ -84,6 +86,22 @@ async fn shards(scope: &Scope<'_>, answer: &mut Answer<'_>) -> Result<ResultEnd,
         })
     });
     list(&columns, rows.collect(), answer).await
+}
+
+async fn preferences(
+    session: &Session,
+    full: bool,
+    like: Option<Like>,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    let columns = ["Variable_name", "Value", "Default", "Values", "Meaning"].map(Own::Text);
+    let rows = REGISTRY.iter().filter(|known| is_like(like.as_ref(), known.name)).map(|known| {
+        let value = known.value(&session.now.preferences);
+        let more = [known.default, known.values, known.meaning].map(|text| Some(text.to_owned()));
+        let cells = [Some(known.name.to_owned()), Some(value)].into_iter().chain(more);
+        cells.take(if full { 5 } else { 2 }).collect()
+    });
+    list(&columns[..if full { 5 } else { 2 }], rows.collect(), answer).await
 }
 
 async fn tables(

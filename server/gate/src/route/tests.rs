@@ -24,6 +24,7 @@ use crate::cluster::Shard;
 use crate::columns::{Own, pack};
 use crate::merge::row::Packer;
 use crate::places::Places;
+use crate::preferences::Preferences;
 use crate::session::Basis;
 
 /// What a shard answers next to a statement that begins with this text; statements that no script names end well.
@@ -141,7 +142,12 @@ impl World {
             .map(|shard| key_range::Shard { name: shard.name.to_string(), range: shard.key_range.clone() });
         let layout = Arc::new(Shards::new(plain.collect()).expect("they cover all"));
         let keyspace = Keyspace { name: "k".into(), shards: shards.to_vec(), layout, sharded: true };
-        let basis = Basis { target: Arc::default(), settings: Arc::default(), autocommit: true };
+        let basis = Basis {
+            target: Arc::default(),
+            settings: Arc::default(),
+            autocommit: true,
+            preferences: Preferences::default(),
+        };
         World { left, right, keyspace, session: Session::new("anna".into(), basis) }
     }
 
@@ -184,6 +190,7 @@ impl World {
 fn calling(cancel: &CancellationToken) -> Calling<'_> {
     static PLACES: LazyLock<Places> = LazyLock::new(|| Places::new(16));
     Calling {
+        preferences: Preferences::default(),
         application: Arc::default(),
         caller: "anna".into(),
         deadline: None,

@@ -19,6 +19,13 @@ pub enum Show<'a> {
     },
     /// `SHOW VITRAIL SHARDS`
     Shards,
+    /// `SHOW VITRAIL VARIABLES`, and `SHOW VARIABLES LIKE 'vitrail…'`
+    Preferences {
+        /// With default, values and meaning of each.
+        full: bool,
+        /// `LIKE`
+        like: Option<Like>,
+    },
     /// `SHOW [FULL] TABLES`
     Tables {
         /// With the kind of each.
@@ -76,6 +83,14 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
         words.end()?;
         return Ok(Show::Shards);
     }
+    if words.take(&["VITRAIL", "VARIABLES"]) {
+        let like = like(&mut words)?;
+        words.end()?;
+        return Ok(Show::Preferences { full: true, like });
+    }
+    if let Some(like) = of_preferences(words.clone()) {
+        return Ok(Show::Preferences { full: false, like: Some(like) });
+    }
     if words.take(&["TABLES"]) {
         let keyspace = if words.take(&["FROM"]) || words.take(&["IN"]) { Some(words.name()?) } else { None };
         let like = like(&mut words)?;
@@ -112,8 +127,19 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
     Err(unsupported(
         "this SHOW",
         "there are SHOW DATABASES, TABLES, COLUMNS, INDEX, CREATE TABLE, WARNINGS, VARIABLES, COLLATION, CHARACTER SET, \
-         ENGINES and VITRAIL SHARDS",
+         ENGINES, VITRAIL SHARDS and VITRAIL VARIABLES",
     ))
+}
+
+/// `[SESSION | LOCAL] VARIABLES LIKE 'vitrail…'`
+fn of_preferences(mut words: Words<'_>) -> Option<Like> {
+    let _ = words.take(&["SESSION"]) || words.take(&["LOCAL"]);
+    if !words.take(&["VARIABLES"]) || !words.take(&["LIKE"]) {
+        return None;
+    }
+    let pattern = words.string().ok()??;
+    let begins = pattern.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("vitrail"));
+    (begins && words.is_done()).then(|| Like { pattern, escapes: !words.mode().no_backslash_escapes })
 }
 
 fn keyspaces<'a>(title: &'static str, mut words: Words<'a>) -> Result<Show<'a>, SqlError> {
