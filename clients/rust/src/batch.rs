@@ -18,6 +18,7 @@ use crate::params::IntoParams;
 pub struct Batch {
     pub(crate) items: Vec<BatchItem>,
     pub(crate) atomic: bool,
+    pub(crate) facts: bool,
 }
 
 impl Batch {
@@ -41,6 +42,12 @@ impl Batch {
     /// All in one transaction: all or nothing.
     pub fn atomic(mut self) -> Batch {
         self.atomic = true;
+        self
+    }
+
+    /// Asks how each statement runs: [`crate::Outcome::ran`].
+    pub fn facts(mut self) -> Batch {
+        self.facts = true;
         self
     }
 

@@ -1,6 +1,6 @@
 //! What a statement did.
 
-use vitrail_proto::message::{Capped, ResultEnd, Warning};
+use vitrail_proto::message::{Capped, Ran, ResultEnd, Warning};
 
 /// The end of a result, as the application sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +28,8 @@ pub struct Outcome {
     pub in_transaction: bool,
     /// The session is pinned to one MySQL connection.
     pub pinned: bool,
+    /// How the statement ran, if [`crate::Query::facts`] or [`crate::Session::ask_facts`] asked.
+    pub ran: Option<Ran>,
 }
 
 impl From<ResultEnd> for Outcome {
@@ -44,6 +46,7 @@ impl From<ResultEnd> for Outcome {
             position: end.position,
             in_transaction: end.in_transaction,
             pinned: end.pinned,
+            ran: end.ran,
         }
     }
 }

@@ -24,6 +24,7 @@ pub struct Query {
     pub(crate) position: Option<Vec<u8>>,
     pub(crate) credit: Option<u32>,
     pub(crate) traceparent: Option<String>,
+    pub(crate) facts: bool,
 }
 
 impl Query {
@@ -39,6 +40,7 @@ impl Query {
             position: None,
             credit: None,
             traceparent: None,
+            facts: false,
         }
     }
 
@@ -90,6 +92,12 @@ impl Query {
         self
     }
 
+    /// Asks how it runs: [`crate::Outcome::ran`] has shards, waiting and the time in MySQL.
+    pub fn facts(mut self) -> Query {
+        self.facts = true;
+        self
+    }
+
     /// The text.
     pub fn sql(&self) -> &str {
         &self.sql
@@ -106,6 +114,7 @@ impl Query {
         request.target = self.target;
         request.position = self.position;
         request.traceparent = self.traceparent;
+        request.facts = self.facts;
         if let Some(credit) = self.credit {
             request.credit = credit.min(i32::MAX as u32);
         }

@@ -46,6 +46,8 @@ pub struct Session {
     opened_with: SessionState,
     /// The latest statement, for [`CancelHandle`].
     current: Arc<Mutex<Option<Canceller>>>,
+    /// Every request asks how it runs.
+    facts: bool,
 }
 
 /// A session's place on a connection.
@@ -65,6 +67,7 @@ impl Session {
             known: Arc::new(Known::new(state.clone())),
             opened_with: state,
             current: Arc::default(),
+            facts: false,
         }
     }
 
@@ -120,6 +123,7 @@ impl Session {
         let mut request = Request::new(Op::Batch);
         request.items = batch.items;
         request.atomic = batch.atomic;
+        request.facts = batch.facts;
         request.deadline_ms = self.pool.config.query_timeout.map(millis);
         if request.items.is_empty() {
             return Ok(Vec::new());
@@ -181,6 +185,11 @@ impl Session {
         self.known.set_target(target);
         self.leave();
         Ok(())
+    }
+
+    /// Whether every statement from now on asks how it runs, COMMIT too: [`Outcome::ran`].
+    pub fn ask_facts(&mut self, ask: bool) {
+        self.facts = ask;
     }
 
     /// Where statements go.

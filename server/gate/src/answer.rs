@@ -15,13 +15,15 @@ pub(crate) struct Answer<'a> {
     known_fields: Option<u64>,
     /// The batch item that is being answered.
     item: Option<u32>,
+    /// The client asked how its statements ran.
+    facts: bool,
     pending: Reply,
 }
 
 impl<'a> Answer<'a> {
-    /// An empty answer. `known_fields` is the field hash that the client holds.
-    pub(crate) fn new(responder: &'a mut Responder, known_fields: Option<u64>) -> Answer<'a> {
-        Answer { responder, known_fields, item: None, pending: Reply::default() }
+    /// An empty answer. `known_fields` is the field hash that the client holds; `facts`: it asked how its statements run.
+    pub(crate) fn new(responder: &'a mut Responder, known_fields: Option<u64>, facts: bool) -> Answer<'a> {
+        Answer { responder, known_fields, item: None, facts, pending: Reply::default() }
     }
 
     /// The next results belong to this item of a batch.
@@ -76,6 +78,9 @@ impl<'a> Answer<'a> {
 
     fn put_end(&mut self, mut end: ResultEnd) {
         end.item = self.item;
+        if !self.facts {
+            end.ran = None;
+        }
         self.pending.end = Some(end);
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Layout, along a statement's way: `request` (one request of a session) → `statement` (one statement) → `control` (what the
 //! gate answers itself) or `planning` (from text to plan, through `plan_cache`) → `route` (in autocommit, or in a
-//! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several) → `answer` (REPLYs).
+//! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several) → `answer` (REPLYs), with
+//! `facts` (how it ran).
 //! Beside it: [`cluster`] (keyspaces and shards), `view` (cluster and schemas at one moment), `session`, `settings`.
 //!
 //! Invariant: an execution that was started at a service is pulled to its end, or cancelled and then pulled to its end.
@@ -15,6 +16,7 @@ mod answer;
 mod calling;
 mod columns;
 mod control;
+mod facts;
 mod failure;
 mod gate;
 mod merge;

@@ -21,7 +21,7 @@ use crate::route::Limits;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
 use crate::view::View;
-use crate::{control, failure, statement};
+use crate::{control, facts, failure, statement};
 
 /// Everything that one statement of a request needs to know.
 pub(crate) struct Scope<'a> {
@@ -79,7 +79,7 @@ pub(crate) async fn handle(
     responder: &mut Responder,
 ) -> Result<Reply, ErrorBody> {
     Counters::count(&gate.counters.statements);
-    let mut answer = Answer::new(responder, request.fields_hash);
+    let mut answer = Answer::new(responder, request.fields_hash, request.facts);
     let outcome = match scope(gate, session, &mut request, context) {
         Ok(mut scope) => {
             let span = tracing::debug_span!("request", op = request.op.as_str(), connection = scope.connection_id);
@@ -231,7 +231,9 @@ async fn atomic_batch(
     match batch(scope, session, request, answer).await {
         Ok(end) => {
             let committed = control::commit(scope, session).await?;
-            Ok(ResultEnd { in_transaction: session.in_transaction(), position: committed.position, ..end })
+            let mut end = ResultEnd { in_transaction: session.in_transaction(), position: committed.position, ..end };
+            facts::and_also(&mut end.ran, Duration::ZERO, committed.ran.map_or(0, |ran| ran.mysql_us));
+            Ok(end)
         }
         Err(error) => {
             control::rollback(scope, session).await;

@@ -1,7 +1,9 @@
 //! Runs a resolved statement on its shards: in autocommit, in the session's transaction, or in an implicit one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use vitrail_planner::plan::{Merge, Resolved, Window};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::{BeginOptions, Capped, ResultEnd};
@@ -15,7 +17,7 @@ use crate::position::Positions;
 use crate::scatter::{self, Calls, Lane, Task};
 use crate::session::{Session, TransactionState};
 use crate::transaction::{Participant, Transaction, loses_transaction, lost_by};
-use crate::{columns, failure, merge};
+use crate::{columns, facts, failure, merge};
 
 /// What a request asks of its statement besides running it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -98,7 +100,9 @@ impl Work<'_> {
 
     async fn in_autocommit(self, answer: &mut Answer<'_>) -> Result<ResultEnd, ErrorBody> {
         let several = self.resolved.statements.len() > 1;
+        let waiting = several.then(Instant::now);
         let _place = if several { Some(self.calling.places.take(self.calling).await?) } else { None };
+        let waited = waiting.map_or(Duration::ZERO, |waiting| waiting.elapsed());
         let tasks = self.tasks(|_| On::Pool);
         let calls = Calls::of(self.calling.cancel, &tasks);
         let mut lanes = Vec::with_capacity(tasks.len());
@@ -109,7 +113,9 @@ impl Work<'_> {
                 Err(error) => errors.push(error),
             }
         }
-        self.conduct(lanes, errors, &calls, false, answer).await
+        let mut end = self.conduct(lanes, errors, &calls, false, answer).await?;
+        facts::and_also(&mut end.ran, waited, 0);
+        Ok(end)
     }
 
     async fn in_implicit_transaction(
@@ -121,8 +127,10 @@ impl Work<'_> {
         let mut transaction = Transaction::new(options);
         match self.in_transaction(&mut transaction, answer).await {
             Ok(end) => {
-                let position = transaction.commit(calling).await?.position;
-                Ok(ResultEnd { position, ..end })
+                let committed = transaction.commit(calling).await?;
+                let mut end = ResultEnd { position: committed.position, ..end };
+                facts::and_also(&mut end.ran, Duration::ZERO, committed.ran.map_or(0, |ran| ran.mysql_us));
+                Ok(end)
             }
             Err(error) => {
                 transaction.rollback(calling).await;
@@ -226,7 +234,7 @@ impl Work<'_> {
             Merge::Writes | Merge::Replicated => self.writes(&mut lanes, calls).await,
             merge => merge::rows(&mut lanes, calls, &self.keyspace.name, merge, self.limits.max_rows, answer).await,
         };
-        match done {
+        let end = match done {
             // Inside a transaction a kill could hit the connection's next statement: what is left is short, and is read.
             Ok(end) if in_transaction => {
                 scatter::drain(&mut lanes).await;
@@ -240,7 +248,8 @@ impl Work<'_> {
                 scatter::abandon(&mut lanes, calls).await;
                 Err(error)
             }
-        }
+        }?;
+        Ok(ResultEnd { ran: Some(scatter::ran(&lanes)), ..end })
     }
 
     /// Hands the parts of one shard on. While the next one is awaited, what is there travels.

@@ -10,12 +10,12 @@ use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, iter};
 use tokio_util::sync::CancellationToken;
 use vitrail_proto::error::ErrorBody;
-use vitrail_proto::message::ResultEnd;
+use vitrail_proto::message::{Ran, ResultEnd};
 use vitrail_service::QueryService;
 use vitrail_service::call::{Call, CallId, ConnectionId, On, Statement};
 use vitrail_service::execution::{Part, PartStream};
 
-use crate::failure;
+use crate::{facts, failure};
 
 /// How many shards one statement is started on at the same time.
 const CONCURRENCY: usize = 64;
@@ -130,7 +130,7 @@ pub(crate) async fn run_one(task: Task) -> Result<ResultEnd, ErrorBody> {
 async fn start_one(task: Task, read_ahead: bool) -> Result<Started, ErrorBody> {
     let execution =
         task.service.execute(task.call, task.statement, task.on).await.map_err(|error| at_shard(error, &task.shard))?;
-    let mut lane = Lane { shard: task.shard, parts: Some(execution.parts), ahead: VecDeque::new() };
+    let mut lane = Lane { shard: task.shard, parts: Some(execution.parts), ahead: VecDeque::new(), ran: None };
     if read_ahead {
         lane.read_ahead().await;
     }
@@ -143,6 +143,8 @@ pub(crate) struct Lane {
     /// `None` once it has ended or failed.
     parts: Option<Box<dyn PartStream>>,
     ahead: VecDeque<Result<Part, ErrorBody>>,
+    /// How it ran, once an end has said so.
+    ran: Option<Ran>,
 }
 
 impl Lane {
@@ -188,7 +190,14 @@ impl Lane {
     async fn pull(&mut self) -> Result<Option<Part>, ErrorBody> {
         let Some(parts) = &mut self.parts else { return Ok(None) };
         match parts.next().await {
-            Ok(Some(part)) => Ok(Some(part)),
+            Ok(Some(part)) => {
+                if let Part::End(end) = &part
+                    && end.ran.is_some()
+                {
+                    self.ran.clone_from(&end.ran);
+                }
+                Ok(Some(part))
+            }
             Ok(None) => {
                 self.parts = None;
                 Ok(None)
@@ -228,6 +237,11 @@ pub(crate) async fn abandon(lanes: &mut [Lane], calls: &Calls<'_>) {
     if lanes.iter().any(|lane| lane.parts.is_some()) {
         tokio::join!(calls.cancel(), drain(lanes));
     }
+}
+
+/// How a statement ran, as far as its lanes have ended.
+pub(crate) fn ran(lanes: &[Lane]) -> Ran {
+    facts::over_shards(lanes.iter().map(|lane| (&*lane.shard, lane.ran.as_ref())))
 }
 
 /// Waits until every lane has ended.

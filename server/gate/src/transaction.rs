@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
-use vitrail_proto::message::{BeginOptions, CommitMode, ResultEnd};
+use vitrail_proto::message::{BeginOptions, CommitMode, Ran, ResultEnd};
 use vitrail_service::QueryService;
 use vitrail_service::call::{Call, Conclusion, ConnectionId, On};
 
 use crate::calling::{Calling, statement};
-use crate::failure;
 use crate::position::Positions;
 use crate::scatter::at_shard;
+use crate::{facts, failure};
 
 /// Set before a write over several shards; client's own names cannot begin like it.
 const STATEMENT_SAVEPOINT: &str = "vitrail_statement";
@@ -169,10 +169,14 @@ impl Transaction {
     pub(crate) async fn commit(self, calling: &Calling<'_>) -> Result<ResultEnd, ErrorBody> {
         let mut positions = Positions::default();
         let mut committed: Vec<String> = Vec::new();
+        let mut all: Vec<(Arc<str>, Option<Ran>)> = Vec::with_capacity(self.participants.len());
         let mut remaining = self.participants.into_iter();
         while let Some(participant) = remaining.next() {
             match participant.service.conclude(calling.settle(), participant.connection, Conclusion::Commit).await {
-                Ok(end) => positions.add(end.position),
+                Ok(end) => {
+                    positions.add(end.position);
+                    all.push((Arc::clone(&participant.label), end.ran));
+                }
                 Err(error) => {
                     participant.service.release(participant.connection).await;
                     conclude_all(remaining.collect(), Conclusion::Rollback, calling).await;
@@ -181,7 +185,8 @@ impl Transaction {
             }
             committed.push(format!("{}:{}", participant.keyspace, participant.shard));
         }
-        Ok(ResultEnd { position: positions.into_token(), ..ResultEnd::default() })
+        let ran = facts::over_shards(all.iter().map(|(label, ran)| (&**label, ran.as_ref())));
+        Ok(ResultEnd { position: positions.into_token(), ran: Some(ran), ..ResultEnd::default() })
     }
 
     /// Rolls back on every participant, side by side. What cannot be reached rolls itself back.

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use vitrail_client::config::Endpoint;
 use vitrail_client::connection::{Canceller, ConnectOptions, Connection, Pending};
 use vitrail_proto::error::{Code, ErrorBody, Executed};
-use vitrail_proto::message::{Op, Reply, Request, ResultEnd};
+use vitrail_proto::message::{Op, Ran, Reply, Request, ResultEnd};
 
 use crate::call::{Call, CallId, Conclusion, ConnectionId, On, Settings, Statement};
 use crate::execution::{Execution, ServiceInfo};
@@ -173,7 +173,7 @@ impl Inner {
             let pending = connection.request(&request);
             let guard = CallGuard::new(self.clone(), call.id, &pending);
             match first_reply(pending).await {
-                Ok((pending, first)) => return Ok(self.execution(None, pending, first, guard, None)),
+                Ok((pending, first)) => return Ok(self.execution(None, pending, first, guard, None, None)),
                 Err(error) if error.is_closed() && again && (!writes || error.executed() == Executed::No) => {
                     again = false
                 }
@@ -222,6 +222,11 @@ impl Inner {
                 return Err(self.lost_or(error, reserved));
             }
         };
+        // Answers come in order: the one to `taking` is there, and says how long the connection was waited for.
+        let before = match sent.pop() {
+            Some(taken) => taken.last().await.ok().and_then(|reply| reply.end?.ran),
+            None => None,
+        };
         for earlier in sent {
             earlier.detach();
         }
@@ -229,7 +234,7 @@ impl Inner {
         let id = ConnectionId(self.next_session.fetch_add(1, Ordering::Relaxed));
         let held = Held { connection, session, reserved, settings: call.settings.clone() };
         self.sessions.lock().insert(id, held);
-        Ok(self.execution(Some(id), pending, first, guard, Some(reserved)))
+        Ok(self.execution(Some(id), pending, first, guard, Some(reserved), before))
     }
 
     async fn execute_on(self: &Arc<Self>, call: &Call, mut request: Request, id: ConnectionId) -> Result<Execution> {
@@ -245,7 +250,7 @@ impl Inner {
         if changes && let Some(held) = self.sessions.lock().get_mut(&id) {
             held.settings = call.settings.clone();
         }
-        Ok(self.execution(None, pending, first, guard, Some(held.reserved)))
+        Ok(self.execution(None, pending, first, guard, Some(held.reserved), None))
     }
 
     fn execution(
@@ -255,8 +260,10 @@ impl Inner {
         first: Reply,
         guard: CallGuard,
         reserved: Option<bool>,
+        before: Option<Ran>,
     ) -> Execution {
-        Execution { connection, parts: Box::new(RemoteParts::new(self.clone(), pending, first, guard, reserved)) }
+        let parts = RemoteParts::new(self.clone(), pending, first, guard, reserved, before);
+        Execution { connection, parts: Box::new(parts) }
     }
 
     /// The session of a connection, if its transport still lives.

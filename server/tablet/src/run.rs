@@ -9,6 +9,7 @@ mod giving_back;
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use vitrail_mysql::{End, Error, Response, RowsOrEnd};
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::{BeginOptions, Capped, ResultEnd, Warning};
@@ -19,6 +20,7 @@ use vitrail_sql::bind::substitute;
 use vitrail_sql::lexer::LexMode;
 
 use crate::begin;
+use crate::clock::Clock;
 use crate::guard::{Passed, Place};
 use crate::lease::Lease;
 use crate::mysql_errors::{self, RolledBack};
@@ -50,6 +52,7 @@ pub(crate) struct Run {
     pub(crate) passed: Passed,
     pub(crate) stops: Stops,
     pub(crate) outbox: Outbox,
+    pub(crate) clock: Clock,
     /// Keeps the call cancellable while it runs.
     pub(crate) registered: Registered,
     /// A stop has been acted upon: there is no second one.
@@ -85,12 +88,14 @@ impl Run {
     pub(crate) async fn run(mut self) {
         add(&self.shared.counters.statements, 1);
         let mut outcome = self.attempt().await;
+        let again = Instant::now();
         if let Err(failure) = &outcome
             && failure.unsent
             && self.taken_here_or_shared()
             && self.stopped.is_none()
             && let Ok(lease) = self.shared.lease(self.place, self.stops.deadline).await
         {
+            self.clock.waited_since(again);
             add(&self.shared.counters.replaced, 1);
             self.lease = lease;
             outcome = self.attempt().await;
@@ -115,6 +120,7 @@ impl Run {
     }
 
     async fn attempt(&mut self) -> Result<(), Failure> {
+        self.clock.send();
         self.apply_settings().await?;
         if let Some(options) = self.begin.clone() {
             let (isolation, start) = begin::statements(&options);
@@ -131,6 +137,7 @@ impl Run {
                 status: self.lease.connection().status().0,
                 in_transaction: self.lease.connection().status().in_transaction(),
                 pinned: self.place == Place::Reserved,
+                ran: Some(self.clock.ran()),
                 ..ResultEnd::default()
             };
             self.outbox.push(Part::End(Box::new(end)));
@@ -428,7 +435,7 @@ impl Run {
             state: None,
             warning_texts: Vec::new(),
             item: None,
-            ran: None,
+            ran: Some(self.clock.ran()),
         }
     }
 

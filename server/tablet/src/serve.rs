@@ -71,6 +71,7 @@ impl TabletService {
     ) -> Result<Reply, ErrorBody> {
         let call = self.call(session, &request, context);
         let id = call.id;
+        let facts = request.facts;
         let begins = matches!(on, On::Begin(_));
         let reserves = matches!(on, On::Reserve);
         let statement = wire::take_statement(&mut request).unwrap_or_else(|| Statement::new("", !request.read_only));
@@ -80,7 +81,7 @@ impl TabletService {
             session.connection = connection;
             session.reserved = reserves;
         }
-        let outcome = self.hand_on(parts.as_mut(), id, context, responder).await;
+        let outcome = self.hand_on(parts.as_mut(), id, facts, context, responder).await;
         if outcome.is_err() {
             // Stops what runs and waits until it has stopped.
             self.service.cancel(id).await;
@@ -101,6 +102,7 @@ impl TabletService {
         &self,
         parts: &mut dyn PartStream,
         id: CallId,
+        facts: bool,
         context: &RequestContext,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {
@@ -119,7 +121,10 @@ impl TabletService {
                     }
                     reply.rows = Some(rows);
                 }
-                Part::End(end) => {
+                Part::End(mut end) => {
+                    if !facts {
+                        end.ran = None;
+                    }
                     if reply.end.is_some() {
                         responder.send(std::mem::take(&mut reply)).await?;
                     }
@@ -149,7 +154,7 @@ impl TabletService {
                 error.in_transaction = false;
             }
         }
-        outcome.map(end_reply)
+        outcome.map(|end| end_reply(ResultEnd { ran: end.ran.filter(|_| request.facts), ..end }))
     }
 
     async fn release(&self, session: &mut TabletSession) {

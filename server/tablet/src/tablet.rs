@@ -17,6 +17,7 @@ use vitrail_service::schema::Schema;
 use vitrail_service::{QueryService, Result};
 use vitrail_sql::lexer::LexMode;
 
+use crate::clock::Clock;
 use crate::config::{TabletConfig, TlsMode};
 use crate::error::StartError;
 use crate::guard::{self, Place};
@@ -301,6 +302,7 @@ impl Shared {
             statement,
             passed,
             outbox,
+            clock: Clock::default(),
             registered,
             stopped: None,
             sent: false,
@@ -314,6 +316,7 @@ impl Shared {
                 run.stops.expire = taken.expire;
             }
             on => {
+                let waiting = Instant::now();
                 run.lease = tokio::select! {
                     biased;
                     () = run.stops.closing.cancelled() => Err(Why::Closing.error()),
@@ -321,6 +324,7 @@ impl Shared {
                     () = cancel.cancelled() => Err(ErrorBody::new(Code::Cancelled, "the statement was cancelled before it began")),
                 }
                 .map_err(|error| shared.refuse(error))?;
+                run.clock.waited_since(waiting);
                 let max_age = match &on {
                     On::Begin(options) => options.max_ms.map(|millis| Duration::from_millis(u64::from(millis))),
                     _ => None,
@@ -395,6 +399,8 @@ impl Shared {
             Conclusion::Commit => "COMMIT",
             Conclusion::Rollback => "ROLLBACK",
         };
+        let mut clock = Clock::default();
+        clock.send();
         let outcome = lease.connection().execute(sql).await;
         let _ = call;
         match outcome {
@@ -407,6 +413,7 @@ impl Shared {
                     in_transaction: end.status.in_transaction(),
                     pinned,
                     position,
+                    ran: Some(clock.ran()),
                     ..ResultEnd::default()
                 };
                 if pinned {

@@ -18,6 +18,7 @@ impl Session {
     ///
     /// It is tried again only outside a transaction, before a reply was seen, and when it was surely not executed or only reads.
     pub(super) async fn run(&mut self, request: &mut Request) -> Result<(Pending, Reply), Error> {
+        request.facts |= self.facts;
         let retry = Retry::new(request, self.pool.config.retries);
         let mut attempt = 0;
         loop {

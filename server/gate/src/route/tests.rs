@@ -170,7 +170,7 @@ impl World {
         let cancel = CancellationToken::new();
         let calling = calling(&cancel);
         let (mut responder, mut replies) = Responder::channel(64);
-        let mut answer = Answer::new(&mut responder, None);
+        let mut answer = Answer::new(&mut responder, None, false);
         let end = run(&mut self.session, &self.keyspace, resolved, limits, &calling, &mut answer).await?;
         let last = answer.finish(end.clone());
         drop(responder);

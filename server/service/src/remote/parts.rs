@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use vitrail_client::connection::Pending;
-use vitrail_proto::message::Reply;
+use vitrail_proto::message::{Ran, Reply};
 
 use super::{CallGuard, Inner};
 use crate::Result;
@@ -18,6 +18,8 @@ pub(super) struct RemoteParts {
     parts: VecDeque<Part>,
     /// Runs on a held connection, which was begun (false) or reserved (true).
     reserved: Option<bool>,
+    /// What the taking of the connection cost, which is part of how the statement ran.
+    before: Option<Ran>,
     _call: CallGuard,
 }
 
@@ -28,8 +30,10 @@ impl RemoteParts {
         first: Reply,
         call: CallGuard,
         reserved: Option<bool>,
+        before: Option<Ran>,
     ) -> RemoteParts {
-        let mut parts = RemoteParts { inner, pending, parts: VecDeque::with_capacity(3), reserved, _call: call };
+        let mut parts =
+            RemoteParts { inner, pending, parts: VecDeque::with_capacity(3), reserved, before, _call: call };
         parts.take(first);
         parts
     }
@@ -37,7 +41,13 @@ impl RemoteParts {
     fn take(&mut self, reply: Reply) {
         self.parts.extend(reply.fields.map(Part::Fields));
         self.parts.extend(reply.rows.map(Part::Rows));
-        self.parts.extend(reply.end.map(|end| Part::End(Box::new(end))));
+        self.parts.extend(reply.end.map(|mut end| {
+            if let (Some(ran), Some(before)) = (&mut end.ran, &self.before) {
+                ran.wait_us = ran.wait_us.saturating_add(before.wait_us);
+                ran.mysql_us = ran.mysql_us.saturating_add(before.mysql_us);
+            }
+            Part::End(Box::new(end))
+        }));
     }
 }
 
