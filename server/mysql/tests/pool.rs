@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 use vitrail_harness::{flavours, server};
-use vitrail_mysql::{Address, ConnectOptions, Error, Flavour, Killer, Pool, PoolOptions};
+use vitrail_mysql::{Address, ConnectOptions, Connection, Error, Flavour, Killer, Pool, PoolOptions};
 use vitrail_proto::error::Code;
 
 /// Takes seconds, if it is let run to its end.
@@ -197,16 +197,7 @@ async fn a_statement_is_killed_and_its_connection_goes_on() {
             assert!(Instant::now() < limit, "the statement is not in the process list");
             yield_now().await;
         }
-        // A first kill was once seen not to end the statement; why is not known. It is sent again, as the tablet does.
-        let error = {
-            let mut drained = pin!(connection.drain());
-            loop {
-                killer.kill_query(id).await.unwrap();
-                if let Ok(drained) = timeout(Duration::from_secs(1), &mut drained).await {
-                    break drained.unwrap_err();
-                }
-            }
-        };
+        let error = kill_until_heeded(&killer, &mut connection).await;
         assert_eq!(error.server().unwrap().errno, Flavour::KILLED_ERRNO, "{error}");
         assert_eq!(error.code(), Code::Cancelled);
         connection.settle_after_kill().await.unwrap();
@@ -262,9 +253,20 @@ async fn a_killer_replaces_its_lost_connection() {
         admin.execute(&format!("KILL {id}")).await.unwrap();
         let mut victim = server.connect("").await;
         victim.send(SLOW.as_bytes()).await.unwrap();
-        let id = victim.thread_id();
-        let (drained, killed) = tokio::join!(victim.drain(), killer.kill_query(id));
-        killed.unwrap();
-        assert_eq!(drained.unwrap_err().code(), Code::Cancelled);
+        assert_eq!(kill_until_heeded(&killer, &mut victim).await.code(), Code::Cancelled);
+    }
+}
+
+/// Both servers lose a kill that meets the beginning of a statement, even one that is in the process list already. (Killed as soon as
+/// it was listed, 22 of 12,290 statements went on in MariaDB 10.11, and 30 of 1,401 in MySQL 9.7, on a busy machine.) So it is sent again, as
+/// tablets do.
+async fn kill_until_heeded(killer: &Killer, connection: &mut Connection) -> Error {
+    let id = connection.thread_id();
+    let mut drained = pin!(connection.drain());
+    loop {
+        killer.kill_query(id).await.expect("the server takes kills");
+        if let Ok(drained) = timeout(Duration::from_secs(1), &mut drained).await {
+            return drained.expect_err("the statement has no end of its own");
+        }
     }
 }
