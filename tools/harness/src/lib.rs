@@ -17,11 +17,13 @@
 //! Servers end with the test process, however it ends; see [`vitrail_mysql::mysqld`].
 
 mod cluster;
+mod lasting;
 mod run;
 mod server;
 mod shared;
 
 pub use cluster::Cluster;
+pub use lasting::Lasting;
 pub use run::Run;
 pub use server::{PASSWORD, Server, USER};
 pub use vitrail_mysql::{ConnectOptions, Connection, Flavour};

@@ -17,7 +17,7 @@ pub const USER: &str = "vitrail";
 pub const PASSWORD: &str = "v1trail-test";
 
 /// Servers outlive the tests, and so must the runtime that listens to them: each test brings a runtime of its own.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("harness")

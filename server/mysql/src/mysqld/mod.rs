@@ -208,6 +208,16 @@ impl Mysqld {
         Ok(())
     }
 
+    /// Freezes it (SIGSTOP): it keeps its connections, and answers nobody until [`Mysqld::thaw`].
+    pub async fn freeze(&mut self) -> Result<()> {
+        self.watchdog.signal(Signal::Stop).await
+    }
+
+    /// Lets a frozen server go on (SIGCONT).
+    pub async fn thaw(&mut self) -> Result<()> {
+        self.watchdog.signal(Signal::Continue).await
+    }
+
     async fn wait_until_ready(&mut self, limit: Duration) -> Result<()> {
         let deadline = Instant::now() + limit;
         let options = self.connect_options().with_connect_timeout(limit);

@@ -46,6 +46,10 @@ pub(super) enum Signal {
     Terminate,
     /// SIGKILL.
     Kill,
+    /// SIGSTOP: it keeps its sockets, and answers nobody.
+    Stop,
+    /// SIGCONT: it goes on.
+    Continue,
 }
 
 /// A server under its watchdog. Dropping this kills the server.
@@ -95,6 +99,8 @@ impl Watchdog {
         let line: &[u8] = match signal {
             Signal::Terminate => b"TERM\n",
             Signal::Kill => b"KILL\n",
+            Signal::Stop => b"STOP\n",
+            Signal::Continue => b"CONT\n",
         };
         match &mut self.stdin {
             Some(stdin) if self.status.is_none() => {
