@@ -1,6 +1,7 @@
 //! What can go wrong between us and a MySQL server.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vitrail_proto::error::{Code, ErrorBody, Executed};
@@ -104,6 +105,20 @@ pub enum Error {
         /// The caller's own deadline passed, rather than the pool's wait limit.
         deadline: bool,
     },
+    /// Those who wait for a connection have waited for too long already.
+    #[error("the pool is overloaded: others wait for {delay:?} already")]
+    Overloaded {
+        /// How long the oldest of them waits.
+        delay: Duration,
+    },
+    /// The last attempt to connect failed, and nobody tries again yet.
+    #[error("mysql is away: {cause}")]
+    Away {
+        /// What that attempt failed with.
+        cause: Arc<Error>,
+        /// When the next attempt is due, about.
+        retry_after: Duration,
+    },
     /// The pool was closed.
     #[error("the connection pool is closed")]
     PoolClosed,
@@ -113,9 +128,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// What failed at the bottom of it.
+    pub fn cause(&self) -> &Error {
+        match self {
+            Error::Away { cause, .. } => cause,
+            error => error,
+        }
+    }
+
     /// The server's own error, if it is one.
     pub fn server(&self) -> Option<&ServerError> {
-        match self {
+        match self.cause() {
             Error::Server(error) | Error::Login(error) => Some(error),
             _ => None,
         }
@@ -146,6 +169,10 @@ impl Error {
             Error::Protocol(_) => Code::OutcomeUnknown,
             Error::TooLarge { .. } => Code::TooLarge,
             Error::QueueFull { .. } => Code::Exhausted,
+            Error::Overloaded { .. } => Code::Throttled,
+            // Whatever went wrong, no statement was sent.
+            Error::Away { cause, .. } if cause.executed() != Executed::No => Code::Unavailable,
+            Error::Away { cause, .. } => cause.code(),
             Error::WaitTimeout { deadline, .. } => {
                 if *deadline {
                     Code::Deadline
@@ -178,6 +205,14 @@ impl Error {
             Error::Unreachable { .. } | Error::ConnectTimeout { .. } => {
                 ErrorBody::new(code, "MySQL cannot be reached; the statement was not sent, try again later")
             }
+            Error::Away { cause, retry_after } => {
+                let body = if cause.executed() == Executed::No {
+                    cause.to_body()
+                } else {
+                    ErrorBody::new(code, "MySQL takes no connection; the statement was not sent, try again later")
+                };
+                ErrorBody { retry_after_ms: Some(millis(*retry_after)), ..body }
+            }
             Error::Login(_) if code == Code::Exhausted => {
                 ErrorBody::new(code, "MySQL takes no more connections; the statement was not sent, try again later")
             }
@@ -190,6 +225,13 @@ impl Error {
                 code,
                 "too many statements wait for a MySQL connection; the statement was not sent, try again later",
             ),
+            Error::Overloaded { delay } => {
+                let body = ErrorBody::new(
+                    code,
+                    "MySQL does not keep up: statements wait for too long already, so this one was refused at once; try again later",
+                );
+                ErrorBody { retry_after_ms: Some(millis(*delay)), ..body }
+            }
             Error::WaitTimeout { deadline: true, .. } => ErrorBody::new(
                 code,
                 "the deadline passed while the statement waited for a MySQL connection; it was not sent",
@@ -204,6 +246,11 @@ impl Error {
         };
         body.with_executed(self.executed())
     }
+}
+
+/// At least 1.
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 impl ServerError {

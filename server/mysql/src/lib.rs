@@ -7,7 +7,8 @@
 //! * `handshake` and `authentication`: from an open socket to a session.
 //! * [`response`]: OK, ERR and what a session-tracking server adds to them.
 //! * [`connection`]: one connection, pulled by one task; [`text`] reads small results as strings.
-//! * [`kill`]: stopping a statement from the side. [`pool`]: connections shared first come, first served.
+//! * [`kill`]: stopping a statement from the side. [`connector`]: opens connections, and knows when there is no use in trying.
+//! * [`pool`]: connections, shared fairly by those who need them; `queue`: who is next.
 //! * [`flavour`]: everything in which MariaDB and MySQL differ.
 //! * [`mysqld`]: server processes of our own, for the demo and the tests.
 //!
@@ -17,6 +18,7 @@ pub mod address;
 mod authentication;
 mod capability;
 pub mod connection;
+pub mod connector;
 pub mod error;
 pub mod flavour;
 mod handshake;
@@ -25,6 +27,7 @@ pub mod mysqld;
 pub mod options;
 mod packet;
 pub mod pool;
+mod queue;
 pub mod response;
 pub mod text;
 pub mod tls;
@@ -33,11 +36,13 @@ mod wire;
 
 pub use address::Address;
 pub use connection::{Columns, Connection, Response, RowsOrEnd};
+pub use connector::Connector;
 pub use error::{Error, Result, Sent, ServerError};
 pub use flavour::{Flavour, Version};
 pub use kill::Killer;
 pub use mysqld::{Binaries, Mysqld, MysqldOptions};
 pub use options::{ConnectOptions, PublicKey};
 pub use pool::{Pool, PoolOptions, PoolStats, Pooled};
+pub use queue::Overload;
 pub use response::{Change, End, Status};
 pub use tls::{Tls, TlsMode};

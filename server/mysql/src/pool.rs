@@ -1,32 +1,41 @@
-//! A bounded pool of connections, served first come, first served.
+//! A bounded pool of connections, shared fairly by the users who need them.
 //!
-//! The queue is tokio's semaphore, which is fair; behind it lies a stack of idle connections, so that the warmest is used first and the
-//! others can age. No crate's pool is used: bb8 lets newcomers overtake waiters, has no bound on them, ages its connections
-//! without jitter, and cannot look whether an idle connection still lives without a round trip; what would be left of it is this stack.
+//! A queue hands out places; behind it lies a stack of idle connections, so that the warmest is used first and the others can
+//! age. No crate's pool is used: bb8 lets newcomers overtake waiters, has no bound on them, ages its connections without jitter, and
+//! cannot look whether an idle connection still lives without a round trip; what would be left of it is this stack.
+//!
+//! **Streams.** Whoever reads a long result may move its connection among the streams, of which there are a few: its place goes to the
+//! next who waits, so that short statements do not wait for long results. The server sees at most `size + streams` connections.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rand::Rng;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::connection::Connection;
-use crate::error::{Error, Result};
+use crate::connector::Connector;
+use crate::error::Result;
 use crate::options::ConnectOptions;
+use crate::queue::{Limits, Overload, Place, Queue};
 
 /// Bounds of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolOptions {
     /// Connections at most, those that are being opened included.
     pub size: usize,
+    /// Connections of one user at most; 0: as many as there are.
+    pub per_user: usize,
+    /// Further connections that may be moved among the streams.
+    pub streams: usize,
     /// Callers that may wait for one; the next is refused at once.
     pub max_waiters: usize,
     /// The longest wait for a connection.
     pub wait_limit: Duration,
+    /// When those who wait are too many.
+    pub overload: Overload,
     /// A connection that was idle for longer is replaced. Keep it below MySQL's `wait_timeout`.
     pub max_idle: Duration,
     /// A connection older than this is replaced when it is given back; each draws up to a tenth less, so that not all age at once.
@@ -37,8 +46,11 @@ impl Default for PoolOptions {
     fn default() -> PoolOptions {
         PoolOptions {
             size: 16,
+            per_user: 0,
+            streams: 0,
             max_waiters: 10_000,
             wait_limit: Duration::from_secs(10),
+            overload: Overload::default(),
             max_idle: Duration::from_secs(600),
             max_age: Duration::from_secs(3600),
         }
@@ -48,19 +60,29 @@ impl Default for PoolOptions {
 /// What a pool does at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PoolStats {
-    /// Connections at most.
+    /// Connections at most, streams left out.
     pub size: usize,
-    /// Connections in callers' hands.
+    /// Connections in callers' hands, streams left out.
     pub in_use: usize,
     /// Connections that wait for use.
     pub idle: usize,
+    /// Connections among the streams.
+    pub streams: usize,
     /// Callers that wait for a connection.
     pub waiting: usize,
+    /// How long the one waits who has waited longest.
+    pub delay: Duration,
     /// Callers that have ever had to wait.
     pub waited_total: u64,
     /// How long they waited, together.
     pub wait_time_total: Duration,
-    /// Connections ever opened.
+    /// Callers that were refused because others waited for too long already.
+    pub shed_total: u64,
+    /// Callers that were refused because too many waited.
+    pub overflowed_total: u64,
+    /// Connections that were ever moved among the streams.
+    pub streams_total: u64,
+    /// Connections ever opened, by all pools over the same server.
     pub opened_total: u64,
 }
 
@@ -77,21 +99,22 @@ pub struct Pooled {
     /// When this connection is too old to go back.
     expires: Instant,
     shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
+    /// The place is one of the streams'.
+    streams: bool,
 }
 
 struct Shared {
-    connect: Arc<ConnectOptions>,
+    connector: Arc<Connector>,
     options: PoolOptions,
-    /// One permit for each connection, open or not; its queue is the pool's.
-    permits: Arc<Semaphore>,
-    /// The last given back is the first taken. Never more than `size`.
+    /// A place for each connection, open or not.
+    queue: Arc<Queue>,
+    /// The streams' places, for which nobody waits.
+    streams: Arc<Queue>,
+    /// The last given back is the first taken. Never more than `size` and `streams` together.
     idle: Mutex<Vec<Idle>>,
-    /// Callers in the queue; admits or refuses the next.
-    waiting: AtomicUsize,
-    waited: AtomicU64,
-    wait_micros: AtomicU64,
-    opened: AtomicU64,
+    /// Whoever names no user.
+    nobody: Arc<str>,
 }
 
 struct Idle {
@@ -103,60 +126,79 @@ struct Idle {
 impl Pool {
     /// A pool of connections made with `connect`; none is opened yet.
     pub fn new(connect: ConnectOptions, options: PoolOptions) -> Pool {
+        Pool::over(Connector::new(connect), options)
+    }
+
+    /// A pool beside others over one server.
+    pub fn over(connector: Arc<Connector>, options: PoolOptions) -> Pool {
+        let per_user = if options.per_user == 0 { options.size } else { options.per_user.min(options.size) };
+        let limits = Limits {
+            size: options.size,
+            per_user,
+            waiters: options.max_waiters,
+            wait: options.wait_limit,
+            overload: options.overload,
+        };
+        let streams = Limits { size: options.streams, per_user: options.streams, waiters: 0, ..limits };
         Pool {
             shared: Arc::new(Shared {
-                connect: Arc::new(connect),
+                connector,
                 options,
-                permits: Arc::new(Semaphore::new(options.size)),
+                queue: Queue::new(limits),
+                streams: Queue::new(streams),
                 idle: Mutex::new(Vec::new()),
-                waiting: AtomicUsize::new(0),
-                waited: AtomicU64::new(0),
-                wait_micros: AtomicU64::new(0),
-                opened: AtomicU64::new(0),
+                nobody: Arc::default(),
             }),
         }
     }
 
-    /// A connection, by `deadline` if there is one. Waits in turn; an idle connection that the server has closed is replaced.
-    ///
-    /// Errors: [`Error::QueueFull`] at once, [`Error::WaitTimeout`], [`Error::PoolClosed`], and what opening a connection can fail with,
-    /// which is tried once.
+    /// A connection for nobody in particular; see [`Pool::get_for`].
     pub async fn get(&self, deadline: Option<Instant>) -> Result<Pooled> {
-        let permit = match self.shared.permits.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(tokio::sync::TryAcquireError::Closed) => return Err(Error::PoolClosed),
-            Err(tokio::sync::TryAcquireError::NoPermits) => self.wait(deadline).await?,
-        };
+        self.get_for(&self.shared.nobody, deadline).await
+    }
+
+    /// A connection for `user`, by `deadline` if there is one. Waits in turn; an idle connection that the server has closed is replaced.
+    ///
+    /// Errors: [`Error::QueueFull`](crate::Error::QueueFull) and [`Error::Overloaded`](crate::Error::Overloaded) at once,
+    /// [`Error::WaitTimeout`](crate::Error::WaitTimeout), [`Error::PoolClosed`](crate::Error::PoolClosed), and what opening a connection
+    /// can fail with, which is tried once.
+    pub async fn get_for(&self, user: &Arc<str>, deadline: Option<Instant>) -> Result<Pooled> {
+        let place = self.shared.queue.take(user, deadline).await?;
         // Newest first: if that one idled for too long, so did all others.
         while let Some(mut idle) = self.shared.pop_idle() {
             if idle.connection.is_alive().await {
-                return Ok(self.pooled(idle.connection, idle.expires, permit));
+                return Ok(self.pooled(idle.connection, idle.expires, place));
             }
         }
-        let connection = self.shared.open(deadline).await?;
+        let connection = self.shared.connector.open(deadline).await?;
         let lived = self.shared.options.max_age.mul_f64(1.0 - rand::rng().random_range(0.0..0.1));
         let expires = connection.created() + lived;
-        Ok(self.pooled(connection, expires, permit))
+        Ok(self.pooled(connection, expires, place))
     }
 
     /// What the pool does at the moment.
     pub fn stats(&self) -> PoolStats {
         let shared = &self.shared;
-        let free = shared.permits.available_permits();
+        let (queue, streams) = (shared.queue.figures(), shared.streams.figures());
         PoolStats {
             size: shared.options.size,
-            in_use: shared.options.size.saturating_sub(free),
+            in_use: queue.taken,
             idle: shared.idle.lock().len(),
-            waiting: shared.waiting.load(Ordering::Relaxed),
-            waited_total: shared.waited.load(Ordering::Relaxed),
-            wait_time_total: Duration::from_micros(shared.wait_micros.load(Ordering::Relaxed)),
-            opened_total: shared.opened.load(Ordering::Relaxed),
+            streams: streams.taken,
+            waiting: queue.waiting,
+            delay: queue.delay,
+            waited_total: queue.waited,
+            wait_time_total: queue.wait_time,
+            shed_total: queue.shed,
+            overflowed_total: queue.overflowed,
+            streams_total: streams.served,
+            opened_total: shared.connector.opened(),
         }
     }
 
     /// What its connections are made with.
     pub fn connect_options(&self) -> &Arc<ConnectOptions> {
-        &self.shared.connect
+        self.shared.connector.options()
     }
 
     /// Closes idle connections that idled for too long or are too old. For a caller's slow tick; the pool has no task of its own.
@@ -175,53 +217,19 @@ impl Pool {
 
     /// Refuses new callers and all that wait, and closes what is idle. Connections in use close when they are given back.
     pub async fn close(&self) {
-        self.shared.permits.close();
+        self.shared.queue.close();
         let idle = std::mem::take(&mut *self.shared.idle.lock());
         for idle in idle {
             idle.connection.quit().await;
         }
     }
 
-    /// Waits in the queue for a permit.
-    async fn wait(&self, deadline: Option<Instant>) -> Result<OwnedSemaphorePermit> {
-        let shared = &self.shared;
-        let place = Place::take(shared)?;
-        let start = Instant::now();
-        let limit = start + shared.options.wait_limit;
-        let until = deadline.map_or(limit, |deadline| deadline.min(limit));
-        let outcome = timeout_at(until, shared.permits.clone().acquire_owned()).await;
-        drop(place);
-        let waited = start.elapsed();
-        shared.waited.fetch_add(1, Ordering::Relaxed);
-        shared.wait_micros.fetch_add(waited.as_micros() as u64, Ordering::Relaxed);
-        match outcome {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) => Err(Error::PoolClosed),
-            Err(_) => Err(Error::WaitTimeout { waited, deadline: until < limit }),
-        }
-    }
-
-    fn pooled(&self, connection: Connection, expires: Instant, permit: OwnedSemaphorePermit) -> Pooled {
-        Pooled { connection: Some(connection), expires, shared: self.shared.clone(), _permit: permit }
+    fn pooled(&self, connection: Connection, expires: Instant, place: Place) -> Pooled {
+        Pooled { connection: Some(connection), expires, shared: self.shared.clone(), place, streams: false }
     }
 }
 
 impl Shared {
-    async fn open(&self, deadline: Option<Instant>) -> Result<Connection> {
-        let connecting = Connection::connect_shared(&self.connect);
-        let connection = match deadline {
-            None => connecting.await?,
-            Some(deadline) => {
-                let start = Instant::now();
-                timeout_at(deadline, connecting)
-                    .await
-                    .unwrap_or_else(|_| Err(Error::WaitTimeout { waited: start.elapsed(), deadline: true }))?
-            }
-        };
-        self.opened.fetch_add(1, Ordering::Relaxed);
-        Ok(connection)
-    }
-
     /// The idle connection that was used last, if it is still good by its age.
     fn pop_idle(&self) -> Option<Idle> {
         let now = Instant::now();
@@ -239,30 +247,21 @@ impl Shared {
     }
 }
 
-/// A place in the queue, counted while it is held.
-struct Place<'a>(&'a Shared);
-
-impl<'a> Place<'a> {
-    fn take(shared: &'a Shared) -> Result<Place<'a>> {
-        let waiting = shared.waiting.fetch_add(1, Ordering::Relaxed);
-        let place = Place(shared);
-        if waiting >= shared.options.max_waiters {
-            return Err(Error::QueueFull { size: shared.options.size, waiting });
-        }
-        Ok(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl Pooled {
     /// Closes the connection instead of giving it back; its place in the pool becomes free.
     pub fn discard(mut self) {
         self.connection = None;
+    }
+
+    /// Moves the connection among the streams, if a place is free there: whoever waits in the pool is served. `true` if it is there.
+    pub fn stream(&mut self) -> bool {
+        if !self.streams
+            && let Some(place) = self.shared.streams.try_take(&self.shared.nobody)
+        {
+            self.place = place;
+            self.streams = true;
+        }
+        self.streams
     }
 }
 
@@ -281,11 +280,11 @@ impl DerefMut for Pooled {
 }
 
 impl Drop for Pooled {
-    /// Back to the stack before the permit is released: whoever waits finds it there.
+    /// Back to the stack before the place is given back: whoever waits finds it there.
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         let now = Instant::now();
-        if !connection.is_clean() || now >= self.expires || self.shared.permits.is_closed() {
+        if !connection.is_clean() || now >= self.expires || self.shared.queue.is_closed() {
             return;
         }
         connection.release_buffers();

@@ -2,13 +2,14 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::task::yield_now;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, timeout};
 use vitrail_harness::{flavours, server};
-use vitrail_mysql::{Address, ConnectOptions, Connection, Error, Flavour, Killer, Pool, PoolOptions};
+use vitrail_mysql::{Address, ConnectOptions, Connection, Connector, Error, Flavour, Killer, Pool, PoolOptions};
 use vitrail_proto::error::Code;
 
 /// Takes seconds, if it is let run to its end.
@@ -110,8 +111,9 @@ async fn nobody_at_the_address_is_told_in_time() {
     let pool = Pool::new(options.clone(), small(1));
     let start = Instant::now();
     let error = pool.get(None).await.err().unwrap();
-    assert!(matches!(error, Error::ConnectTimeout { .. }), "{error}");
+    assert!(matches!(error.cause(), Error::ConnectTimeout { .. }), "{error}");
     assert!(start.elapsed() < limit * 4);
+    let pool = Pool::new(options.clone(), small(1));
     let error = pool.get(Some(Instant::now() + Duration::from_millis(10))).await.err().unwrap();
     assert_eq!(error.code(), Code::Deadline, "{error}");
     // Does not listen.
@@ -119,11 +121,97 @@ async fn nobody_at_the_address_is_told_in_time() {
     let pool = Pool::new(options, small(1));
     for _ in 0..2 {
         let error = pool.get(None).await.err().unwrap();
-        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+        assert!(matches!(error.cause(), Error::Unreachable { .. }), "{error}");
         assert_eq!((error.code(), error.to_body().retryable), (Code::Unavailable, true));
         assert!(!error.to_body().message.contains("127.0.0.1"));
     }
     assert_eq!(pool.stats().in_use, 0);
+}
+
+#[tokio::test]
+async fn one_caller_tries_for_all_while_the_server_is_away() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let limit = Duration::from_secs(60);
+    let connector =
+        Connector::new(ConnectOptions::new(Address::tcp("127.0.0.1", port), "root").with_connect_timeout(limit));
+    let pools = [Pool::over(connector.clone(), small(8)), Pool::over(connector.clone(), small(8))];
+    // Accepts, and closes at once: every attempt fails, and is counted.
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let answering = tokio::spawn({
+        let attempts = attempts.clone();
+        async move {
+            loop {
+                drop(listener.accept().await.unwrap());
+                attempts.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    let start = Instant::now();
+    let mut callers = JoinSet::new();
+    for number in 0..5_000 {
+        let pool = pools[number % 2].clone();
+        callers.spawn(async move { pool.get(None).await.map(|_| ()).unwrap_err().to_body() });
+    }
+    for body in callers.join_all().await {
+        assert_eq!((body.code, body.retryable), (Code::Unavailable, true));
+        assert!(body.retry_after_ms.is_some_and(|millis| millis <= 500));
+    }
+    assert!(connector.is_away());
+    // Those under way together at first, and one at a time since: at least five milliseconds between them.
+    let most = 16 + 1 + start.elapsed().as_millis() as usize / 5;
+    assert!((1..=most).contains(&attempts.load(Ordering::Relaxed)), "{attempts:?} of {most}");
+    assert!(most < 2_000, "a caller waited for an answer that was known");
+    answering.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_used_again() {
+    for flavour in flavours() {
+        let server = server(flavour).await;
+        let wrong = server.connect_options("no_such_database_yet");
+        let connector = Connector::new(wrong);
+        let pool = Pool::over(connector.clone(), small(2));
+        pool.get(None).await.err().expect("there is no such database");
+        assert!(connector.is_away());
+        server.admin().await.execute("CREATE DATABASE no_such_database_yet").await.unwrap();
+        timeout(Duration::from_secs(20), async {
+            loop {
+                connector.probe_due().await;
+                if pool.get(None).await.is_ok() {
+                    break;
+                }
+            }
+        })
+        .await
+        .expect("it is tried again");
+        assert!(!connector.is_away());
+        // Nothing is due any more.
+        assert!(timeout(Duration::from_millis(50), connector.probe_due()).await.is_err());
+        server.admin().await.execute("DROP DATABASE no_such_database_yet").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn long_results_leave_their_place_to_others() {
+    for flavour in flavours() {
+        let options = PoolOptions { streams: 1, ..small(1) };
+        let pool = Pool::new(server(flavour).await.connect_options(""), options);
+        let mut long = pool.get(None).await.unwrap();
+        assert!(long.stream());
+        assert!(long.stream(), "it stays there");
+        let mut other = pool.get(None).await.unwrap();
+        assert!(!other.stream(), "the only place among the streams is taken");
+        let stats = pool.stats();
+        assert_eq!((stats.in_use, stats.streams, stats.streams_total), (1, 1, 1));
+        let full = pool.get(Some(Instant::now() + Duration::from_millis(20))).await.err().unwrap();
+        assert_eq!(full.code(), Code::Deadline);
+        drop(long);
+        assert!(other.stream());
+        drop(other);
+        let stats = pool.stats();
+        assert_eq!((stats.in_use, stats.streams, stats.idle, stats.opened_total), (0, 0, 2, 2));
+    }
 }
 
 #[tokio::test]
