@@ -52,7 +52,9 @@ async fn service(config: &Config, keyspace: &str, shard: &ShardConfig) -> Result
                 database: shard.database.clone().unwrap_or_default(),
                 mysql: shard.mysql.clone().unwrap_or_default(),
                 pool: config.tablet.pool.clone(),
+                streams: config.tablet.streams.clone(),
                 transactions: config.tablet.transactions.clone(),
+                overload: config.tablet.overload.clone(),
                 limits: config.tablet.limits.clone(),
             };
             let tablet = Tablet::start(config).await.map_err(|error| problem(error.to_string()))?;

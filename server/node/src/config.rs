@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vitrail_tablet::config::{LimitConfig, MysqlConfig, PoolConfig, TransactionConfig};
+use vitrail_tablet::config::{LimitConfig, MysqlConfig, OverloadConfig, PoolConfig, StreamConfig, TransactionConfig};
 use vitrail_tablet::units;
 
 pub use load::{ConfigError, load, parse};
@@ -146,8 +146,12 @@ impl Default for GateConfig {
 pub struct TabletDefaults {
     /// Connections for statements in autocommit, per shard.
     pub pool: PoolConfig,
+    /// Further connections for long results, per shard.
+    pub streams: StreamConfig,
     /// Connections for transactions and reservations, per shard.
     pub transactions: TransactionConfig,
+    /// When calls are refused because those before them wait for too long already.
+    pub overload: OverloadConfig,
     /// Bounds of statements and results.
     pub limits: LimitConfig,
 }

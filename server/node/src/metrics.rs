@@ -118,23 +118,40 @@ type Read = fn(&vitrail_tablet::Stats) -> u64;
 impl Snapshot {
     fn encode_tablets(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let stats: Vec<_> = self.tablets.iter().map(|(labels, tablet)| (labels, tablet.stats())).collect();
-        let gauges: [(&str, &str, Read); 6] = [
+        let gauges: [(&str, &str, Read); 9] = [
             ("pool_in_use", "MySQL connections in use for autocommit statements.", |s| s.pool.in_use as u64),
             ("pool_idle", "Idle MySQL connections for autocommit statements.", |s| s.pool.idle as u64),
             ("pool_waiting", "Calls that wait for such a connection.", |s| s.pool.waiting as u64),
+            ("pool_streams", "MySQL connections that send long results.", |s| s.pool.streams as u64),
+            ("pool_delay_ms", "How long the call waits that has waited longest for such a connection.", |s| {
+                s.pool.delay.as_millis() as u64
+            }),
             ("transaction_pool_in_use", "MySQL connections held by transactions and reservations.", |s| {
                 s.held_pool.in_use as u64
             }),
             ("transaction_pool_waiting", "Calls that wait to begin.", |s| s.held_pool.waiting as u64),
+            ("transaction_pool_delay_ms", "How long the call waits that has waited longest to begin.", |s| {
+                s.held_pool.delay.as_millis() as u64
+            }),
             ("transactions_open", "Transactions open.", |s| s.transactions_open as u64),
         ];
-        let counters: [(&str, &str, Read); 6] = [
+        let counters: [(&str, &str, Read); 12] = [
             ("tablet_statements", "Statements sent to MySQL.", |s| s.statements),
             ("tablet_rows", "Rows handed on.", |s| s.rows),
             ("tablet_row_bytes", "Bytes of rows handed on.", |s| s.bytes),
             ("tablet_killed", "Statements killed.", |s| s.killed),
             ("tablet_capped", "Results cut at a row limit.", |s| s.capped),
             ("tablet_lost_transactions", "Transactions lost.", |s| s.transactions_lost),
+            ("pool_waited", "Calls that had to wait for a connection.", |s| s.pool.waited_total),
+            ("pool_shed", "Calls refused because others waited for too long.", |s| s.pool.shed_total),
+            ("pool_overflowed", "Calls refused because too many waited.", |s| s.pool.overflowed_total),
+            ("transaction_pool_waited", "Calls that had to wait to begin.", |s| s.held_pool.waited_total),
+            ("transaction_pool_shed", "Calls refused because others waited too long to begin.", |s| {
+                s.held_pool.shed_total
+            }),
+            ("transaction_pool_overflowed", "Calls refused because too many waited to begin.", |s| {
+                s.held_pool.overflowed_total
+            }),
         ];
         for (name, help, read) in gauges {
             let first = ConstGauge::new(0u64);

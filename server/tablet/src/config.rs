@@ -1,11 +1,15 @@
 //! What a tablet is told: where its MySQL is, as what it serves it, and every limit.
 
+mod protection;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::units;
+
+pub use protection::{OverloadConfig, StreamConfig};
 
 /// Configuration of one tablet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,8 +25,12 @@ pub struct TabletConfig {
     pub mysql: MysqlConfig,
     /// Connections for statements in autocommit, shared by everyone.
     pub pool: PoolConfig,
+    /// Further connections for long results.
+    pub streams: StreamConfig,
     /// Connections for transactions and reservations, each held by one session.
     pub transactions: TransactionConfig,
+    /// When calls are refused because those before them wait for too long already.
+    pub overload: OverloadConfig,
     /// Bounds of statements and results.
     pub limits: LimitConfig,
 }
@@ -35,7 +43,9 @@ impl Default for TabletConfig {
             database: String::new(),
             mysql: MysqlConfig::default(),
             pool: PoolConfig::default(),
+            streams: StreamConfig::default(),
             transactions: TransactionConfig::default(),
+            overload: OverloadConfig::default(),
             limits: LimitConfig::default(),
         }
     }
@@ -121,6 +131,8 @@ pub enum TlsMode {
 pub struct PoolConfig {
     /// Most connections at a time.
     pub size: usize,
+    /// Most connections of one user at a time. 0: as many as there are.
+    pub per_user: usize,
     /// Most calls that wait for a connection; one more is refused at once as `exhausted`.
     pub queue: usize,
     /// How long a call waits for a connection before it is refused as `exhausted`; its deadline may end it earlier.
@@ -133,7 +145,13 @@ pub struct PoolConfig {
 
 impl Default for PoolConfig {
     fn default() -> Self {
-        PoolConfig { size: 16, queue: 5_000, wait: Duration::from_secs(10), idle: Duration::from_secs(30 * 60) }
+        PoolConfig {
+            size: 16,
+            per_user: 0,
+            queue: 5_000,
+            wait: Duration::from_secs(10),
+            idle: Duration::from_secs(30 * 60),
+        }
     }
 }
 
@@ -143,6 +161,8 @@ impl Default for PoolConfig {
 pub struct TransactionConfig {
     /// Most transactions and reservations at a time.
     pub size: usize,
+    /// Most of one user at a time. 0: as many as there are.
+    pub per_user: usize,
     /// Most calls that wait to begin one; one more is refused at once as `exhausted`.
     pub queue: usize,
     /// How long a call waits to begin one before it is refused as `exhausted`.
@@ -160,6 +180,7 @@ impl Default for TransactionConfig {
     fn default() -> Self {
         TransactionConfig {
             size: 20,
+            per_user: 0,
             queue: 1_000,
             wait: Duration::from_secs(10),
             max_age: Duration::from_secs(5 * 60),

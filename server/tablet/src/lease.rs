@@ -48,6 +48,11 @@ impl Lease {
         self.connection.as_ref().expect(TAKEN).thread_id()
     }
 
+    /// Counts the connection with those of long results, if there is a place among them.
+    pub(crate) fn stream(&mut self) {
+        self.connection.as_mut().expect(TAKEN).stream();
+    }
+
     /// Rolls back what is open. `false`: the connection is lost.
     pub(crate) async fn roll_back(&mut self) -> bool {
         let rolled_back = self.connection().execute("ROLLBACK").await.is_ok();

@@ -109,14 +109,15 @@ async fn variables(connection: &mut Connection, config: &TabletConfig, findings:
             "SET GLOBAL sql_mode = CONCAT(@@GLOBAL.sql_mode, ',STRICT_TRANS_TABLES'), and in the server's configuration",
         );
     }
-    let needed = config.pool.size + config.transactions.size + OWN_CONNECTIONS;
+    let needed = config.pool.size + config.streams.size + config.transactions.size + OWN_CONNECTIONS;
     if number(1) < needed as u64 {
         findings.add(
             Severity::Error,
             format!(
-                "max_connections is {}, the tablet uses up to {needed} (pool {}, transactions {}, own {OWN_CONNECTIONS})",
+                "max_connections is {}, the tablet uses up to {needed} (pool {}, streams {}, transactions {}, own {OWN_CONNECTIONS})",
                 cell(1),
                 config.pool.size,
+                config.streams.size,
                 config.transactions.size
             ),
             format!("SET GLOBAL max_connections = {}, or lower `pool.size` and `transactions.size`", needed + 20),

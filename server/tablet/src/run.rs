@@ -93,7 +93,7 @@ impl Run {
             && failure.unsent
             && self.taken_here_or_shared()
             && self.stopped.is_none()
-            && let Ok(lease) = self.shared.lease(self.place, self.stops.deadline).await
+            && let Ok(lease) = self.shared.lease(self.place, &self.call.caller, self.stops.deadline).await
         {
             self.clock.waited_since(again);
             add(&self.shared.counters.replaced, 1);
@@ -313,6 +313,9 @@ impl Run {
             }
             add(&self.shared.counters.rows, u64::from(batch.count));
             add(&self.shared.counters.bytes, batch.bytes.len() as u64);
+            if bytes > self.shared.config.streams.after && self.place == Place::Shared {
+                self.lease.stream();
+            }
             if batch.count > 0 {
                 if self.outbox.holds_rows()
                     && let Err(why) = self.flush().await

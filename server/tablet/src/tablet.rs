@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use vitrail_mysql::{Address, ConnectOptions, Connection, Error, Killer, Pool, PoolOptions, Tls};
+use vitrail_mysql::{Address, ConnectOptions, Connection, Connector, Error, Killer, Overload, Pool, PoolOptions, Tls};
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::ResultEnd;
 use vitrail_service::call::{Call, CallId, Conclusion, ConnectionId, On, Statement};
@@ -47,6 +47,8 @@ pub struct Tablet {
 pub(crate) struct Shared {
     pub(crate) config: TabletConfig,
     pub(crate) names: Names,
+    /// Opens the connections of both pools.
+    connector: Arc<Connector>,
     /// For statements in autocommit.
     pool: Pool,
     /// For transactions and reservations.
@@ -78,22 +80,29 @@ impl Tablet {
     /// What is wrong with the configuration.
     pub async fn start(config: TabletConfig) -> std::result::Result<Arc<Tablet>, StartError> {
         let options = connect_options(&config)?;
-        let pool = Pool::new(
-            options.clone(),
+        let connector = Connector::new(options.clone());
+        let overload = Overload { target: config.overload.target, interval: config.overload.interval };
+        let pool = Pool::over(
+            connector.clone(),
             PoolOptions {
                 size: config.pool.size,
+                per_user: config.pool.per_user,
+                streams: config.streams.size,
                 max_waiters: config.pool.queue,
                 wait_limit: config.pool.wait,
+                overload,
                 max_idle: config.pool.idle,
                 ..PoolOptions::default()
             },
         );
-        let held_pool = Pool::new(
-            options.clone(),
+        let held_pool = Pool::over(
+            connector.clone(),
             PoolOptions {
                 size: config.transactions.size,
+                per_user: config.transactions.per_user,
                 max_waiters: config.transactions.queue,
                 wait_limit: config.transactions.wait,
+                overload,
                 max_idle: config.pool.idle,
                 ..PoolOptions::default()
             },
@@ -107,6 +116,7 @@ impl Tablet {
             counters: Counters::default(),
             facts: RwLock::new(None),
             healthy: AtomicBool::new(false),
+            connector,
             pool,
             held_pool,
             config,
@@ -116,6 +126,7 @@ impl Tablet {
         }
         let stop = CancellationToken::new();
         tokio::spawn(background(shared.clone(), stop.clone()));
+        tokio::spawn(health(shared.clone(), stop.clone()));
         Ok(Arc::new(Tablet { shared, _background: stop.drop_guard() }))
     }
 
@@ -206,7 +217,7 @@ impl QueryService for Tablet {
     async fn schema(&self, call: Call) -> Result<Schema> {
         let shared = self.shared.clone();
         let load = async move {
-            let mut lease = shared.lease(Place::Shared, call.deadline).await?;
+            let mut lease = shared.lease(Place::Shared, &call.caller, call.deadline).await?;
             lease.marked = true;
             let schema = schema::load(lease.connection())
                 .await
@@ -240,16 +251,16 @@ impl Shared {
         error
     }
 
-    /// A connection for a place.
-    pub(crate) async fn lease(&self, place: Place, deadline: Option<Instant>) -> Result<Lease> {
+    /// A connection for a place, for a user.
+    pub(crate) async fn lease(&self, place: Place, user: &Arc<str>, deadline: Option<Instant>) -> Result<Lease> {
         let pool = if place == Place::Shared { &self.pool } else { &self.held_pool };
-        match pool.get(deadline).await {
+        match pool.get_for(user, deadline).await {
             Ok(connection) => {
                 self.healthy.store(true, Ordering::Relaxed);
                 Ok(Lease::new(connection))
             }
             Err(error) => {
-                if matches!(error, Error::Unreachable { .. } | Error::ConnectTimeout { .. }) {
+                if matches!(error.cause(), Error::Unreachable { .. } | Error::ConnectTimeout { .. }) {
                     self.healthy.store(false, Ordering::Relaxed);
                 }
                 tracing::debug!(%error, "no connection for a call");
@@ -320,7 +331,7 @@ impl Shared {
                 run.lease = tokio::select! {
                     biased;
                     () = run.stops.closing.cancelled() => Err(Why::Closing.error()),
-                    lease = shared.lease(place, deadline) => lease,
+                    lease = shared.lease(place, &run.call.caller, deadline) => lease,
                     () = cancel.cancelled() => Err(ErrorBody::new(Code::Cancelled, "the statement was cancelled before it began")),
                 }
                 .map_err(|error| shared.refuse(error))?;
@@ -378,7 +389,7 @@ impl Shared {
         let outcome = asked.await;
         match &outcome {
             // A full pool says nothing of the server.
-            Err(Error::QueueFull { .. } | Error::WaitTimeout { .. }) => {}
+            Err(Error::QueueFull { .. } | Error::WaitTimeout { .. } | Error::Overloaded { .. }) => {}
             outcome => self.healthy.store(outcome.is_ok(), Ordering::Relaxed),
         }
         outcome
@@ -486,13 +497,10 @@ impl Shared {
     }
 }
 
-/// Rolls back what is too old, closes what was idle for too long, and looks whether MySQL is there.
+/// Rolls back what is too old.
 async fn background(shared: Arc<Shared>, stop: CancellationToken) {
     let mut reap = tokio::time::interval(shared.held.reap_interval());
-    let mut health = tokio::time::interval_at(Instant::now() + HEALTH_INTERVAL, HEALTH_INTERVAL);
-    for interval in [&mut reap, &mut health] {
-        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    }
+    reap.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -502,13 +510,36 @@ async fn background(shared: Arc<Shared>, stop: CancellationToken) {
                     Shared::clean_up(&shared, lease, place).await;
                 }
             }
-            _ = health.tick() => {
+        }
+    }
+}
+
+/// Looks whether MySQL is there: now and then, and more often while it is away. Closes what was idle for too long. A task of its own,
+/// because it waits for a connection like everybody.
+async fn health(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval_at(Instant::now() + HEALTH_INTERVAL, HEALTH_INTERVAL);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {
                 shared.pool.reap().await;
                 shared.held_pool.reap().await;
-                if let Err(error) = shared.look_after().await {
-                    tracing::debug!(%error, "mysql does not answer");
+            }
+            () = shared.connector.probe_due() => {
+                // Not by the pool: one of its connections that is still open says nothing of new ones.
+                match shared.connector.open(None).await {
+                    Ok(connection) => connection.quit().await,
+                    Err(_) => continue,
                 }
             }
+        }
+        let looked = tokio::select! {
+            () = stop.cancelled() => return,
+            looked = shared.look_after() => looked,
+        };
+        if let Err(error) = looked {
+            tracing::debug!(%error, "mysql does not answer");
         }
     }
 }

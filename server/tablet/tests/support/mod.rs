@@ -258,6 +258,11 @@ pub fn bound<const N: usize>(sql: &str, binds: [(&str, Value); N], writes: bool)
     Statement { binds: Arc::new(Binds::from_iter(binds)), ..Statement::new(sql, writes) }
 }
 
+/// Pulls one whole answer, if there is one.
+pub async fn collect_of(execution: Result<Execution, ErrorBody>) -> Result<Answer, ErrorBody> {
+    collect(execution?).await
+}
+
 /// Pulls one whole answer; of several results the last.
 pub async fn collect(execution: Execution) -> Result<Answer, ErrorBody> {
     let Execution { connection, mut parts } = execution;

@@ -1,0 +1,44 @@
+//! What keeps MySQL working under load: long results apart from short ones, and refusals in time.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units;
+
+/// Connections for long results.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamConfig {
+    /// Most long results at a time, beyond the connections of `pool`. While there are so many, further ones stay in `pool`. 0: all do.
+    pub size: usize,
+    /// A result that has become longer than so many bytes is a long one.
+    #[serde(with = "units::bytes")]
+    pub after: u64,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        StreamConfig { size: 4, after: 1 << 20 }
+    }
+}
+
+/// When calls are refused because those before them wait for too long already.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OverloadConfig {
+    /// A user's calls may wait for so long for a connection. `0s`: nobody is refused for it.
+    #[serde(with = "units::duration")]
+    pub target: Duration,
+    /// When they have waited for longer than `target` for so long, the newest are refused at once as `throttled`, until the wait is
+    /// below `target` again.
+    #[serde(with = "units::duration")]
+    pub interval: Duration,
+}
+
+impl Default for OverloadConfig {
+    fn default() -> Self {
+        let vitrail_mysql::Overload { target, interval } = vitrail_mysql::Overload::default();
+        OverloadConfig { target, interval }
+    }
+}
