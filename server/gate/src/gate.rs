@@ -12,6 +12,7 @@ use vitrail_proto::message::{Reply, Request, ResultEnd, SessionState};
 use vitrail_proto::target::{TabletType, Target};
 use vitrail_service::call::Settings;
 
+use crate::access::{Access, Audit, Permit};
 use crate::calling::background;
 use crate::cluster::Cluster;
 use crate::failure;
@@ -66,11 +67,14 @@ pub struct Gate {
     pub(crate) interner: Interner,
     /// Where statements over several shards wait for their turn.
     pub(crate) places: Places,
+    /// Written by [`Gate::set_access`]; each request looks its user up anew.
+    pub(crate) access: ArcSwap<Access>,
+    pub(crate) audit: Audit,
     pub(crate) counters: Counters,
 }
 
 impl Gate {
-    /// A gate over `cluster`. It serves at once; until [`Gate::refresh`] has loaded the schemas, plans that need them are refused.
+    /// A gate over `cluster`, for users who may do everything until [`Gate::set_access`] says otherwise. It serves at once; until [`Gate::refresh`] has loaded the schemas, plans that need them are refused.
     pub fn new(cluster: Cluster, config: GateConfig) -> Gate {
         let view = View { cluster: Arc::new(cluster), ..View::default() };
         Gate {
@@ -80,6 +84,8 @@ impl Gate {
             view: ArcSwap::from_pointee(view),
             loading: Mutex::new(()),
             interner: Interner::default(),
+            access: ArcSwap::from_pointee(Access::unrestricted()),
+            audit: Audit::default(),
             counters: Counters::default(),
         }
     }
@@ -106,6 +112,16 @@ impl Gate {
     /// Loads the schemas of some keyspaces anew.
     pub(crate) async fn refresh_some(&self, keyspaces: &[Arc<str>]) -> Vec<Finding> {
         self.load(None, keyspaces).await
+    }
+
+    /// Who may do what from now on: sessions that are open have it with their next request.
+    pub fn set_access(&self, access: Access) {
+        self.access.store(Arc::new(access));
+    }
+
+    /// Whether a user may see and end what others do.
+    pub fn may_see_all(&self, user: &str) -> bool {
+        self.access.load().permit(user).is_ok_and(|permit| permit.is_unlimited())
     }
 
     /// What the gate has done so far.
@@ -143,12 +159,12 @@ impl Gate {
         self.mysql().0.eq_ignore_ascii_case("mariadb")
     }
 
-    /// Checks a target against the cluster.
-    pub(crate) fn check_target(&self, target: &Target) -> Result<(), ErrorBody> {
+    /// Checks a target against the cluster, as far as the user sees it.
+    pub(crate) fn check_target(&self, target: &Target, permit: &Permit) -> Result<(), ErrorBody> {
         let view = self.view.load();
         match (&target.keyspace, &target.shard) {
-            (Some(keyspace), Some(shard)) => view.cluster.keyspace(keyspace)?.shard(shard).map(|_| ()),
-            (Some(keyspace), None) => view.cluster.keyspace(keyspace).map(|_| ()),
+            (Some(keyspace), Some(shard)) => view.keyspace(keyspace, permit)?.shard(shard).map(|_| ()),
+            (Some(keyspace), None) => view.keyspace(keyspace, permit).map(|_| ()),
             (None, Some(shard)) => Err(failure::unsupported(format!(
                 "the target names shard '{shard}' of no keyspace; write keyspace:{shard}"
             ))),
@@ -156,9 +172,10 @@ impl Gate {
         }
     }
 
-    fn basis(&self, state: SessionState) -> Result<Basis, ErrorBody> {
+    fn basis(&self, state: SessionState, user: &str) -> Result<Basis, ErrorBody> {
         let target = state.target.unwrap_or_default();
-        self.check_target(&target)?;
+        let permit = self.access.load().permit(user)?;
+        self.check_target(&target, &permit)?;
         let mut kept = Settings { variables: Vec::new(), found_rows: state.found_rows.unwrap_or(false) };
         let mut autocommit = state.autocommit.unwrap_or(true);
         let mut preferences = Preferences::default();
@@ -195,7 +212,7 @@ impl Service for Gate {
     }
 
     fn open(&self, peer: &Arc<Peer>, state: SessionState) -> Result<Session, ErrorBody> {
-        let basis = self.basis(state)?;
+        let basis = self.basis(state, &peer.user)?;
         Counters::count(&self.counters.sessions_opened);
         Ok(Session::new(Arc::clone(&peer.user), basis))
     }

@@ -5,11 +5,13 @@
 //! gate answers itself) or `planning` (from text to plan, through `plan_cache`) → `route` (in autocommit, or in a
 //! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several) → `answer` (REPLYs), with
 //! `facts` (how it ran).
-//! Beside it: [`cluster`] (keyspaces and shards), `view` (cluster and schemas at one moment), `session`, `settings`.
+//! Beside it: [`access`] (who may do what), [`cluster`] (keyspaces and shards), `view` (cluster and schemas at one moment), `session`,
+//! `settings`.
 //!
 //! Invariant: an execution that was started at a service is pulled to its end, or cancelled and then pulled to its end.
 //! Invariant: a transaction is open on all of its participants, or on none.
 
+pub mod access;
 pub mod cluster;
 
 mod answer;

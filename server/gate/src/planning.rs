@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use vitrail_planner::PlanContext;
+use vitrail_planner::access::Needs;
 use vitrail_planner::plan::Plan;
+use vitrail_planner::vschema::VSchema;
 use vitrail_proto::error::ErrorBody;
 use vitrail_sql::lexer::LexMode;
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
+use crate::access;
 use crate::control::functions::OwnSelect;
 use crate::plan_cache::Key;
 use crate::request::Scope;
@@ -27,8 +30,36 @@ pub(crate) fn normalise(text: Arc<str>, session: &Session) -> Result<Normalised,
     Ok(vitrail_sql::normalise::normalise(text, lex_mode(session))?)
 }
 
-/// The plan of a statement that the planner decides about.
+/// The plan of a statement that the planner decides about, if the session's user may run it.
+///
+/// A keyspace of which the user sees nothing does not exist for it: what was planned over one, or refused, is planned anew
+/// without, so that no answer tells of what is in there.
 pub(crate) fn plan(scope: &Scope<'_>, session: &Session, normalised: &Normalised) -> Result<Arc<Planned>, ErrorBody> {
+    let planned = cached(scope, session, normalised);
+    if scope.permit.is_unlimited() {
+        return planned;
+    }
+    match &planned {
+        Ok(known) => match &**known {
+            Planned::Own(_) => planned,
+            Planned::Plan(plan) => match scope.permit.allow(plan.needs(), Some(plan.keyspace())) {
+                Ok(()) => planned,
+                // It went elsewhere than its names say.
+                Err(_) if scope.target.keyspace.as_deref() != Some(plan.keyspace()) && sees_some(scope) => {
+                    within_sight(scope, normalised)
+                }
+                Err(_) => access::allow(scope, plan.needs(), Some(plan.keyspace())).and(planned),
+            },
+        },
+        Err(_) if sees_some(scope) => within_sight(scope, normalised),
+        Err(_) => {
+            access::allow(scope, &Needs::of(normalised), scope.target.keyspace.as_deref())?;
+            planned
+        }
+    }
+}
+
+fn cached(scope: &Scope<'_>, session: &Session, normalised: &Normalised) -> Result<Arc<Planned>, ErrorBody> {
     let target = &scope.target;
     let key = Key {
         statement: &normalised.key,
@@ -46,18 +77,44 @@ pub(crate) fn plan(scope: &Scope<'_>, session: &Session, normalised: &Normalised
     let planned = match own {
         Some(own) => Planned::Own(own),
         None => {
-            let context = PlanContext {
-                vschema: scope.view.cluster.vschema(),
-                schemas: &scope.view.schemas,
-                keyspace: target.keyspace.as_deref(),
-                shard: target.shard.as_deref(),
-            };
-            Planned::Plan(Box::new(vitrail_planner::plan(normalised, &context)?))
+            Planned::Plan(Box::new(vitrail_planner::plan(normalised, &context(scope, scope.view.cluster.vschema()))?))
         }
     };
     let planned = Arc::new(planned);
     scope.gate.plans.put(&key, Arc::clone(&planned), PLAN_BYTES);
     Ok(planned)
+}
+
+/// Some keyspaces are out of the user's sight.
+fn sees_some(scope: &Scope<'_>) -> bool {
+    !scope.permit.sees_all_keyspaces()
+}
+
+/// A plan over the keyspaces that the user sees. Not kept: such users name the tables that they may use, and others' plans hold.
+fn within_sight(scope: &Scope<'_>, normalised: &Normalised) -> Result<Arc<Planned>, ErrorBody> {
+    let mut seen = VSchema::new();
+    for keyspace in scope.view.cluster.vschema().keyspaces().filter(|known| scope.permit.sees_keyspace(&known.name)) {
+        seen.insert(keyspace.clone());
+    }
+    match vitrail_planner::plan(normalised, &context(scope, &seen)) {
+        Ok(plan) => {
+            access::allow(scope, plan.needs(), Some(plan.keyspace()))?;
+            Ok(Arc::new(Planned::Plan(Box::new(plan))))
+        }
+        Err(refusal) => {
+            access::allow(scope, &Needs::of(normalised), scope.target.keyspace.as_deref())?;
+            Err(refusal.into())
+        }
+    }
+}
+
+fn context<'a>(scope: &'a Scope<'_>, vschema: &'a VSchema) -> PlanContext<'a> {
+    PlanContext {
+        vschema,
+        schemas: &scope.view.schemas,
+        keyspace: scope.target.keyspace.as_deref(),
+        shard: scope.target.shard.as_deref(),
+    }
 }
 
 /// What a plan takes in memory, about, beyond its key. Plans hold no syntax tree, so that they differ little.

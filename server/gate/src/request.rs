@@ -13,6 +13,7 @@ use vitrail_proto::target::Target;
 use vitrail_proto::value::Binds;
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
+use crate::access::Permit;
 use crate::answer::Answer;
 use crate::calling::Calling;
 use crate::gate::{Gate, check_tablet_type};
@@ -30,6 +31,8 @@ pub(crate) struct Scope<'a> {
     /// Where the statement goes: the request's target, or else the session's.
     pub(crate) target: Arc<Target>,
     pub(crate) limits: Limits,
+    /// What the user may do, at the moment.
+    pub(crate) permit: Arc<Permit>,
     /// The client's connection.
     pub(crate) connection_id: u64,
     /// What the request itself says and a session cannot change.
@@ -111,6 +114,9 @@ fn scope<'a>(
         ));
     }
     let asked = Asked { target: request.target.is_some(), deadline: context.deadline, share: request.share };
+    let believed = request.caller.take().filter(|_| context.peer.gate);
+    let caller = believed.map_or_else(|| Arc::clone(&context.peer.user), Arc::from);
+    let permit = gate.access.load().permit(&caller)?;
     let target = match request.target.take() {
         Some(_) if session.in_transaction() => {
             return Err(ErrorBody::new(
@@ -119,19 +125,18 @@ fn scope<'a>(
             ));
         }
         Some(target) => {
-            gate.check_target(&target)?;
+            gate.check_target(&target, &permit)?;
             Arc::new(target)
         }
         None => Arc::clone(&session.now.target),
     };
     check_tablet_type(&target)?;
-    let believed = request.caller.take().filter(|_| context.peer.gate);
-    let caller = believed.map_or_else(|| Arc::clone(&context.peer.user), Arc::from);
     Ok(Scope {
         gate,
         view: gate.view.load_full(),
         target,
         limits: Limits { max_rows: request.max_rows.or(gate.config.max_rows), read_only: request.read_only },
+        permit,
         connection_id: context.peer.connection_id,
         asked,
         calling: Calling {

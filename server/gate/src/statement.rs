@@ -12,7 +12,7 @@ use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
-use crate::{control, failure, route};
+use crate::{access, control, failure, route};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
@@ -29,6 +29,7 @@ pub(crate) async fn execute(
     if lost && !matches!(normalised.kind, StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback) {
         return Err(failure::transaction_lost());
     }
+    access::check(scope, &normalised)?;
     let outcome = match control::answer(scope, session, &normalised, &binds, answer).await {
         Some(outcome) => outcome,
         None => run_planned(scope, session, &normalised, &binds, answer).await,

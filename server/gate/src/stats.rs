@@ -30,6 +30,8 @@ pub struct Stats {
     pub plan_hits: u64,
     /// Statements that were planned anew.
     pub plan_misses: u64,
+    /// Statements that their user may not run.
+    pub denied: u64,
     /// The version of the cluster and its schemas; grows with every change.
     pub version: u64,
 }
@@ -45,6 +47,7 @@ pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) rollbacks: AtomicU64,
     pub(crate) lost_transactions: AtomicU64,
+    pub(crate) denied: AtomicU64,
 }
 
 impl Counters {
@@ -64,6 +67,7 @@ impl Counters {
             commits: read(&self.commits),
             rollbacks: read(&self.rollbacks),
             lost_transactions: read(&self.lost_transactions),
+            denied: read(&self.denied),
             ..Stats::default()
         }
     }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use vitrail_planner::schema::{ColumnClass, ColumnSchema, KeyspaceSchema, Schemas, TableSchema};
+use vitrail_proto::error::ErrorBody;
 use vitrail_service::call::Settings;
 use vitrail_service::schema::{Schema, Table};
 
+use crate::access::Permit;
 use crate::calling::background;
 use crate::cluster::{Cluster, Keyspace};
+use crate::failure;
 
 /// One consistent state; requests keep theirs while a newer one takes its place.
 #[derive(Debug, Default)]
@@ -50,6 +53,16 @@ pub enum Finding {
 }
 
 impl View {
+    /// The keyspace of a name, for a user who sees some only.
+    pub(crate) fn keyspace(&self, name: &str, permit: &Permit) -> Result<&Keyspace, ErrorBody> {
+        if !permit.sees_keyspace(name) {
+            return Err(permit.no_keyspace(name));
+        }
+        let seen =
+            || self.cluster.keyspaces().map(|keyspace| &*keyspace.name).filter(|known| permit.sees_keyspace(known));
+        self.cluster.keyspace(name).map_err(|_| failure::unknown_keyspace(name, seen()))
+    }
+
     /// The next view: `cluster`, with the schemas of `keyspaces` loaded anew and the others kept.
     pub(crate) async fn load(
         &self,

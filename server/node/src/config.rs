@@ -97,6 +97,38 @@ pub struct UserConfig {
     pub password: Option<String>,
     /// What the user may be.
     pub role: Role,
+    /// What the user may do. Absent: `writer` on all tables of all keyspaces; empty: nothing.
+    pub grants: Option<Vec<GrantConfig>>,
+}
+
+/// A role on some tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantConfig {
+    /// How much.
+    pub role: GrantRole,
+    /// Names of keyspaces; `*` stands for any characters, `?` for one.
+    #[serde(default = "all")]
+    pub keyspace: String,
+    /// Names of tables and views in them, likewise.
+    #[serde(default = "all")]
+    pub tables: String,
+}
+
+/// How much a grant allows; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrantRole {
+    /// Reads rows and definitions.
+    Reader,
+    /// Changes and locks rows.
+    Writer,
+    /// Changes definitions, and all else.
+    Admin,
+}
+
+fn all() -> String {
+    "*".to_owned()
 }
 
 impl std::fmt::Debug for UserConfig {
@@ -105,6 +137,7 @@ impl std::fmt::Debug for UserConfig {
         f.debug_struct("UserConfig")
             .field("password_file", &self.password_file)
             .field("role", &self.role)
+            .field("grants", &self.grants)
             .finish_non_exhaustive()
     }
 }

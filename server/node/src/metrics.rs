@@ -103,6 +103,7 @@ impl Collector for Snapshot {
             scalars.counter("gate_commits", "Transactions committed.", gate.commits)?;
             scalars.counter("gate_rollbacks", "Transactions rolled back on request.", gate.rollbacks)?;
             scalars.counter("gate_lost_transactions", "Transactions lost.", gate.lost_transactions)?;
+            scalars.counter("gate_denied", "Statements that their user may not run.", gate.denied)?;
             scalars.counter("gate_plan_hits", "Statements whose plan was in the cache.", gate.plan_hits)?;
             scalars.counter("gate_plan_misses", "Statements planned anew.", gate.plan_misses)?;
             scalars.gauge("gate_plans", "Plans in the cache.", gate.cached_plans as u64)?;

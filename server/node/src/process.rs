@@ -68,7 +68,9 @@ impl Process {
                     gates: config.listen.gates.clone(),
                     incarnation: incarnation.clone(),
                 };
-                Some(Arc::new(Gate::new(assembly::cluster(&config, &services)?, gate_config)))
+                let gate = Gate::new(assembly::cluster(&config, &services)?, gate_config);
+                gate.set_access(users::access(&config));
+                Some(Arc::new(gate))
             }
         };
         preflight::check(&services, gate.as_deref()).await?;

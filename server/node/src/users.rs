@@ -1,9 +1,10 @@
 //! Users of the configuration, as the listener knows them.
 
+use vitrail_gate::access::{Access, Grant, Right};
 use vitrail_listener::users::{User, Users};
 use vitrail_proto::scram::StoredKeys;
 
-use crate::config::{Config, Role, UserConfig};
+use crate::config::{Config, GrantConfig, GrantRole, Role, UserConfig};
 use crate::error::StartError;
 
 /// Rounds of PBKDF2 for passwords that stand in the configuration: RFC 7677's least, since they are in clear beside it.
@@ -17,6 +18,25 @@ const ITERATIONS: u32 = 4_096;
 pub(crate) fn users(config: &Config) -> Result<Users, StartError> {
     let users = config.users.iter().map(|(name, user)| one(name, user, config)).collect::<Result<Vec<_>, _>>()?;
     Ok(Users::new(users))
+}
+
+/// What each user may do.
+pub(crate) fn access(config: &Config) -> Access {
+    Access::of(config.users.iter().map(|(name, user)| (name.as_str().into(), grants(user.grants.as_deref()))))
+}
+
+fn grants(config: Option<&[GrantConfig]>) -> Vec<Grant> {
+    let Some(config) = config else { return vec![Grant::everything(Right::Write)] };
+    let grant = |grant: &GrantConfig| Grant {
+        right: match grant.role {
+            GrantRole::Reader => Right::Read,
+            GrantRole::Writer => Right::Write,
+            GrantRole::Admin => Right::Admin,
+        },
+        keyspace: grant.keyspace.as_str().into(),
+        tables: grant.tables.as_str().into(),
+    };
+    config.iter().map(grant).collect()
 }
 
 fn one(name: &str, config: &UserConfig, all: &Config) -> Result<User, StartError> {

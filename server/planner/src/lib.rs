@@ -4,6 +4,7 @@
 //!
 //! * [`vschema`]: which keyspaces are sharded, and by what; [`schema`]: what MySQL says of columns.
 //! * [`planner`]: from a normalised statement to a [`plan::Plan`], or a [`refusal::Refusal`].
+//! * [`access`]: which rights a statement needs, apart from where it goes.
 //! * [`vindex`]: from a value to a keyspace id; [`key_range`]: from a keyspace id to a shard.
 //! * [`plan`]: from a plan, literals and binds to texts for shards, and how their answers become one.
 
@@ -15,4 +16,4 @@ pub mod schema;
 pub mod vindex;
 pub mod vschema;
 
-pub use planner::{PlanContext, plan};
+pub use planner::{PlanContext, access, plan};

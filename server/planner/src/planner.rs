@@ -3,6 +3,8 @@
 //! A plan is proved complete or is not made. The proof is in [`walk`] and [`facts`] (which tables lie together), [`groups`]
 //! (which rows do) and [`placement`] (what that comes to); [`select`] and [`write`] decide how several shards' answers become one.
 
+pub mod access;
+
 mod aggregate;
 mod columns;
 mod ddl;
@@ -27,6 +29,7 @@ use vitrail_sql::lexer::TokenKind;
 use vitrail_sql::normalise::{Normalised, StatementKind};
 use vitrail_sql::parse::parse;
 
+use self::access::Needs;
 use self::names::shared;
 use self::text::Text;
 use self::walk::Walk;
@@ -53,6 +56,11 @@ pub struct PlanContext<'a> {
 /// # Errors
 /// A statement whose answer could not be proved right, and every other kind of statement: those are the session's.
 pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
+    let plan = choose(statement, context)?;
+    Ok(Plan { needs: Needs::of(statement), ..plan })
+}
+
+fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
     match statement.kind {
         StatementKind::Select
         | StatementKind::Insert
@@ -175,7 +183,7 @@ fn finish(
     };
     let mut edits = walk.edits;
     edits.sort_by_key(|edit| (walk.text.statement.position(edit.start), edit.scatter_only));
-    Ok(Plan { keyspace: keyspace.name.clone(), route, merge, edits, writes, statement_value })
+    Ok(Plan { keyspace: keyspace.name.clone(), route, merge, edits, writes, statement_value, needs: Needs::default() })
 }
 
 /// Clauses that count wherever in the statement they stand.

@@ -217,7 +217,7 @@ fn configuration(options: &Options, mysqld: &Mysqld, folder: &Path) -> Result<Co
     std::fs::write(vschemas.join("agency.json"), dataset::AGENCY_VSCHEMA)?;
     let socket = mysqld.socket().display();
     let mut text = format!(
-        "[listen]\naddress = \"127.0.0.1:{}\"\nhttp = \"127.0.0.1:{}\"\npasswordless_loopback = true\ndrain = \"2s\"\n\n[users.demo]\n\n\
+        "[listen]\naddress = \"127.0.0.1:{}\"\nhttp = \"127.0.0.1:{}\"\npasswordless_loopback = true\ndrain = \"2s\"\n\n[users.demo]\ngrants = [{{ role = \"admin\" }}]\n\n\
          [keyspaces.flights]\nvschema = \"flights.json\"\n",
         free(options.port, PORT),
         free(options.http_port, HTTP_PORT)

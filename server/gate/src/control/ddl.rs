@@ -111,9 +111,9 @@ fn keyspace_of<'s>(scope: &'s Scope<'_>, change: &Change<'_>) -> Result<&'s Keys
                 "DDL over tables of several keyspaces is not supported; send one statement for each",
             ));
         }
-        found = Some(scope.view.cluster.keyspace(name)?.name.as_ref());
+        found = Some(scope.view.keyspace(name, &scope.permit)?.name.as_ref());
     }
-    scope.view.cluster.keyspace(found.ok_or_else(failure::no_keyspace)?)
+    scope.view.keyspace(found.ok_or_else(failure::no_keyspace)?, &scope.permit)
 }
 
 fn check(scope: &Scope<'_>, keyspace: &Keyspace, change: &Change<'_>) -> Result<(), ErrorBody> {

@@ -16,7 +16,7 @@ use crate::merge::row::Packer;
 use crate::preferences::REGISTRY;
 use crate::request::Scope;
 use crate::session::Session;
-use crate::{failure, route};
+use crate::{access, failure, route};
 
 /// Runs SHOW, DESCRIBE or DESC of a table.
 pub(super) async fn run(
@@ -32,6 +32,7 @@ pub(super) async fn run(
         Show::Tables { full, keyspace, like } => tables(scope, full, keyspace.as_deref(), like, answer).await,
         Show::Table { before, table, after } => on_table(scope, session, before, &table, after, answer).await,
         Show::Warnings => warnings(session, answer).await,
+        Show::Grants => grants(scope, answer).await,
         Show::Anywhere => anywhere(scope, session, statement.body_text(), answer).await,
     }
 }
@@ -68,13 +69,15 @@ async fn keyspaces(
     let title = with_pattern(title.to_owned(), like.as_ref());
     let names =
         scope.view.cluster.keyspaces().map(|keyspace| &*keyspace.name).filter(|name| is_like(like.as_ref(), name));
+    let names = names.filter(|name| scope.permit.sees_keyspace(name));
     list(&[Own::Text(&title)], names.map(|name| vec![Some(name.to_owned())]).collect(), answer).await
 }
 
 async fn shards(scope: &Scope<'_>, answer: &mut Answer<'_>) -> Result<ResultEnd, ErrorBody> {
     let columns =
         [Own::Text("Keyspace"), Own::Text("Shard"), Own::Text("Key_range"), Own::Text("State"), Own::Text("Server")];
-    let rows = scope.view.cluster.keyspaces().flat_map(|keyspace| {
+    let seen = scope.view.cluster.keyspaces().filter(|keyspace| scope.permit.sees_keyspace(&keyspace.name));
+    let rows = seen.flat_map(|keyspace| {
         keyspace.shards.iter().map(|shard| {
             let info = shard.service.info();
             let state = if info.healthy { "serving" } else { "unreachable" };
@@ -112,14 +115,15 @@ async fn tables(
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     let name = keyspace.or(scope.target.keyspace.as_deref()).ok_or_else(failure::no_keyspace)?;
-    let keyspace = scope.view.cluster.keyspace(name)?;
+    let keyspace = scope.view.keyspace(name, &scope.permit)?;
     let Some(schema) = scope.view.tables.get(&keyspace.name) else {
         let message = format!("the schema of keyspace '{name}' could not be loaded yet; try again");
         return Err(ErrorBody::new(vitrail_proto::error::Code::Unavailable, message));
     };
     let title = with_pattern(format!("Tables_in_{name}"), like.as_ref());
     let columns = [Own::Text(&title), Own::Text("Table_type")];
-    let rows = schema.tables.iter().filter(|table| is_like(like.as_ref(), &table.name)).map(|table| {
+    let listed = schema.tables.iter().filter(|table| is_like(like.as_ref(), &table.name));
+    let rows = listed.filter(|table| scope.permit.sees_table(name, &table.name)).map(|table| {
         let kind = full.then(|| Some(if table.view { "VIEW" } else { "BASE TABLE" }.to_owned()));
         std::iter::once(Some(table.name.clone())).chain(kind).collect()
     });
@@ -137,7 +141,7 @@ async fn on_table(
     let TableName { keyspace, table } = table;
     let keyspace =
         keyspace.as_deref().or(scope.target.keyspace.as_deref()).ok_or_else(failure::no_keyspace)?.to_owned();
-    let known = scope.view.cluster.keyspace(&keyspace)?;
+    let known = scope.view.keyspace(&keyspace, &scope.permit)?;
     if let Some(schema) = scope.view.tables.get(&known.name)
         && !schema.tables.iter().any(|known| known.name.eq_ignore_ascii_case(table))
     {
@@ -171,6 +175,17 @@ async fn warnings(session: &Session, answer: &mut Answer<'_>) -> Result<ResultEn
         vec![Some(warning.level.clone()), Some(warning.errno.to_string()), Some(warning.message.clone())]
     });
     list(&columns, rows.collect(), answer).await
+}
+
+/// The user's own grants, in the configuration's words.
+async fn grants(scope: &Scope<'_>, answer: &mut Answer<'_>) -> Result<ResultEnd, ErrorBody> {
+    let user = &scope.calling.caller;
+    let title = format!("Grants for {user}@%");
+    let rows = scope.permit.grants().iter().map(|grant| {
+        let (role, keyspace, tables) = (access::role(grant.right), &grant.keyspace, &grant.tables);
+        vec![Some(format!("GRANT {role} ON {keyspace}.{tables} TO '{user}'"))]
+    });
+    list(&[Own::Text(&title)], rows.collect(), answer).await
 }
 
 /// Puts a small listing into `answer`.

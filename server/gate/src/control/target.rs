@@ -19,7 +19,7 @@ pub(super) fn run(scope: &Scope<'_>, session: &mut Session, statement: &Normalis
             "USE of a shard or tablet type is not supported inside a transaction; commit or roll back first",
         ));
     }
-    scope.gate.check_target(&target)?;
+    scope.gate.check_target(&target, &scope.permit)?;
     crate::gate::check_tablet_type(&target)?;
     session.now.target = Arc::new(target);
     Ok(ResultEnd::default())

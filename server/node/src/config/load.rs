@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{Config, KeyspaceConfig, ShardConfig};
+use super::{Config, GrantConfig, KeyspaceConfig, ShardConfig, UserConfig};
 
 /// Why a configuration is refused.
 #[derive(Debug, Error)]
@@ -56,6 +56,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         check_keyspace(name, keyspace).map_err(contradiction)?;
     }
     for (name, user) in &config.users {
+        check_grants(user).map_err(|problem| contradiction(format!("user `{name}` {problem}")))?;
         let proofs = [user.scram.is_some(), user.password_file.is_some(), user.password.is_some()];
         if proofs.iter().filter(|given| **given).count() > 1 {
             return Err(contradiction(format!(
@@ -74,6 +75,20 @@ fn check_keyspace(name: &str, keyspace: &KeyspaceConfig) -> Result<(), String> {
     }
     for shard in &keyspace.shards {
         check_shard(shard).map_err(|problem| format!("shard `{}` of keyspace `{name}` {problem}", shard.name))?;
+    }
+    Ok(())
+}
+
+fn check_grants(user: &UserConfig) -> Result<(), String> {
+    for GrantConfig { keyspace, tables, .. } in user.grants.iter().flatten() {
+        if keyspace.is_empty() || tables.is_empty() {
+            return Err(
+                "has a grant on nothing: leave `keyspace` or `tables` out, or name some, as \"order*\"".to_owned()
+            );
+        }
+        if tables.contains('.') {
+            return Err(format!("has a grant on tables `{tables}`: name the keyspace apart, in `keyspace`"));
+        }
     }
     Ok(())
 }

@@ -52,6 +52,8 @@ fn unknown_keys_name_the_nearest_known_one() {
         ("[tablet.pool]\nsice = 3", "did you mean `size`?"),
         ("[keyspace.a]", "did you mean `keyspaces`?"),
         ("[users.a]\nrol = \"gate\"", "did you mean `role`?"),
+        ("[users.a]\ngrants = [{ rolle = \"reader\" }]", "did you mean `role`?"),
+        ("[users.a]\ngrants = [{ role = \"owner\" }]", "unknown variant `owner`"),
         ("[listen]\ndrain = \"30 parsecs\"", "is not a duration"),
         ("[listen]\nmax_connections = \"many\"", "invalid type"),
     ];
@@ -69,6 +71,8 @@ fn contradictions_say_what_to_do() {
         ("[[keyspaces.a.shards]]\nname = \"0\"\ndatabase = \"d\"", "has no `mysql`"),
         ("[[keyspaces.a.shards]]\nname = \"0\"\ndatabase = \"d\"\ntablet = \"vitrail://h\"", "keep either"),
         ("[users.a]\npassword = \"x\"\nscram = \"y\"", "more than one of"),
+        ("[users.a]\ngrants = [{ role = \"reader\", tables = \"\" }]", "grant on nothing"),
+        ("[users.a]\ngrants = [{ role = \"reader\", tables = \"shop.*\" }]", "name the keyspace apart"),
     ];
     for (text, expected) in cases {
         let message = refused(text);

@@ -43,10 +43,15 @@ const VSCHEMA: &str = r#"{
 
 /// Runs a test in every shape and flavour.
 pub async fn everywhere<F: AsyncFn(Vitrail)>(shards: usize, test: F) {
+    everywhere_with(shards, "", test).await;
+}
+
+/// The same, with further configuration.
+pub async fn everywhere_with<F: AsyncFn(Vitrail)>(shards: usize, more: &str, test: F) {
     for flavour in vitrail_harness::flavours() {
         for shape in SHAPES {
             eprintln!("{flavour}, {shape:?}, {shards} shards");
-            test(Vitrail::start(flavour, shards, shape).await).await;
+            test(Vitrail::start_with(flavour, shards, shape, more).await).await;
         }
     }
 }
@@ -154,7 +159,7 @@ pub fn url(process: &Process) -> String {
 }
 
 fn listen() -> String {
-    "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\ndrain = \"5s\"\n\n[users.app]\n".into()
+    "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\ndrain = \"5s\"\n\n[users.app]\ngrants = [{ role = \"admin\" }]\n".into()
 }
 
 async fn start(text: &str, folder: &Path, component: Component) -> Process {

@@ -6,6 +6,7 @@ use vitrail_proto::value::Value;
 use vitrail_sql::normalise::Anchor;
 
 use super::{Aggregate, Comparison, SortKey};
+use crate::planner::access::Needs;
 use crate::schema::ColumnClass;
 use crate::vindex::Vindex;
 
@@ -20,6 +21,8 @@ pub struct Plan {
     pub(crate) writes: bool,
     /// A function in a write, such as `NOW()`, that one MySQL evaluates once for all rows.
     pub(crate) statement_value: Option<Arc<str>>,
+    /// What its user must have been granted; names without a keyspace are those of [`Plan::keyspace`].
+    pub(crate) needs: Needs,
 }
 
 /// Which shards.
@@ -134,6 +137,11 @@ impl Plan {
     /// The keyspace that it asks.
     pub fn keyspace(&self) -> &Arc<str> {
         &self.keyspace
+    }
+
+    /// What the user of the statement must have been granted; names without a keyspace are those of [`Plan::keyspace`].
+    pub fn needs(&self) -> &Needs {
+        &self.needs
     }
 
     /// It may change data, or locks rows.

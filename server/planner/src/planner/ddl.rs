@@ -4,6 +4,7 @@ use vitrail_sql::lexer::{Token, TokenKind};
 use vitrail_sql::normalise::Normalised;
 
 use super::PlanContext;
+use super::access::Needs;
 use super::names::{OneKeyspace, shared};
 use super::passthrough;
 use super::text::tokens;
@@ -67,6 +68,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         edits,
         writes: true,
         statement_value: None,
+        needs: Needs::default(),
     })
 }
 

@@ -8,6 +8,7 @@ use vitrail_sql::lexer::{Token, TokenKind};
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use super::PlanContext;
+use super::access::Needs;
 use super::functions::{self, Nature};
 use super::names::{is_system, shared};
 use super::text::{self, Text};
@@ -63,7 +64,15 @@ pub(super) fn plan(
     let edits = reading.edits;
     let locks = |token: &Token| text.is_word(token, "FOR") || text.is_word(token, "LOCK");
     let writes = statement.kind != StatementKind::Select || text.tokens.iter().any(locks);
-    Ok(Plan { keyspace: keyspace.name.clone(), route, merge: MergePlan::Pass, edits, writes, statement_value: None })
+    Ok(Plan {
+        keyspace: keyspace.name.clone(),
+        route,
+        merge: MergePlan::Pass,
+        edits,
+        writes,
+        statement_value: None,
+        needs: Needs::default(),
+    })
 }
 
 /// What is known at one depth of parentheses.

@@ -46,6 +46,8 @@ pub enum Show<'a> {
     },
     /// `SHOW WARNINGS`, `SHOW ERRORS`
     Warnings,
+    /// `SHOW GRANTS`, of whoever asks.
+    Grants,
     /// A list that is the same on every server: `SHOW COLLATION`.
     Anywhere,
 }
@@ -112,6 +114,21 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
         words.end()?;
         return Ok(Show::Warnings);
     }
+    if words.take(&["GRANTS"]) {
+        if words.take(&["FOR"]) {
+            if !words.take(&["CURRENT_USER"]) {
+                return Err(unsupported(
+                    "SHOW GRANTS for another user",
+                    "the configuration has the grants of all users",
+                ));
+            }
+            if words.take_symbol("(") && !words.take_symbol(")") {
+                return Err(words.unexpected());
+            }
+        }
+        words.end()?;
+        return Ok(Show::Grants);
+    }
     const ANYWHERE: [&[&str]; 7] = [
         &["COLLATION"],
         &["CHARACTER", "SET"],
@@ -126,7 +143,7 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
     }
     Err(unsupported(
         "this SHOW",
-        "there are SHOW DATABASES, TABLES, COLUMNS, INDEX, CREATE TABLE, WARNINGS, VARIABLES, COLLATION, CHARACTER SET, \
+        "there are SHOW DATABASES, TABLES, COLUMNS, INDEX, CREATE TABLE, WARNINGS, GRANTS, VARIABLES, COLLATION, CHARACTER SET, \
          ENGINES, VITRAIL SHARDS and VITRAIL VARIABLES",
     ))
 }
