@@ -160,7 +160,7 @@ async fn mysql_that_goes_away_and_comes_not_back() {
         let server = vitrail_harness::private_server(flavour).await;
         let database = server.database("gone").await;
         let text = format!(
-            "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\n\n[users.app]\n\n[keyspaces.shop]\n\n\
+            "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\n\n[users.app]\ngrants = [{{ role = \"admin\" }}]\n\n[keyspaces.shop]\n\n\
              [[keyspaces.shop.shards]]\nname = \"0\"\ndatabase = \"{database}\"\nmysql = {{ socket = \"{}\", user = \"root\" }}\n",
             server.socket().display()
         );
