@@ -1,4 +1,5 @@
 //! Who may do what: grants of the configuration, held against statements of every kind, in one process and over remote tablets.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod support;
 
