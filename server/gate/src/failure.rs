@@ -36,6 +36,15 @@ pub(crate) fn unknown_table(keyspace: &str, table: &str) -> ErrorBody {
     ErrorBody::new(Code::NotFound, format!("table '{keyspace}.{table}' does not exist")).with_errno(1146, "42S02")
 }
 
+/// A write that does not say which rows it means; MySQL's own number for it, as with `sql_safe_updates`.
+pub(crate) fn full_write(verb: &str) -> ErrorBody {
+    let message = format!(
+        "this {verb} has no LIMIT and no WHERE that names a column, so it may change every row of its table, and was refused; name the \
+         rows, or allow it by /*vitrail allow_full_writes=1 */ before the statement or SET vitrail_allow_full_writes = 1"
+    );
+    ErrorBody::new(Code::Denied, message).with_errno(1175, "HY000")
+}
+
 /// A transaction of this session was lost, and the client has not taken notice yet.
 pub(crate) fn transaction_lost() -> ErrorBody {
     ErrorBody::new(

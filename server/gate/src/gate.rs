@@ -35,6 +35,8 @@ pub struct GateConfig {
     /// Reads over several shards that run at a time, in autocommit. Over the tablets' pools, divided by the number of gates, they could wait
     /// for each other's connections; further ones wait for their turn.
     pub scatters: usize,
+    /// UPDATE and DELETE that do not say which rows they mean are run for everybody; else only for sessions and statements that allow it.
+    pub allow_full_writes: bool,
     /// Most rows of an answer when the request names no cap itself; `None`: no limit.
     pub max_rows: Option<u64>,
     /// Addresses (`host:port`) of other gates of the cluster, told to clients.
@@ -49,6 +51,7 @@ impl Default for GateConfig {
         GateConfig {
             plan_cache_bytes: 64 << 20,
             scatters: 16,
+            allow_full_writes: false,
             max_rows: None,
             gates: Vec::new(),
             incarnation: String::new(),

@@ -103,7 +103,7 @@ impl Work<'_> {
         let waiting = several.then(Instant::now);
         let _place = if several { Some(self.calling.places.take(self.calling).await?) } else { None };
         let waited = waiting.map_or(Duration::ZERO, |waiting| waiting.elapsed());
-        let tasks = self.tasks(|_| On::Pool);
+        let tasks = self.tasks(true, |_| On::Pool);
         let calls = Calls::of(self.calling.cancel, &tasks);
         let mut lanes = Vec::with_capacity(tasks.len());
         let mut errors = Vec::new();
@@ -176,6 +176,7 @@ impl Work<'_> {
         fresh: &mut Vec<ConnectionId>,
         answer: &mut Answer<'_>,
     ) -> Result<ResultEnd, Failure> {
+        let first = transaction.is_empty();
         let mut joined: Vec<Option<ConnectionId>> = Vec::with_capacity(self.resolved.statements.len());
         for statement in &self.resolved.statements {
             let shard = &self.keyspace.shards[statement.shard];
@@ -189,8 +190,8 @@ impl Work<'_> {
             }
             joined.push(connection);
         }
-        let tasks =
-            self.tasks(|index| joined[index].map_or_else(|| On::Begin(transaction.options.clone()), On::Connection));
+        let tasks = self
+            .tasks(first, |index| joined[index].map_or_else(|| On::Begin(transaction.options.clone()), On::Connection));
         let calls = Calls::of(self.calling.cancel, &tasks);
         let (mut lanes, mut errors, mut loses) = (Vec::with_capacity(tasks.len()), Vec::new(), false);
         for (index, started) in scatter::start(tasks, &calls).await.into_iter().enumerate() {
@@ -349,7 +350,9 @@ impl Work<'_> {
         }
     }
 
-    fn tasks(&self, on: impl Fn(usize) -> On) -> Vec<Task> {
+    /// The statements for the shards. Only if one is the `first` that its transaction, or a statement in autocommit, runs anywhere does it say
+    /// which row it goes to: it may wait in a line for that row, and whoever waits there must hold no lock that another waits for.
+    fn tasks(&self, first: bool, on: impl Fn(usize) -> On) -> Vec<Task> {
         let cap = self.shard_cap();
         let make = |(index, statement): (usize, &vitrail_planner::plan::ShardStatement)| Task {
             service: Arc::clone(&self.keyspace.shards[statement.shard].service),
@@ -357,6 +360,7 @@ impl Work<'_> {
             call: self.calling.call(cap),
             statement: Statement {
                 binds: Arc::clone(&statement.binds),
+                row_key: self.resolved.row_key.clone().filter(|_| first),
                 ..Statement::new(Arc::clone(&statement.sql), self.resolved.writes)
             },
             on: on(index),

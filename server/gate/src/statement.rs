@@ -63,6 +63,12 @@ async fn run_planned(
         Planned::Own(select) => return select.run(scope, session, answer).await,
         Planned::Plan(plan) => plan,
     };
+    if let Some(verb) = plan.full_write()
+        && !scope.gate.config.allow_full_writes
+        && !scope.calling.preferences.allow_full_writes
+    {
+        return Err(failure::full_write(verb));
+    }
     let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
     let resolved = plan.resolve(normalised, binds, &keyspace.layout)?;
     if resolved.statements.len() > 1 {

@@ -53,6 +53,11 @@ impl Transaction {
         Transaction { options, participants: Vec::new(), savepoints: Vec::new() }
     }
 
+    /// No shard has joined: nothing is locked yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.participants.is_empty()
+    }
+
     /// Where a statement for this shard runs; `None` if it has not joined.
     pub(crate) fn connection(&self, keyspace: &str, shard: &str) -> Option<ConnectionId> {
         let joined = self

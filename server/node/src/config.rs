@@ -163,14 +163,27 @@ pub struct GateConfig {
     /// Reads over several shards that run at a time; further ones wait for their turn. At most `tablet.pool.size` divided by the
     /// number of gates, or they could wait for each other's connections.
     pub scatters: usize,
+    /// What becomes of UPDATE and DELETE that have no LIMIT and no WHERE that names a column: `refuse` or `allow`.
+    pub full_writes: FullWrites,
     /// Most rows of one answer when the request names no cap itself; it is cut there and says so. 0: no limit.
     pub max_rows: u64,
 }
 
 impl Default for GateConfig {
     fn default() -> Self {
-        GateConfig { plan_cache: 64 << 20, scatters: 16, max_rows: 0 }
+        GateConfig { plan_cache: 64 << 20, scatters: 16, full_writes: FullWrites::Refuse, max_rows: 0 }
     }
+}
+
+/// What becomes of writes that do not say which rows they mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FullWrites {
+    /// They are refused, unless the session or the statement allows them.
+    #[default]
+    Refuse,
+    /// They run.
+    Allow,
 }
 
 /// What all tablets of this process have in common.

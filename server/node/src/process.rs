@@ -14,7 +14,7 @@ use vitrail_listener::tls::TlsIdentity;
 use vitrail_tablet::{Tablet, TabletService};
 
 use crate::assembly::{self, Served};
-use crate::config::Config;
+use crate::config::{Config, FullWrites};
 use crate::error::StartError;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
@@ -64,6 +64,7 @@ impl Process {
                     plan_cache_bytes: usize::try_from(config.gate.plan_cache).unwrap_or(usize::MAX),
                     // More than a pool has connections would wait for each other.
                     scatters: config.gate.scatters.min(config.tablet.pool.size),
+                    allow_full_writes: config.gate.full_writes == FullWrites::Allow,
                     max_rows: (config.gate.max_rows > 0).then_some(config.gate.max_rows),
                     gates: config.listen.gates.clone(),
                     incarnation: incarnation.clone(),

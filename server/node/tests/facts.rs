@@ -32,7 +32,7 @@ async fn who_asks_is_told_how_a_statement_ran() {
             assert_over(&client.execute(Query::new(all).facts(), ()).await.unwrap().ran.unwrap(), 2);
         }
         // An implicit transaction over both.
-        let update = client.execute(Query::new("UPDATE users SET name = 'x'").facts(), ()).await.unwrap();
+        let update = client.execute(Query::new("UPDATE users SET name = 'x' WHERE id > 0").facts(), ()).await.unwrap();
         assert_over(&update.ran.unwrap(), 2);
 
         let batch = Batch::new().add(one, ()).add("SELECT COUNT(*) FROM users", ());
@@ -45,7 +45,7 @@ async fn who_asks_is_told_how_a_statement_ran() {
 
         session.ask_facts(true);
         let mut transaction = session.begin().await.unwrap();
-        let written = transaction.execute("UPDATE users SET name = 'y'", ()).await.unwrap();
+        let written = transaction.execute("UPDATE users SET name = 'y' WHERE id > 0", ()).await.unwrap();
         assert_over(&written.ran.unwrap(), 2);
         assert_over(&transaction.commit().await.unwrap().ran.unwrap(), 2);
         session.ask_facts(false);

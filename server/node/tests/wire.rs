@@ -83,7 +83,7 @@ async fn transactions_span_shards_and_statements_are_atomic() {
         assert_eq!(total().await, "240.00");
 
         let mut transaction = client.begin().await.unwrap();
-        transaction.execute("DELETE FROM orders", ()).await.unwrap();
+        transaction.execute("DELETE FROM orders WHERE id > 0", ()).await.unwrap();
         transaction.rollback().await.unwrap();
         assert_eq!(total().await, "240.00");
 

@@ -5,10 +5,12 @@
 
 mod describe;
 mod resolve;
+mod row_key;
 mod template;
 
 use std::sync::Arc;
 
+pub(crate) use row_key::{RowColumn, RowTemplate};
 pub use template::Plan;
 pub(crate) use template::{Edit, MergePlan, Pin, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::Binds;
@@ -35,6 +37,8 @@ pub struct Resolved {
     pub merge: Merge,
     /// It may change data, or locks rows (`FOR UPDATE`).
     pub writes: bool,
+    /// The name of the row that it goes to, if it goes to one row of one shard by a unique key.
+    pub row_key: Option<Arc<str>>,
 }
 
 /// How the answers of several shards become one. With a single statement it is always [`Merge::Pass`].

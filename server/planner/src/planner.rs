@@ -2,6 +2,7 @@
 //!
 //! A plan is proved complete or is not made. The proof is in [`walk`] and [`facts`] (which tables lie together), [`groups`]
 //! (which rows do) and [`placement`] (what that comes to); [`select`] and [`write`] decide how several shards' answers become one.
+//! [`full_write`] and [`one_row`] tell what protects MySQL from statements: writes to all rows, and many to one.
 
 pub mod access;
 
@@ -9,9 +10,11 @@ mod aggregate;
 mod columns;
 mod ddl;
 mod facts;
+mod full_write;
 mod functions;
 mod groups;
 mod names;
+mod one_row;
 mod order;
 mod passthrough;
 mod placement;
@@ -131,7 +134,9 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
     // A condition of DELETE compares with the clock of each shard, as a read's does; what is stored must be one value.
     let stores = writes && !matches!(statement.kind, StatementKind::Select | StatementKind::Delete);
     let statement_value = walk.statement_value.take().filter(|_| stores).map(Arc::from);
-    finish(walk, route, merge, writes, statement_value)
+    let row = if writes { one_row::find(&walk, &parsed.statement) } else { None };
+    let plan = finish(walk, route, merge, writes, statement_value)?;
+    Ok(Plan { full_write: full_write::verb(&text), row, ..plan })
 }
 
 fn finish(
@@ -183,7 +188,17 @@ fn finish(
     };
     let mut edits = walk.edits;
     edits.sort_by_key(|edit| (walk.text.statement.position(edit.start), edit.scatter_only));
-    Ok(Plan { keyspace: keyspace.name.clone(), route, merge, edits, writes, statement_value, needs: Needs::default() })
+    Ok(Plan {
+        keyspace: keyspace.name.clone(),
+        route,
+        merge,
+        edits,
+        writes,
+        statement_value,
+        full_write: None,
+        row: None,
+        needs: Needs::default(),
+    })
 }
 
 /// Clauses that count wherever in the statement they stand.

@@ -56,6 +56,7 @@ pub(super) async fn on_one_shard(
         statements: vec![statement],
         merge: Merge::Pass,
         writes: false,
+        row_key: None,
     };
     route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
 }

@@ -166,7 +166,8 @@ impl World {
         let writes = matches!(merge, Merge::Writes | Merge::Replicated) || sql.starts_with("INSERT");
         let statements =
             shards.iter().map(|shard| ShardStatement { shard: *shard, sql: sql.into(), binds: Arc::new(Binds::new()) });
-        let resolved = Resolved { keyspace: "k".into(), statements: statements.collect(), merge, writes };
+        let resolved =
+            Resolved { keyspace: "k".into(), statements: statements.collect(), merge, writes, row_key: None };
         let cancel = CancellationToken::new();
         let calling = calling(&cancel);
         let (mut responder, mut replies) = Responder::channel(64);

@@ -44,7 +44,9 @@ impl Plan {
             ));
         }
         let merge = if statements.len() > 1 { self.merge(&values)? } else { Merge::Pass };
-        Ok(Resolved { keyspace: Arc::clone(&self.keyspace), statements, merge, writes: self.writes })
+        let row_key = self.row.as_ref().filter(|_| statements.len() == 1);
+        let row_key = row_key.and_then(|row| row.name(|source| values.one(source).ok()));
+        Ok(Resolved { keyspace: Arc::clone(&self.keyspace), statements, merge, writes: self.writes, row_key })
     }
 
     fn choose(&self, route: &Route, values: &Values<'_>, shards: &Shards) -> Result<Vec<usize>, Refusal> {

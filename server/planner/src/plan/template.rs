@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vitrail_proto::value::Value;
 use vitrail_sql::normalise::Anchor;
 
-use super::{Aggregate, Comparison, SortKey};
+use super::{Aggregate, Comparison, RowTemplate, SortKey};
 use crate::planner::access::Needs;
 use crate::schema::ColumnClass;
 use crate::vindex::Vindex;
@@ -23,6 +23,10 @@ pub struct Plan {
     pub(crate) statement_value: Option<Arc<str>>,
     /// What its user must have been granted; names without a keyspace are those of [`Plan::keyspace`].
     pub(crate) needs: Needs,
+    /// `UPDATE` or `DELETE`, if it does not say which rows it means.
+    pub(crate) full_write: Option<&'static str>,
+    /// The row that it goes to, if it goes to one by a unique key.
+    pub(crate) row: Option<RowTemplate>,
 }
 
 /// Which shards.
@@ -147,6 +151,11 @@ impl Plan {
     /// It may change data, or locks rows.
     pub fn writes(&self) -> bool {
         self.writes
+    }
+
+    /// `UPDATE` or `DELETE`, if it may change every row of its table: it has no LIMIT, and no WHERE that names anything.
+    pub fn full_write(&self) -> Option<&'static str> {
+        self.full_write
     }
 }
 

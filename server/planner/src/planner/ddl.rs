@@ -69,6 +69,8 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         writes: true,
         statement_value: None,
         needs: Needs::default(),
+        full_write: None,
+        row: None,
     })
 }
 

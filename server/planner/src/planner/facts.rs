@@ -200,7 +200,7 @@ fn pin(column: &ShardingUse<'_>, source: Source) -> Pin {
 }
 
 /// The parts that AND joins.
-fn conjuncts(condition: &Expr) -> Vec<&Expr> {
+pub(super) fn conjuncts(condition: &Expr) -> Vec<&Expr> {
     let (mut parts, mut stack) = (Vec::new(), vec![condition]);
     while let Some(expr) = stack.pop() {
         match expr {

@@ -9,6 +9,7 @@ use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use super::PlanContext;
 use super::access::Needs;
+use super::full_write;
 use super::functions::{self, Nature};
 use super::names::{is_system, shared};
 use super::text::{self, Text};
@@ -72,6 +73,8 @@ pub(super) fn plan(
         writes,
         statement_value: None,
         needs: Needs::default(),
+        full_write: full_write::verb(&text),
+        row: None,
     })
 }
 
