@@ -5,7 +5,7 @@ FLAVOURS ?= mariadb,mysql
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden deny fuzz servers clean
+.PHONY: help demo check-demo build test lint fmt golden crowd deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ fmt: ## format everything
 
 golden: ## rewrite the golden files; read the diff with care
 	@UPDATE_GOLDEN=1 $(CARGO) test --workspace
+
+crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, measured (some minutes)
+	@ulimit -n 20000 && VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail
 
 deny: ## licences, advisories and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

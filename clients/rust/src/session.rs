@@ -6,6 +6,7 @@ mod run;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use vitrail_proto::error::Code;
 use vitrail_proto::message::{BeginOptions, Op, Reply, Request, SessionState};
 use vitrail_proto::target::Target;
 
@@ -216,7 +217,9 @@ impl Session {
             return Ok(());
         }
         self.known.forget_loss();
-        self.run_single(Request::new(Op::Reset)).await?;
+        let mut request = Request::new(Op::Reset);
+        request.deadline_ms = self.pool.config.query_timeout.map(millis);
+        self.run_single(request).await?;
         self.known.restore(self.opened_with.clone());
         Ok(())
     }
@@ -226,12 +229,21 @@ impl Session {
         CancelHandle { current: self.current.clone() }
     }
 
-    /// Ends the session and waits for it. Dropping does the same without waiting.
+    /// Ends the session and waits for it, for the query timeout at most. Dropping does the same without waiting.
     pub async fn close(mut self) -> Result<(), Error> {
         let Some(home) = self.home.take() else { return Ok(()) };
+        // No deadline goes with it: a session must not stay because its end came late.
         let mut close = Request::new(Op::Close);
         close.session = Some(home.id);
-        home.connection.request(&close).last().await.map(drop)
+        let mut closing = home.connection.request(&close);
+        let Some(limit) = self.pool.config.query_timeout else { return closing.last().await.map(drop) };
+        match tokio::time::timeout(limit, closing.first()).await {
+            Ok(closed) => closed.map(drop),
+            Err(_) => {
+                closing.detach();
+                Err(Error::local(Code::Deadline, "the server did not say in time that the session has ended"))
+            }
+        }
     }
 
     pub(crate) async fn begin_plain(&mut self, options: BeginOptions) -> Result<(), Error> {
@@ -253,7 +265,9 @@ impl Session {
         if self.known.forget_lost_transaction() {
             return Ok(());
         }
-        self.run_single(Request::new(Op::Rollback)).await.map(drop)
+        let mut request = Request::new(Op::Rollback);
+        request.deadline_ms = self.pool.config.query_timeout.map(millis);
+        self.run_single(request).await.map(drop)
     }
 
     /// Rolls back with nobody waiting; the session's next statement runs after it.

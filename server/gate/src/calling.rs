@@ -7,12 +7,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vitrail_service::call::{Call, CallId, Settings, Statement};
+use vitrail_service::overdue::GATE_PATIENCE;
 
 use crate::places::Places;
 use crate::preferences::Preferences;
 
 /// How long a rollback or release may take when nobody waits for it.
 const CLEANUP: Duration = Duration::from_secs(10);
+
+/// How long one may take while a request waits whose deadline has passed.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// Numbers calls, over all gates of a process.
 static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
@@ -50,9 +54,23 @@ impl Calling<'_> {
         }
     }
 
-    /// A call that settles something: it has its own deadline, so that an expired request still cleans up.
+    /// A call that settles something while the request waits: it gets a moment of its own, so that an expired request still
+    /// cleans up.
     pub(crate) fn settle(&self) -> Call {
-        Call { deadline: Some(Instant::now() + CLEANUP), max_rows: None, warnings: 0, ..self.call(None) }
+        let now = Instant::now();
+        let deadline = self.deadline.map_or(now + CLEANUP, |deadline| deadline.max(now + MOMENT).min(now + CLEANUP));
+        Call { deadline: Some(deadline), max_rows: None, warnings: 0, ..self.call(None) }
+    }
+
+    /// Makes calls for what is brought to its end even if the request no longer waits for it.
+    pub(crate) fn settler(&self) -> impl Fn() -> Call + Send + Sync + use<> {
+        let template = Call { max_rows: None, warnings: 0, ..self.call(None) };
+        move || Call { id: next_id(), deadline: Some(Instant::now() + CLEANUP), ..template.clone() }
+    }
+
+    /// Until when the request waits for what is brought to its end.
+    pub(crate) fn settled_by(&self) -> Option<Instant> {
+        self.deadline.map(|deadline| deadline.max(Instant::now()) + GATE_PATIENCE)
     }
 }
 

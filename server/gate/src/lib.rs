@@ -8,7 +8,8 @@
 //! Beside it: [`access`] (who may do what), [`cluster`] (keyspaces and shards), `view` (cluster and schemas at one moment), `session`,
 //! `settings`.
 //!
-//! Invariant: an execution that was started at a service is pulled to its end, or cancelled and then pulled to its end.
+//! Invariant: an execution that was started at a service is pulled to its end, or cancelled and then pulled to its end, unless it is
+//! overdue: the request is answered, and the service ends it by itself.
 //! Invariant: a transaction is open on all of its participants, or on none.
 
 pub mod access;

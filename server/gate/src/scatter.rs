@@ -14,6 +14,7 @@ use vitrail_proto::message::{Ran, ResultEnd};
 use vitrail_service::QueryService;
 use vitrail_service::call::{Call, CallId, ConnectionId, On, Statement};
 use vitrail_service::execution::{Part, PartStream};
+use vitrail_service::overdue::{GATE_PATIENCE, Overdue};
 
 use crate::{facts, failure};
 
@@ -128,9 +129,12 @@ pub(crate) async fn run_one(task: Task) -> Result<ResultEnd, ErrorBody> {
 }
 
 async fn start_one(task: Task, read_ahead: bool) -> Result<Started, ErrorBody> {
-    let execution =
-        task.service.execute(task.call, task.statement, task.on).await.map_err(|error| at_shard(error, &task.shard))?;
-    let mut lane = Lane { shard: task.shard, parts: Some(execution.parts), ahead: VecDeque::new(), ran: None };
+    let overdue = Overdue::new(&task.call, GATE_PATIENCE, &task.statement, &task.on);
+    let executed = overdue.guard(task.service.execute(task.call, task.statement, task.on)).await;
+    let execution = executed.map_err(|error| at_shard(error, &task.shard))?;
+    // What it took is held from now on.
+    let overdue = Overdue { held: overdue.held || execution.connection.is_some(), ..overdue };
+    let mut lane = Lane { shard: task.shard, parts: Some(execution.parts), ahead: VecDeque::new(), ran: None, overdue };
     if read_ahead {
         lane.read_ahead().await;
     }
@@ -145,6 +149,8 @@ pub(crate) struct Lane {
     ahead: VecDeque<Result<Part, ErrorBody>>,
     /// How it ran, once an end has said so.
     ran: Option<Ran>,
+    /// How long its parts are awaited.
+    overdue: Overdue,
 }
 
 impl Lane {
@@ -189,7 +195,7 @@ impl Lane {
 
     async fn pull(&mut self) -> Result<Option<Part>, ErrorBody> {
         let Some(parts) = &mut self.parts else { return Ok(None) };
-        match parts.next().await {
+        match self.overdue.guard(parts.next()).await {
             Ok(Some(part)) => {
                 if let Part::End(end) = &part
                     && end.ran.is_some()

@@ -10,6 +10,7 @@ use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::{BeginOptions, CommitMode, Ran, ResultEnd};
 use vitrail_service::QueryService;
 use vitrail_service::call::{Call, Conclusion, ConnectionId, On};
+use vitrail_service::overdue::{GATE_PATIENCE, Overdue, or_detached};
 
 use crate::calling::{Calling, statement};
 use crate::position::Positions;
@@ -132,7 +133,7 @@ impl Transaction {
             .into_iter()
             .partition(|participant: &Participant| fresh.contains(&participant.connection));
         self.participants = staying;
-        let left = conclude_all(leaving, Conclusion::Rollback, calling);
+        let left = or_detached(calling.settled_by(), conclude_all(leaving, calling.settler()));
         let back = self.on_some(
             |participant| is_one_of(participant, keyspace, shards),
             "ROLLBACK TO SAVEPOINT",
@@ -170,33 +171,21 @@ impl Transaction {
     /// Commits on each participant, in order of joining.
     ///
     /// A failure on the first one rolls the others back. One in between leaves those before it committed: the error says
-    /// `partial`, and names them. The request's deadline does not interrupt it: a commit that was begun is brought to its end.
+    /// `partial`, and names them. The request's deadline does not interrupt it: a commit that was begun is brought to its end. A
+    /// request that cannot wait for that is told that the outcome is unknown.
     pub(crate) async fn commit(self, calling: &Calling<'_>) -> Result<ResultEnd, ErrorBody> {
-        let mut positions = Positions::default();
-        let mut committed: Vec<String> = Vec::new();
-        let mut all: Vec<(Arc<str>, Option<Ran>)> = Vec::with_capacity(self.participants.len());
-        let mut remaining = self.participants.into_iter();
-        while let Some(participant) = remaining.next() {
-            match participant.service.conclude(calling.settle(), participant.connection, Conclusion::Commit).await {
-                Ok(end) => {
-                    positions.add(end.position);
-                    all.push((Arc::clone(&participant.label), end.ran));
-                }
-                Err(error) => {
-                    participant.service.release(participant.connection).await;
-                    conclude_all(remaining.collect(), Conclusion::Rollback, calling).await;
-                    return Err(commit_failed(error, &participant, &committed));
-                }
-            }
-            committed.push(format!("{}:{}", participant.keyspace, participant.shard));
-        }
-        let ran = facts::over_shards(all.iter().map(|(label, ran)| (&**label, ran.as_ref())));
-        Ok(ResultEnd { position: positions.into_token(), ran: Some(ran), ..ResultEnd::default() })
+        let committing = commit_each(self.participants, calling.settler());
+        or_detached(calling.settled_by(), committing).await.unwrap_or_else(|| {
+            Err(ErrorBody::new(
+                Code::OutcomeUnknown,
+                "the deadline passed during COMMIT, which goes on; check whether it took effect",
+            ))
+        })
     }
 
     /// Rolls back on every participant, side by side. What cannot be reached rolls itself back.
     pub(crate) async fn rollback(self, calling: &Calling<'_>) {
-        conclude_all(self.participants, Conclusion::Rollback, calling).await;
+        or_detached(calling.settled_by(), conclude_all(self.participants, calling.settler())).await;
     }
 
     /// Rolls back when no request waits for it.
@@ -294,8 +283,32 @@ fn is_one_of(participant: &Participant, keyspace: &str, shards: &[Arc<str>]) -> 
     *participant.keyspace == *keyspace && shards.contains(&participant.shard)
 }
 
-async fn conclude_all(participants: Vec<Participant>, conclusion: Conclusion, calling: &Calling<'_>) {
-    join_all(participants.into_iter().map(|participant| conclude(participant, calling.settle(), conclusion))).await;
+async fn commit_each(participants: Vec<Participant>, call: impl Fn() -> Call) -> Result<ResultEnd, ErrorBody> {
+    let mut positions = Positions::default();
+    let mut committed: Vec<String> = Vec::new();
+    let mut all: Vec<(Arc<str>, Option<Ran>)> = Vec::with_capacity(participants.len());
+    let mut remaining = participants.into_iter();
+    while let Some(participant) = remaining.next() {
+        match participant.service.conclude(call(), participant.connection, Conclusion::Commit).await {
+            Ok(end) => {
+                positions.add(end.position);
+                all.push((Arc::clone(&participant.label), end.ran));
+            }
+            Err(error) => {
+                participant.service.release(participant.connection).await;
+                conclude_all(remaining.collect(), call).await;
+                return Err(commit_failed(error, &participant, &committed));
+            }
+        }
+        committed.push(format!("{}:{}", participant.keyspace, participant.shard));
+    }
+    let ran = facts::over_shards(all.iter().map(|(label, ran)| (&**label, ran.as_ref())));
+    Ok(ResultEnd { position: positions.into_token(), ran: Some(ran), ..ResultEnd::default() })
+}
+
+/// Rolls back on each participant.
+async fn conclude_all(participants: Vec<Participant>, call: impl Fn() -> Call) {
+    join_all(participants.into_iter().map(|participant| conclude(participant, call(), Conclusion::Rollback))).await;
 }
 
 /// Ends one participant's transaction; a connection that cannot be ended in order is given up.
@@ -317,9 +330,11 @@ async fn run(
     sql: String,
     on: On,
 ) -> Result<Option<ConnectionId>, ErrorBody> {
-    let mut execution = service.execute(call, statement(sql, true), on).await?;
+    let statement = statement(sql, true);
+    let overdue = Overdue::new(&call, GATE_PATIENCE, &statement, &on);
+    let mut execution = overdue.guard(service.execute(call, statement, on)).await?;
     let drained = async {
-        while execution.parts.next().await?.is_some() {}
+        while overdue.guard(execution.parts.next()).await?.is_some() {}
         Ok(())
     };
     match drained.await {

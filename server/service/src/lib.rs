@@ -1,13 +1,16 @@
 //! QueryService: the one seam between a gate and its tablets, in this process or over BSON-RPC.
 //!
 //! Layout: [`call`] (the context of a call and what it runs), [`execution`] (results, pulled part by part), [`QueryService`]
-//! itself, [`wire`] (how all of it is written into requests), and [`remote`] (the implementation over a connection to a tablet's listener).
+//! itself, [`overdue`] (answers that do not come), [`wire`] (how all of it is written into requests), and [`remote`] (the implementation over a
+//! connection to a tablet's listener).
 //!
 //! Everything that crosses the seam can be written to a wire. Cancel is a call, never a dropped future: an execution that
-//! was started is pulled to its end, or cancelled and then pulled to its end.
+//! was started is pulled to its end, or cancelled and then pulled to its end. One that is [`overdue`] may be let go of: a service brings
+//! what it has begun to its end by itself.
 
 pub mod call;
 pub mod execution;
+pub mod overdue;
 pub mod remote;
 
 use async_trait::async_trait;

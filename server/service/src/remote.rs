@@ -216,10 +216,10 @@ impl Inner {
                 // The first that failed is the reason; the others were skipped. Answers come in order: these are there.
                 for earlier in sent {
                     if let Err(reason) = earlier.last().await {
-                        return Err(self.error(reason));
+                        return Err(self.not_begun(reason, reserved));
                     }
                 }
-                return Err(self.lost_or(error, reserved));
+                return Err(self.not_begun(error, reserved));
             }
         };
         // Answers come in order: the one to `taking` is there, and says how long the connection was waited for.
@@ -313,6 +313,11 @@ impl Inner {
     fn lost_or(&self, error: vitrail_client::Error, reserved: bool) -> ErrorBody {
         let gone = error.is_closed() && !(reserved && error.executed() != Executed::No);
         if gone { self.tx_lost() } else { self.error(error) }
+    }
+
+    /// The same for a call that was to take a connection: a transaction that has not begun leaves nothing behind, and loses nothing.
+    fn not_begun(&self, error: vitrail_client::Error, reserved: bool) -> ErrorBody {
+        if error.is_closed() && !reserved { self.unreachable() } else { self.error(error) }
     }
 
     fn unreachable(&self) -> ErrorBody {

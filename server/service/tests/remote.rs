@@ -149,8 +149,11 @@ async fn a_lost_tablet_is_named_by_its_shard() {
     let execution = remote.execute(call(1), statement("write", true), begin).await.unwrap();
     let connection = execution.connection.unwrap();
     pull(execution).await.unwrap();
-    let (write, ()) = tokio::join!(remote.execute(call(2), statement("wait", true), On::Pool), async {
-        proxy.server.service.waiting.subscribe().wait_for(|waiting| *waiting == 1).await.unwrap();
+    let beginning = On::Begin(BeginOptions::default());
+    let write = remote.execute(call(2), statement("wait", true), On::Pool);
+    let first = remote.execute(call(6), statement("wait", true), beginning);
+    let (write, first, ()) = tokio::join!(write, first, async {
+        proxy.server.service.waiting.subscribe().wait_for(|waiting| *waiting == 2).await.unwrap();
         proxy.kill();
     });
     let lost = remote.execute(call(3), statement("write", true), On::Connection(connection)).await.err().unwrap();
@@ -158,6 +161,8 @@ async fn a_lost_tablet_is_named_by_its_shard() {
     remote.conclude(call(5), connection, Conclusion::Rollback).await.err();
     let cases = [
         (write.err().unwrap(), Code::OutcomeUnknown, Executed::Unknown, false),
+        // A transaction that has not begun leaves nothing behind.
+        (first.err().unwrap(), Code::Unavailable, Executed::No, true),
         (lost, Code::TxLost, Executed::No, true),
         (unreachable, Code::Unavailable, Executed::No, true),
     ];

@@ -6,7 +6,7 @@
 //! * [`tablet`]: [`Tablet`], the [`vitrail_service::QueryService`] over one MySQL.
 //! * [`guard`]: refuses what would leave its mark on a connection that others use.
 //! * `lease` and `settings`: a connection in a call's hands, brought to the call's settings by difference.
-//! * `run`, with `outbox`, `stop`, `running`, `begin` and `clock`: one statement from its text to its last row, or to its kill.
+//! * `run`, with `outbox`, `stop`, `late`, `running`, `begin` and `clock`: one statement from its text to its last row, or to its kill.
 //! * `held`: connections that transactions and reservations hold between calls.
 //! * [`mysql_errors`] and [`names`]: what MySQL says, as a client of the keyspace reads it. [`position`]: GTIDs as tokens.
 //! * `schema`: the tables of the database. [`stats`]: counters. [`serve`]: the tablet behind a listener.
@@ -20,6 +20,7 @@ pub mod config;
 pub mod error;
 pub mod guard;
 mod held;
+mod late;
 mod lease;
 pub mod mysql_errors;
 pub mod names;

@@ -7,6 +7,8 @@ use vitrail_proto::message::ResultEnd;
 use vitrail_service::call::ConnectionId;
 use vitrail_service::execution::{Part, PartStream};
 
+use crate::late::Late;
+
 /// Batches that wait for a slow reader. With the one being read from MySQL and the one in the reader's hands, a stream holds
 /// about four batches.
 const QUEUE: usize = 2;
@@ -99,7 +101,7 @@ impl Outbox {
         if let Some(opening) = self.opening.take() {
             let (sender, receiver) = mpsc::channel(QUEUE);
             self.stream = Some(sender);
-            let parts = Parts { ready: parts.into_iter(), rest: Some(receiver) };
+            let parts = Parts { ready: parts.into_iter(), rest: Some(receiver), late: None };
             self.delivered = opening.send(Ok(Opening { connection: self.connection, parts })).is_ok();
             return self.delivered;
         }
@@ -116,7 +118,7 @@ impl Outbox {
         // A receiver that is gone wants no answer.
         match (self.opening.take(), self.stream.take(), outcome) {
             (Some(opening), _, Ok(())) => {
-                let parts = Parts { ready: parts.into_iter(), rest: None };
+                let parts = Parts { ready: parts.into_iter(), rest: None, late: None };
                 return opening.send(Ok(Opening { connection: self.connection, parts })).is_ok();
             }
             (Some(opening), _, Err(error)) => {
@@ -138,6 +140,15 @@ impl Outbox {
 pub(crate) struct Parts {
     ready: std::vec::IntoIter<Part>,
     rest: Option<mpsc::Receiver<Parcel>>,
+    /// How long the rest is awaited; `None`: as long as it takes.
+    pub(crate) late: Option<Late>,
+}
+
+impl Parts {
+    /// More may come than what is here.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.rest.is_some()
+    }
 }
 
 #[async_trait]
@@ -148,7 +159,11 @@ impl PartStream for Parts {
                 return Ok(Some(part));
             }
             let Some(rest) = &mut self.rest else { return Ok(None) };
-            match rest.recv().await {
+            let parcel = match &self.late {
+                None => rest.recv().await,
+                Some(late) => late.wait(rest.recv()).await.unwrap_or_else(|error| Some(Err(error))),
+            };
+            match parcel {
                 Some(Ok(parts)) => self.ready = parts.into_iter(),
                 Some(Err(error)) => {
                     self.rest = None;

@@ -8,11 +8,14 @@ use async_trait::async_trait;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use vitrail_mysql::{Address, ConnectOptions, Connection, Connector, Error, Killer, Overload, Pool, PoolOptions, Tls};
+use vitrail_mysql::{
+    Address, ConnectOptions, Connection, Connector, Error, Killer, Overload, Pool, PoolOptions, Sent, Tls,
+};
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::ResultEnd;
 use vitrail_service::call::{Call, CallId, Conclusion, ConnectionId, On, Statement};
 use vitrail_service::execution::{Execution, ServiceInfo};
+use vitrail_service::overdue::{Overdue, TABLET_PATIENCE};
 use vitrail_service::schema::Schema;
 use vitrail_service::{QueryService, Result};
 use vitrail_sql::lexer::LexMode;
@@ -22,6 +25,7 @@ use crate::config::{TabletConfig, TlsMode};
 use crate::error::StartError;
 use crate::guard::{self, Place};
 use crate::held::{self, Ages, Held};
+use crate::late::Late;
 use crate::lease::Lease;
 use crate::mysql_errors::{self, RolledBack};
 use crate::names::Names;
@@ -294,6 +298,7 @@ impl Shared {
                 shared.refuse(ErrorBody::new(Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
             );
         }
+        let mut overdue = Overdue::new(&call, TABLET_PATIENCE, &statement, &on);
         let (outbox, opening) = Outbox::new();
         let mut run = Run {
             shared: shared.clone(),
@@ -352,8 +357,14 @@ impl Shared {
                 }
             }
         }
+        overdue.until = run.stops.deadline.map(|deadline| deadline + TABLET_PATIENCE);
+        let mut late = Late { shared: shared.clone(), overdue, id: run.id };
         tokio::spawn(run.run());
-        let opening = opening.await.unwrap_or_else(|_| Err(ended_early()))?;
+        let mut opening = late.wait(opening).await?.unwrap_or_else(|_| Err(ended_early()))?;
+        if opening.parts.goes_on() {
+            late.overdue.held = late.id.is_some();
+            opening.parts.late = Some(late);
+        }
         Ok(Execution { connection: opening.connection, parts: Box::new(opening.parts) })
     }
 
@@ -376,7 +387,12 @@ impl Shared {
     async fn look_after(&self) -> std::result::Result<LexMode, Error> {
         let asked = async {
             let mut connection = self.pool.get(None).await?;
-            let sql_mode = connection.fetch_cell("SELECT @@global.sql_mode").await?.unwrap_or_default();
+            // A server that is frozen keeps its connections, and is not there all the same.
+            let (address, limit) = (self.config.mysql.host.clone(), self.config.mysql.connect_timeout);
+            let sql_mode = tokio::time::timeout(limit, connection.fetch_cell("SELECT @@global.sql_mode"))
+                .await
+                .unwrap_or(Err(Error::ConnectTimeout { address, limit }))?
+                .unwrap_or_default();
             let facts = Facts {
                 flavour: connection.flavour().as_str(),
                 version: connection.server_version().to_owned(),
@@ -412,8 +428,20 @@ impl Shared {
         };
         let mut clock = Clock::default();
         clock.send();
-        let outcome = lease.connection().execute(sql).await;
-        let _ = call;
+        let concluding = lease.connection().execute(sql);
+        let outcome = match call.deadline {
+            None => concluding.await,
+            // Nobody waits any more, and a server that does not answer by then never will: its connection is given up.
+            Some(deadline) => {
+                let until = deadline.max(Instant::now()) + shared.config.limits.kill_grace;
+                let silent = || Error::Io {
+                    source: std::io::ErrorKind::TimedOut.into(),
+                    sent: Sent::Something,
+                    doing: "reading",
+                };
+                tokio::time::timeout_at(until, concluding).await.unwrap_or_else(|_| Err(silent()))
+            }
+        };
         match outcome {
             Ok(end) => {
                 let position =

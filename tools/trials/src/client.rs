@@ -58,7 +58,7 @@ pub async fn write_one(session: &mut Session, ledger: &Ledger, account: i64, dea
     let writing = session.execute(query, params! { "account" => account, "entry" => entry });
     let answer = in_time("a write", deadline, writing).await;
     ledger.note(entry, Fate::of(&answer));
-    answer.map(|outcome| assert_eq!(outcome.affected, 1))
+    answer.map(drop)
 }
 
 /// Writes a row on each account, in one transaction, and moves an amount from the first to the last.

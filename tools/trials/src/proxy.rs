@@ -146,6 +146,11 @@ impl Proxy {
         std::mem::take(&mut *self.shared.armed.lock()).fired
     }
 
+    /// Messages since it was armed or disarmed, up and down.
+    pub fn messages(&self) -> [u64; 2] {
+        self.shared.armed.lock().seen
+    }
+
     /// Ends every connection at once, by resets.
     pub fn sever(&self) {
         self.shared.severed.send_modify(|count| *count += 1);

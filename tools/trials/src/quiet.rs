@@ -10,6 +10,9 @@ use crate::process::Process;
 /// How long what was given up may take to go.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// InnoDB shows what it last looked up until nobody has asked for 100 ms.
+const TRANSACTIONS_AGE: Duration = Duration::from_millis(150);
+
 /// Statements that run and transactions that are open, besides those of the asking connection.
 const ACTIVITY: &str = "SELECT CONCAT('statement of ', id, ' (', command, ' ', time, ' s): ', COALESCE(info, '')) FROM information_schema.processlist \
     WHERE id <> CONNECTION_ID() AND command NOT IN ('Sleep', 'Daemon', 'Connect') \
@@ -17,9 +20,13 @@ const ACTIVITY: &str = "SELECT CONCAT('statement of ', id, ' (', command, ' ', t
     WHERE trx_mysql_thread_id <> CONNECTION_ID() AND trx_mysql_thread_id <> 0";
 
 /// Waits until `holds` says `None`; panics with what it said last.
-pub async fn until<F: AsyncFnMut() -> Option<String>>(what: &str, limit: Duration, mut holds: F) {
+pub async fn until<F: AsyncFnMut() -> Option<String>>(what: &str, limit: Duration, holds: F) {
+    until_every(Duration::from_millis(20), what, limit, holds).await;
+}
+
+async fn until_every<F: AsyncFnMut() -> Option<String>>(pause: Duration, what: &str, limit: Duration, mut holds: F) {
     let end = Instant::now() + limit;
-    let mut tick = interval(Duration::from_millis(20));
+    let mut tick = interval(pause);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
@@ -31,7 +38,7 @@ pub async fn until<F: AsyncFnMut() -> Option<String>>(what: &str, limit: Duratio
 /// Waits until MySQL runs no statement and holds no transaction.
 pub async fn mysql(server: &Lasting) {
     let mut connection = server.connect("").await;
-    until("MySQL has nothing left to do", LIMIT, async || {
+    until_every(TRANSACTIONS_AGE, "MySQL has nothing left to do", LIMIT, async || {
         let rows = connection.fetch_all(ACTIVITY).await.expect("the process list can be read");
         let texts: Vec<String> = rows.into_iter().flatten().flatten().collect();
         (!texts.is_empty()).then(|| texts.join("; "))

@@ -47,12 +47,16 @@ pub struct Plan {
     pub tablet_proxy: bool,
     /// MySQL connections of each shard for autocommit.
     pub pool: usize,
+    /// The same for long results.
+    pub streams: usize,
     /// The same for transactions.
     pub transactions: usize,
     /// Most client connections.
     pub clients: usize,
     /// `tablet.limits.kill_grace`.
     pub kill_grace: Duration,
+    /// `tablet.transactions.max_idle`: what a peer holds that a network has cut off without a word goes after so long.
+    pub max_idle: Duration,
     /// Limit of one attempt to connect to MySQL.
     pub connect_timeout: Duration,
 }
@@ -66,9 +70,11 @@ impl Plan {
             mysql_proxy: false,
             tablet_proxy: false,
             pool: 8,
+            streams: 1,
             transactions: 8,
             clients: 20_000,
             kill_grace: Duration::from_secs(2),
+            max_idle: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(2),
         }
     }
@@ -225,9 +231,9 @@ impl Rig {
         }
     }
 
-    /// The most connections that each MySQL may see: both pools, and one for kills.
+    /// The most connections that each MySQL may see: the pools, and those for kills and look-outs.
     pub fn most_mysql_connections(&self) -> usize {
-        self.plan.pool + self.plan.transactions + 1
+        self.plan.pool + self.plan.streams + self.plan.transactions + 3
     }
 
     /// Ends all of it in order.
@@ -262,11 +268,14 @@ fn config_text(plan: &Plan, role: &str, shards: &[(&str, &str)]) -> String {
     let mut text = format!(
         "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\ndrain = \"2s\"\nmax_connections = {}\n\n\
          [users.app]\nrole = \"{role}\"\n\n[tablet.pool]\nsize = {}\nqueue = 100000\nwait = \"60s\"\n\n\
-         [tablet.transactions]\nsize = {}\nqueue = 100000\nwait = \"60s\"\n\n[tablet.limits]\nkill_grace = \"{}ms\"\n\n\
+         [tablet.transactions]\nsize = {}\nqueue = 100000\nwait = \"60s\"\nmax_idle = \"{}ms\"\n\n[tablet.streams]\nsize = {}\n\n\
+         [tablet.overload]\ntarget = \"0s\"\n\n[tablet.limits]\nkill_grace = \"{}ms\"\n\n\
          [keyspaces.bank]\nvschema = \"bank.json\"\n",
         plan.clients,
         plan.pool,
         plan.transactions,
+        plan.max_idle.as_millis(),
+        plan.streams,
         plan.kill_grace.as_millis()
     );
     for (name, body) in shards {

@@ -10,6 +10,9 @@ use crate::client::{check_consistent, check_error, in_time, write_all, write_one
 use crate::ledger::Ledger;
 use crate::rig::{self, ACCOUNTS, NUMBERS, account};
 
+/// Numbers of so many accounts are streamed.
+const STREAMED: i64 = 20;
+
 /// What a run of the conversation showed.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -88,12 +91,12 @@ impl Script<'_> {
         Ok(())
     }
 
-    /// Half of all numbers, through a window that they do not fit.
+    /// Some numbers of both shards, through a window that they do not fit.
     async fn stream(&self, client: &Client) -> Result<(), Error> {
         let query =
             Query::new("SELECT n, padding FROM number WHERE account <= :last").deadline(self.deadline).window(16 << 10);
         let streaming = async {
-            let mut rows = client.query(query, params! { "last" => ACCOUNTS / 2 }).await?;
+            let mut rows = client.query(query, params! { "last" => STREAMED }).await?;
             let mut sum = 0;
             while let Some(row) = rows.next().await? {
                 sum += row.get::<i64>(0)?;
@@ -101,7 +104,7 @@ impl Script<'_> {
             rows.finish().await.map(|outcome| (sum, outcome.rows))
         };
         let (sum, _) = in_time("a stream", self.deadline, streaming).await?;
-        self.answer(sum == ACCOUNTS / 2 * NUMBERS * (NUMBERS + 1) / 2, "rows are missing or there twice");
+        self.answer(sum == STREAMED * NUMBERS * (NUMBERS + 1) / 2, "rows are missing or there twice");
         Ok(())
     }
 
@@ -138,7 +141,7 @@ impl Script<'_> {
         .await;
         match answer {
             Err(error) if matches!(*error.code(), Code::Cancelled) => {
-                assert_eq!(error.executed(), Executed::No);
+                self.answer(error.executed() == Executed::No, "a cancelled read that was executed");
                 Ok(())
             }
             Err(error) => Err(error),

@@ -13,6 +13,7 @@ use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{BeginOptions, CommitMode, ResultEnd};
 use vitrail_proto::value::Binds;
 use vitrail_service::call::On;
+use vitrail_service::overdue::{GATE_PATIENCE, Overdue};
 use vitrail_sql::control::transaction::{self, Chain, Savepoint};
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
@@ -122,9 +123,20 @@ async fn join_snapshot(scope: &Scope<'_>, transaction: &mut Transaction) -> Resu
     for index in chosen {
         let shard = &keyspace.shards[index];
         let on = On::Begin(transaction.options.clone());
-        let mut execution = shard.service.execute(scope.calling.call(None), statement("DO 0", true), on).await?;
-        while execution.parts.next().await?.is_some() {}
+        let (call, begin) = (scope.calling.call(None), statement("DO 0", true));
+        let overdue = Overdue::new(&call, GATE_PATIENCE, &begin, &on);
+        let mut execution = overdue.guard(shard.service.execute(call, begin, on)).await?;
         let connection = execution.connection.ok_or_else(|| failure::internal("a transaction without a connection"))?;
+        loop {
+            match overdue.guard(execution.parts.next()).await {
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    shard.service.release(connection).await;
+                    return Err(error);
+                }
+            }
+        }
         transaction.join(Participant {
             keyspace: keyspace.name.clone(),
             shard: shard.name.clone(),

@@ -3,7 +3,11 @@
 //! `VITRAIL_TRIALS=full` walks through all of what the short forms take samples of; `VITRAIL_SEED` chooses the samples.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a panic in a test is the report")]
 
+mod boundaries;
+mod crowds;
 mod signals;
+mod stalled;
+mod vanishing;
 
 use std::path::Path;
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use vitrail_client::{Client, Code, Query, params};
+use vitrail_client::{Client, Code, Executed, Query, params};
 use vitrail_harness::flavours;
 use vitrail_trials::client::{check_error, in_time, write_all, write_one};
-use vitrail_trials::ledger::Ledger;
+use vitrail_trials::ledger::{Fate, Ledger};
 use vitrail_trials::quiet;
 use vitrail_trials::rig::{Plan, Rig, account};
 
@@ -167,5 +167,108 @@ async fn a_frozen_mysql_holds_nobody_beyond_the_deadline_and_the_other_shard_goe
             load.until_both("transactions over both go on", 5).await;
         })
         .await;
+    }
+}
+
+/// What runs on the frozen shard ends by its deadline, and the connection and the other sessions on it go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_mysql_costs_a_client_only_the_statements_that_need_it() {
+    for (flavour, apart) in flavours().into_iter().flat_map(|flavour| [(flavour, false), (flavour, true)]) {
+        eprintln!("{flavour}, apart: {apart}");
+        let mut rig = super::start(Plan { apart, ..Plan::new(flavour) }).await;
+        let mut config = rig.client_config();
+        config.query_timeout = Some(DEADLINE);
+        config.retries = 0;
+        let client = Client::connect_with(config).await.unwrap();
+        let (frozen, well) = (account(0, 5), account(1, 5));
+        let insert = "INSERT INTO ledger (account, entry, amount) VALUES (:account, :entry, 1)";
+        let ledger = Ledger::default();
+        let begin = async |accounts: &[i64]| {
+            let mut transaction = client.begin().await.unwrap();
+            let entry = ledger.begin(accounts);
+            for account in accounts {
+                transaction.execute(insert, params! { "account" => *account, "entry" => entry }).await.unwrap();
+            }
+            (transaction, entry)
+        };
+        let (mut stuck, stuck_entry) = begin(&[frozen]).await;
+        let (mut mixed, mixed_entry) = begin(&[frozen, well]).await;
+        let (undone, undone_entry) = begin(&[frozen, well]).await;
+        let (dropped, dropped_entry) = begin(&[well, frozen]).await;
+        let (committed, committed_entry) = begin(&[frozen, well]).await;
+        let connections = async |rig: &Rig| {
+            let mut all = vec![rig.gate.metrics().await.sum("connections_accepted_total")];
+            for tablet in &rig.tablets {
+                all.push(tablet.metrics().await.sum("connections_accepted_total"));
+            }
+            all
+        };
+        let before = connections(&rig).await;
+        rig.servers[0].freeze().await;
+
+        let done = AtomicBool::new(false);
+        let read = async {
+            let answer = client.query_all("SELECT id FROM account WHERE id = :id", params! { "id" => frozen }).await;
+            let error = answer.expect_err("the server is frozen");
+            assert_eq!((error.code().as_str(), error.executed()), ("deadline", Executed::No), "{error:?}");
+        };
+        let write = async {
+            let entry = ledger.begin(&[frozen]);
+            let answer = client.execute(insert, params! { "account" => frozen, "entry" => entry }).await;
+            let error = answer.expect_err("the server is frozen");
+            assert_eq!(error.code().as_str(), "deadline", "{error:?}");
+            ledger.note(entry, Fate::of(&Err::<(), _>(error)));
+        };
+        let scatter = async {
+            client.query_all("SELECT COUNT(*) FROM account", ()).await.expect_err("one of its servers is frozen");
+        };
+        let statement = async {
+            let answer = stuck.execute(insert, params! { "account" => frozen, "entry" => stuck_entry }).await;
+            assert_eq!(answer.expect_err("the server is frozen").code().as_str(), "tx_lost");
+            ledger.note(stuck_entry, Fate::Not);
+            stuck.rollback().await.unwrap();
+        };
+        // A failure on the shard that is well; the rest must be rolled back on the one that is not.
+        let failure = async {
+            let sql = "INSERT INTO account (id, balance) VALUES (:id, 0)";
+            let answer = mixed.execute(sql, params! { "id" => well }).await;
+            assert_eq!(answer.expect_err("the account is there").code().as_str(), "constraint");
+            ledger.note(mixed_entry, Fate::Not);
+            mixed.rollback().await.unwrap();
+        };
+        let rollback = async {
+            ledger.note(undone_entry, Fate::Not);
+            undone.rollback().await.unwrap();
+        };
+        let commit = async {
+            let error = committed.commit().await.expect_err("the server is frozen");
+            assert_eq!(error.code().as_str(), "outcome_unknown", "{error:?}");
+            ledger.note(committed_entry, Fate::Unknown);
+        };
+        ledger.note(dropped_entry, Fate::Not);
+        drop(dropped);
+        let all = async {
+            let all = async { tokio::join!(read, write, scatter, statement, failure, rollback, commit) };
+            in_time("everything that meets the frozen server", DEADLINE, all).await;
+            done.store(true, Ordering::Relaxed);
+        };
+        // Over the same connection.
+        let others = async {
+            let mut session = client.session();
+            let mut round = 0;
+            while !done.load(Ordering::Relaxed) {
+                let id = account(1, round);
+                let query = Query::new("SELECT id FROM account WHERE id = :id").deadline(LIMIT);
+                assert_eq!(session.query_scalar::<i64>(query, params! { "id" => id }).await.unwrap(), id);
+                round += 1;
+            }
+            assert!(round > 20, "{round} reads beside the frozen server");
+        };
+        tokio::join!(all, others);
+        assert_eq!(connections(&rig).await, before, "no connection was given up");
+        rig.servers[0].thaw().await;
+        rig.settle().await;
+        ledger.check(&rig).await;
+        rig.stop().await;
     }
 }
