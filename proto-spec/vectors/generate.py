@@ -346,6 +346,7 @@ def messages():
     good("request", "batch", {"op": "batch", "s": 1, "items": [{"sql": "insert into t values (:a)", "binds": {"a": 1}}, {"binds": {"a": 2}}], "atomic": True})
     good("request", "describe", {"op": "describe", "sql": "select ?"})
     good("request", "schema of a tablet", {"op": "tablet.schema"})
+    good("request", "what a tablet's executions were shared for", {"op": "tablet.consolidations"})
     good("request", "integers in the wide form", [("op", "execute"), ("s", I64(3)), ("sql", "select 1")], {"op": "execute", "s": 3, "sql": "select 1"})
     good("request", "another order", [("sql", "select 1"), ("op", "execute")], execute)
     good("request", "defaults are left out", {**execute, "chain": False, "credit": 262144, "binds": {}, "warnings": 0, "atomic": False}, execute)

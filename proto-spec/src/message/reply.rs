@@ -94,7 +94,7 @@ pub struct Reply {
     pub fields_hash: Option<u64>,
     /// `describe`: how many parameters the statement has.
     pub parameters: Option<u32>,
-    /// An administrative answer as a JSON text (`tablet.schema`, `tablet.health`).
+    /// An administrative answer as a JSON text (`tablet.schema`, `tablet.health`, `tablet.consolidations`).
     pub json: Option<String>,
     /// The end of a result.
     pub end: Option<ResultEnd>,

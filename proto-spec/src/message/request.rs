@@ -35,11 +35,13 @@ pub enum Op {
     TabletSchema,
     /// The tablet's state (tablets only).
     TabletHealth,
+    /// What executions the tablet has shared (tablets only).
+    TabletConsolidations,
 }
 
 impl Op {
     /// All, with their names on the wire.
-    pub const ALL: [(Op, &'static str); 12] = [
+    pub const ALL: [(Op, &'static str); 13] = [
         (Op::Open, "open"),
         (Op::Close, "close"),
         (Op::Reset, "reset"),
@@ -52,6 +54,7 @@ impl Op {
         (Op::Reserve, "reserve"),
         (Op::TabletSchema, "tablet.schema"),
         (Op::TabletHealth, "tablet.health"),
+        (Op::TabletConsolidations, "tablet.consolidations"),
     ];
 
     /// The name on the wire.

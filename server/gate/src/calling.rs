@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use vitrail_proto::message::Share;
 use vitrail_service::call::{Call, CallId, Settings, Statement};
 use vitrail_service::overdue::GATE_PATIENCE;
 
@@ -31,6 +32,8 @@ pub(crate) struct Calling<'a> {
     /// Vitrail's own variables: of the session, overridden by the request and by the statement's directives.
     pub(crate) preferences: Preferences,
     pub(crate) traceparent: Option<Arc<str>>,
+    /// Whether reads share executions, when nobody says anything else.
+    pub(crate) default_share: Share,
     /// Texts of warnings to fetch.
     pub(crate) warnings: u32,
     /// The client's cancel.
@@ -40,6 +43,11 @@ pub(crate) struct Calling<'a> {
 }
 
 impl Calling<'_> {
+    /// Whether the statement may share an execution, if it can: directive, request and session come before user and gate.
+    pub(crate) fn share(&self) -> Share {
+        self.preferences.share.unwrap_or(self.default_share)
+    }
+
     /// A call of its own id.
     pub(crate) fn call(&self, max_rows: Option<u64>) -> Call {
         Call {

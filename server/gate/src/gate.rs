@@ -1,5 +1,6 @@
 //! The gate: sessions on one side, the shards' services on the other.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -8,7 +9,7 @@ use tokio::sync::Mutex;
 use vitrail_listener::responder::Responder;
 use vitrail_listener::service::{Identity, Peer, RequestContext, Service};
 use vitrail_proto::error::ErrorBody;
-use vitrail_proto::message::{Reply, Request, ResultEnd, SessionState};
+use vitrail_proto::message::{Reply, Request, ResultEnd, SessionState, Share};
 use vitrail_proto::target::{TabletType, Target};
 use vitrail_service::call::Settings;
 
@@ -39,6 +40,8 @@ pub struct GateConfig {
     pub allow_full_writes: bool,
     /// Most rows of an answer when the request names no cap itself; `None`: no limit.
     pub max_rows: Option<u64>,
+    /// Whether reads share executions with identical ones, when neither statement, request, session nor user says.
+    pub share: Share,
     /// Addresses (`host:port`) of other gates of the cluster, told to clients.
     pub gates: Vec<String>,
     /// Changes with every start of the process, told to clients.
@@ -53,6 +56,7 @@ impl Default for GateConfig {
             scatters: 16,
             allow_full_writes: false,
             max_rows: None,
+            share: Share::Next,
             gates: Vec::new(),
             incarnation: String::new(),
         }
@@ -73,6 +77,8 @@ pub struct Gate {
     /// Written by [`Gate::set_access`]; each request looks its user up anew.
     pub(crate) access: ArcSwap<Access>,
     pub(crate) audit: Audit,
+    /// Whether the reads of some users share executions; written by [`Gate::set_shares`].
+    shares: ArcSwap<HashMap<Box<str>, Share>>,
     pub(crate) counters: Counters,
 }
 
@@ -83,6 +89,7 @@ impl Gate {
         Gate {
             plans: PlanCache::new(config.plan_cache_bytes),
             places: Places::new(config.scatters),
+            shares: ArcSwap::default(),
             config,
             view: ArcSwap::from_pointee(view),
             loading: Mutex::new(()),
@@ -125,6 +132,16 @@ impl Gate {
     /// Whether a user may see and end what others do.
     pub fn may_see_all(&self, user: &str) -> bool {
         self.access.load().permit(user).is_ok_and(|permit| permit.is_unlimited())
+    }
+
+    /// From now on says for these users, and for no others, whether their reads share executions.
+    pub fn set_shares<'a>(&self, shares: impl IntoIterator<Item = (&'a str, Share)>) {
+        self.shares.store(Arc::new(shares.into_iter().map(|(user, share)| (user.into(), share)).collect()));
+    }
+
+    /// Whether reads of a user share executions, when neither statement, request nor session says.
+    pub(crate) fn share_of(&self, user: &str) -> Share {
+        self.shares.load().get(user).copied().unwrap_or(self.config.share)
     }
 
     /// What the gate has done so far.

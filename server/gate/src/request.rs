@@ -131,6 +131,7 @@ fn scope<'a>(
         None => Arc::clone(&session.now.target),
     };
     check_tablet_type(&target)?;
+    let default_share = gate.share_of(&caller);
     Ok(Scope {
         gate,
         view: gate.view.load_full(),
@@ -146,6 +147,7 @@ fn scope<'a>(
             settings: Arc::clone(&session.now.settings),
             preferences: session.now.preferences,
             traceparent: request.traceparent.take().map(Arc::from),
+            default_share,
             warnings: request.warnings,
             cancel: &context.cancel,
             places: &gate.places,
@@ -182,7 +184,7 @@ async fn perform(
         Op::Describe => Err(failure::unsupported(
             "describe is not supported yet: columns are known for certain only when the statement runs; run it with LIMIT 0",
         )),
-        Op::Reserve | Op::TabletSchema | Op::TabletHealth => {
+        Op::Reserve | Op::TabletSchema | Op::TabletHealth | Op::TabletConsolidations => {
             Err(failure::unsupported(format!("'{}' is for tablets, and this is a gate", request.op.as_str())))
         }
         op => Err(failure::unsupported(format!("'{}' is not supported by this gate", op.as_str()))),

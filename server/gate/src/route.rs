@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vitrail_planner::plan::{Merge, Resolved, Window};
 use vitrail_proto::error::{Code, ErrorBody};
-use vitrail_proto::message::{BeginOptions, Capped, ResultEnd};
+use vitrail_proto::message::{BeginOptions, Capped, ResultEnd, Share};
 use vitrail_service::call::{ConnectionId, On, Statement};
 use vitrail_service::execution::Part;
 
@@ -100,10 +100,10 @@ impl Work<'_> {
 
     async fn in_autocommit(self, answer: &mut Answer<'_>) -> Result<ResultEnd, ErrorBody> {
         let several = self.resolved.statements.len() > 1;
-        let waiting = several.then(Instant::now);
-        let _place = if several { Some(self.calling.places.take(self.calling).await?) } else { None };
-        let waited = waiting.map_or(Duration::ZERO, |waiting| waiting.elapsed());
         let tasks = self.tasks(true, |_| On::Pool);
+        let waiting = several.then(Instant::now);
+        let _place = if several { Some(self.calling.places.take(self.calling, &tasks[0]).await?) } else { None };
+        let waited = waiting.map_or(Duration::ZERO, |waiting| waiting.elapsed());
         let calls = Calls::of(self.calling.cancel, &tasks);
         let mut lanes = Vec::with_capacity(tasks.len());
         let mut errors = Vec::new();
@@ -354,16 +354,21 @@ impl Work<'_> {
     /// which row it goes to: it may wait in a line for that row, and whoever waits there must hold no lock that another waits for.
     fn tasks(&self, first: bool, on: impl Fn(usize) -> On) -> Vec<Task> {
         let cap = self.shard_cap();
-        let make = |(index, statement): (usize, &vitrail_planner::plan::ShardStatement)| Task {
-            service: Arc::clone(&self.keyspace.shards[statement.shard].service),
-            shard: self.keyspace.label(statement.shard),
-            call: self.calling.call(cap),
-            statement: Statement {
-                binds: Arc::clone(&statement.binds),
-                row_key: self.resolved.row_key.clone().filter(|_| first),
-                ..Statement::new(Arc::clone(&statement.sql), self.resolved.writes)
-            },
-            on: on(index),
+        let make = |(index, statement): (usize, &vitrail_planner::plan::ShardStatement)| {
+            let on = on(index);
+            let may_share = self.resolved.shareable && matches!(on, On::Pool);
+            Task {
+                service: Arc::clone(&self.keyspace.shards[statement.shard].service),
+                shard: self.keyspace.label(statement.shard),
+                call: self.calling.call(cap),
+                statement: Statement {
+                    binds: Arc::clone(&statement.binds),
+                    row_key: self.resolved.row_key.clone().filter(|_| first),
+                    share: if may_share { self.calling.share() } else { Share::Off },
+                    ..Statement::new(Arc::clone(&statement.sql), self.resolved.writes)
+                },
+                on,
+            }
         };
         self.resolved.statements.iter().enumerate().map(make).collect()
     }

@@ -56,6 +56,7 @@ async fn service(config: &Config, keyspace: &str, shard: &ShardConfig) -> Result
                 transactions: config.tablet.transactions.clone(),
                 overload: config.tablet.overload.clone(),
                 limits: config.tablet.limits.clone(),
+                consolidator: config.tablet.consolidator.clone(),
             };
             let tablet = Tablet::start(config).await.map_err(|error| problem(error.to_string()))?;
             (Arc::clone(&tablet) as Arc<dyn QueryService>, Some(tablet))

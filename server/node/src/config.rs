@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vitrail_tablet::config::{LimitConfig, MysqlConfig, OverloadConfig, PoolConfig, StreamConfig, TransactionConfig};
+use vitrail_proto::message::Share;
+use vitrail_tablet::config::{
+    ConsolidatorConfig, LimitConfig, MysqlConfig, OverloadConfig, PoolConfig, StreamConfig, TransactionConfig,
+};
 use vitrail_tablet::units;
 
 pub use load::{ConfigError, load, parse};
@@ -99,6 +102,9 @@ pub struct UserConfig {
     pub role: Role,
     /// What the user may do. Absent: `writer` on all tables of all keyspaces; empty: nothing.
     pub grants: Option<Vec<GrantConfig>>,
+    /// Whether the user's reads share executions with identical ones, when neither statement, request nor session says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Sharing>,
 }
 
 /// A role on some tables.
@@ -153,6 +159,29 @@ pub enum Role {
     Gate,
 }
 
+/// Whether a read may share one execution with identical ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sharing {
+    /// It runs by itself.
+    Off,
+    /// With those that were not sent to MySQL when it came.
+    #[default]
+    Next,
+    /// Also with one that MySQL is running.
+    Running,
+}
+
+impl From<Sharing> for Share {
+    fn from(sharing: Sharing) -> Share {
+        match sharing {
+            Sharing::Off => Share::Off,
+            Sharing::Next => Share::Next,
+            Sharing::Running => Share::Running,
+        }
+    }
+}
+
 /// What concerns sessions and plans.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -167,11 +196,20 @@ pub struct GateConfig {
     pub full_writes: FullWrites,
     /// Most rows of one answer when the request names no cap itself; it is cut there and says so. 0: no limit.
     pub max_rows: u64,
+    /// Whether reads share executions with identical ones, when neither statement, request, session nor user says: `off`,
+    /// `next` or `running`.
+    pub share: Sharing,
 }
 
 impl Default for GateConfig {
     fn default() -> Self {
-        GateConfig { plan_cache: 64 << 20, scatters: 16, full_writes: FullWrites::Refuse, max_rows: 0 }
+        GateConfig {
+            plan_cache: 64 << 20,
+            scatters: 16,
+            full_writes: FullWrites::Refuse,
+            max_rows: 0,
+            share: Sharing::Next,
+        }
     }
 }
 
@@ -200,6 +238,8 @@ pub struct TabletDefaults {
     pub overload: OverloadConfig,
     /// Bounds of statements and results.
     pub limits: LimitConfig,
+    /// Sharing of identical reads.
+    pub consolidator: ConsolidatorConfig,
 }
 
 /// One keyspace.

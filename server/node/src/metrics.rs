@@ -119,7 +119,7 @@ type Read = fn(&vitrail_tablet::Stats) -> u64;
 impl Snapshot {
     fn encode_tablets(&self, encoder: &mut DescriptorEncoder<'_>) -> std::fmt::Result {
         let stats: Vec<_> = self.tablets.iter().map(|(labels, tablet)| (labels, tablet.stats())).collect();
-        let gauges: [(&str, &str, Read); 9] = [
+        let gauges: &[(&str, &str, Read)] = &[
             ("pool_in_use", "MySQL connections in use for autocommit statements.", |s| s.pool.in_use as u64),
             ("pool_idle", "Idle MySQL connections for autocommit statements.", |s| s.pool.idle as u64),
             ("pool_waiting", "Calls that wait for such a connection.", |s| s.pool.waiting as u64),
@@ -135,8 +135,12 @@ impl Snapshot {
                 s.held_pool.delay.as_millis() as u64
             }),
             ("transactions_open", "Transactions open.", |s| s.transactions_open as u64),
+            ("consolidator_waiting", "Requests that share the execution of another one.", |s| {
+                s.consolidator.waiting as u64
+            }),
+            ("consolidator_bytes", "Bytes of answers that may be shared.", |s| s.consolidator.bytes as u64),
         ];
-        let counters: [(&str, &str, Read); 12] = [
+        let counters: &[(&str, &str, Read)] = &[
             ("tablet_statements", "Statements sent to MySQL.", |s| s.statements),
             ("tablet_rows", "Rows handed on.", |s| s.rows),
             ("tablet_row_bytes", "Bytes of rows handed on.", |s| s.bytes),
@@ -152,6 +156,12 @@ impl Snapshot {
             }),
             ("transaction_pool_overflowed", "Calls refused because too many waited to begin.", |s| {
                 s.held_pool.overflowed_total
+            }),
+            ("consolidator_shared", "Executions that several requests shared.", |s| s.consolidator.shared),
+            ("consolidator_saved", "Statements answered by the execution of another one.", |s| s.consolidator.saved),
+            ("consolidator_refused", "Requests refused because too many shared already.", |s| s.consolidator.refused),
+            ("consolidator_cut_off", "Requests that were slower than others and went on by themselves.", |s| {
+                s.consolidator.cut_off
             }),
         ];
         for (name, help, read) in gauges {

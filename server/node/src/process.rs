@@ -66,11 +66,14 @@ impl Process {
                     scatters: config.gate.scatters.min(config.tablet.pool.size),
                     allow_full_writes: config.gate.full_writes == FullWrites::Allow,
                     max_rows: (config.gate.max_rows > 0).then_some(config.gate.max_rows),
+                    share: config.gate.share.into(),
                     gates: config.listen.gates.clone(),
                     incarnation: incarnation.clone(),
                 };
                 let gate = Gate::new(assembly::cluster(&config, &services)?, gate_config);
                 gate.set_access(users::access(&config));
+                let shares = config.users.iter().filter_map(|(name, user)| Some((name.as_str(), user.share?.into())));
+                gate.set_shares(shares);
                 Some(Arc::new(gate))
             }
         };

@@ -39,6 +39,8 @@ pub struct Resolved {
     pub writes: bool,
     /// The name of the row that it goes to, if it goes to one row of one shard by a unique key.
     pub row_key: Option<Arc<str>>,
+    /// A read whose answer is the same for everybody who asks at the same time: one execution may answer several requests.
+    pub shareable: bool,
 }
 
 /// How the answers of several shards become one. With a single statement it is always [`Merge::Pass`].

@@ -110,6 +110,8 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
         }
     }
     let mut walk = Walk::new(context, &text);
+    walk.individual =
+        text.tokens.iter().any(|token| token.kind == TokenKind::SystemVariable) || text::has_version_comment(statement);
     walk.sweep(&parsed.statement)?;
     let mut clauses = Clauses::default();
     if let ControlFlow::Break(refusal) = parsed.statement.visit(&mut clauses) {
@@ -188,12 +190,14 @@ fn finish(
     };
     let mut edits = walk.edits;
     edits.sort_by_key(|edit| (walk.text.statement.position(edit.start), edit.scatter_only));
+    let shareable = !writes && !walk.individual;
     Ok(Plan {
         keyspace: keyspace.name.clone(),
         route,
         merge,
         edits,
         writes,
+        shareable,
         statement_value,
         full_write: None,
         row: None,

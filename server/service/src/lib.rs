@@ -1,15 +1,17 @@
 //! QueryService: the one seam between a gate and its tablets, in this process or over BSON-RPC.
 //!
 //! Layout: [`call`] (the context of a call and what it runs), [`execution`] (results, pulled part by part), [`QueryService`]
-//! itself, [`overdue`] (answers that do not come), [`wire`] (how all of it is written into requests), and [`remote`] (the implementation over a
-//! connection to a tablet's listener).
+//! itself, [`identity`] (which executions are the same), [`consolidation`] (which were shared), [`overdue`] (answers that do not come),
+//! [`wire`] (how all of it is written into requests), and [`remote`] (the implementation over a connection to a tablet's listener).
 //!
 //! Everything that crosses the seam can be written to a wire. Cancel is a call, never a dropped future: an execution that
 //! was started is pulled to its end, or cancelled and then pulled to its end. One that is [`overdue`] may be let go of: a service brings
 //! what it has begun to its end by itself.
 
 pub mod call;
+pub mod consolidation;
 pub mod execution;
+pub mod identity;
 pub mod overdue;
 pub mod remote;
 
@@ -18,6 +20,7 @@ use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 
 use call::{Call, CallId, Conclusion, ConnectionId, On, Statement};
+use consolidation::Consolidation;
 use execution::{Execution, ServiceInfo};
 
 /// Result of everything on this seam; errors are ready to travel.
@@ -44,6 +47,9 @@ pub trait QueryService: Send + Sync + 'static {
 
     /// Columns, keys and collations of every table, as a JSON text of `schema::Schema`.
     async fn schema(&self, call: Call) -> Result<schema::Schema>;
+
+    /// Which statements shared executions, most saved first; does not touch MySQL.
+    async fn consolidations(&self, call: Call) -> Result<Vec<Consolidation>>;
 
     /// Flavour, version and health, as last known; does not touch MySQL.
     fn info(&self) -> ServiceInfo;

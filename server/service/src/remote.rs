@@ -19,6 +19,7 @@ use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::{Op, Ran, Reply, Request, ResultEnd};
 
 use crate::call::{Call, CallId, Conclusion, ConnectionId, On, Settings, Statement};
+use crate::consolidation::Consolidation;
 use crate::execution::{Execution, ServiceInfo};
 use crate::schema::Schema;
 use crate::{QueryService, Result, wire};
@@ -156,6 +157,15 @@ impl QueryService for RemoteService {
         wire::write_call(&mut request, &call);
         let json = inner.json(&request).await?;
         serde_json::from_str(&json).map_err(|error| inner.broken(&format!("its schema cannot be read: {error}")))
+    }
+
+    async fn consolidations(&self, call: Call) -> Result<Vec<Consolidation>> {
+        let inner = &self.inner;
+        let mut request = Request::new(Op::TabletConsolidations);
+        wire::write_call(&mut request, &call);
+        let json = inner.json(&request).await?;
+        serde_json::from_str(&json)
+            .map_err(|error| inner.broken(&format!("its list of consolidations cannot be read: {error}")))
     }
 
     fn info(&self) -> ServiceInfo {

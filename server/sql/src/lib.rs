@@ -14,6 +14,7 @@ pub mod lexer;
 pub mod literal;
 pub mod normalise;
 pub mod parse;
+pub mod redact;
 mod walk;
 
 pub use error::SqlError;

@@ -228,6 +228,7 @@ fn lists_are_told_apart() {
         (r"SHOW KEYSPACES LIKE 'a\_b'", DEFAULT, Show::Keyspaces { title: "Keyspace", like: like(r"a\_b", true) }),
         (r"SHOW SCHEMAS LIKE 'a\'", PLAIN_BACKSLASH, Show::Keyspaces { title: "Database", like: like(r"a\", false) }),
         ("SHOW VITRAIL SHARDS", DEFAULT, Show::Shards),
+        ("show vitrail consolidations", DEFAULT, Show::Consolidations),
         (
             "SHOW FULL TABLES IN k LIKE 'x%'",
             DEFAULT,

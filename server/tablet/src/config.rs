@@ -33,6 +33,8 @@ pub struct TabletConfig {
     pub overload: OverloadConfig,
     /// Bounds of statements and results.
     pub limits: LimitConfig,
+    /// Sharing of identical reads.
+    pub consolidator: ConsolidatorConfig,
 }
 
 impl Default for TabletConfig {
@@ -47,6 +49,7 @@ impl Default for TabletConfig {
             transactions: TransactionConfig::default(),
             overload: OverloadConfig::default(),
             limits: LimitConfig::default(),
+            consolidator: ConsolidatorConfig::default(),
         }
     }
 }
@@ -221,6 +224,40 @@ impl Default for LimitConfig {
             statement_timeout: Duration::ZERO,
             kill_grace: Duration::from_secs(10),
             batch_bytes: 32 << 10,
+        }
+    }
+}
+
+/// Sharing of identical reads that arrive at the same time. Which ones may share, gates decide.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsolidatorConfig {
+    /// Whether executions are shared at all.
+    pub enabled: bool,
+    /// Most requests that join one execution; one more is refused at once as `exhausted`.
+    pub waiters: usize,
+    /// Most requests that share the executions of others, in all; one more is refused at once as `exhausted`.
+    pub total_waiters: usize,
+    /// How many bytes of one answer the slowest of several readers may be behind before the others wait for it.
+    #[serde(with = "units::bytes")]
+    pub backlog: u64,
+    /// Most bytes of answers in memory. At that, nobody joins any more (`exhausted`), and slow readers have no backlog.
+    #[serde(with = "units::bytes")]
+    pub bytes: u64,
+    /// How long slower readers may make the others wait; then they go on by an execution of their own.
+    #[serde(with = "units::duration")]
+    pub stall: Duration,
+}
+
+impl Default for ConsolidatorConfig {
+    fn default() -> Self {
+        ConsolidatorConfig {
+            enabled: true,
+            waiters: 10_000,
+            total_waiters: 50_000,
+            backlog: 4 << 20,
+            bytes: 128 << 20,
+            stall: Duration::from_secs(1),
         }
     }
 }

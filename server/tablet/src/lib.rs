@@ -7,6 +7,7 @@
 //! * [`guard`]: refuses what would leave its mark on a connection that others use.
 //! * `lease` and `settings`: a connection in a call's hands, brought to the call's settings by difference.
 //! * `run`, with `outbox`, `stop`, `late`, `running`, `begin` and `clock`: one statement from its text to its last row, or to its kill.
+//! * `consolidator`: identical reads share an execution.
 //! * `held`: connections that transactions and reservations hold between calls.
 //! * [`mysql_errors`] and [`names`]: what MySQL says, as a client of the keyspace reads it. [`position`]: GTIDs as tokens.
 //! * `schema`: the tables of the database. [`stats`]: counters. [`serve`]: the tablet behind a listener.
@@ -17,6 +18,7 @@
 mod begin;
 mod clock;
 pub mod config;
+mod consolidator;
 pub mod error;
 pub mod guard;
 mod held;
@@ -38,6 +40,7 @@ pub mod tablet;
 pub mod units;
 
 pub use config::TabletConfig;
+pub use consolidator::ConsolidatorStats;
 pub use error::StartError;
 pub use serve::TabletService;
 pub use stats::Stats;

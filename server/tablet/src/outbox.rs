@@ -1,12 +1,16 @@
 //! The way of a result from the task that owns the connection to whoever pulls it: bounded, and one hand-over for a small result.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
-use vitrail_proto::error::ErrorBody;
+use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::ResultEnd;
 use vitrail_service::call::ConnectionId;
 use vitrail_service::execution::{Part, PartStream};
 
+use crate::consolidator::Consolidator;
+use crate::consolidator::round::Round;
 use crate::late::Late;
 
 /// Batches that wait for a slow reader. With the one being read from MySQL and the one in the reader's hands, a stream holds
@@ -29,6 +33,8 @@ pub(crate) struct Outbox {
     opening: Option<oneshot::Sender<Result<Opening, ErrorBody>>>,
     /// After it.
     stream: Option<mpsc::Sender<Parcel>>,
+    /// Where all goes instead if several calls may share the answer.
+    round: Option<Writer>,
     /// Parts that wait to leave together.
     pending: Vec<Part>,
     /// Goes with the first parcel.
@@ -45,12 +51,30 @@ impl Outbox {
             Outbox {
                 opening: Some(opening),
                 stream: None,
+                round: None,
                 pending: Vec::with_capacity(3),
                 connection: None,
                 delivered: false,
             },
             receiver,
         )
+    }
+
+    /// An outbox for the calls of a round.
+    pub(crate) fn shared(round: Arc<Round>, consolidator: Arc<Consolidator>) -> Outbox {
+        Outbox {
+            opening: None,
+            stream: None,
+            round: Some(Writer { round, consolidator, finished: false }),
+            pending: Vec::with_capacity(3),
+            connection: None,
+            delivered: false,
+        }
+    }
+
+    /// The statement is about to go to MySQL. `false`: nobody waits for it any more.
+    pub(crate) fn write(&self) -> bool {
+        self.round.as_ref().is_none_or(|writer| writer.consolidator.write(&writer.round))
     }
 
     /// Adds a part; it leaves with the next flush.
@@ -60,7 +84,7 @@ impl Outbox {
 
     /// Nothing has left yet: a failure is the failure of the call.
     pub(crate) fn is_unopened(&self) -> bool {
-        self.opening.is_some()
+        self.opening.is_some() || self.round.as_ref().is_some_and(|writer| writer.round.is_unopened())
     }
 
     /// The caller has the opening, and knows the connection.
@@ -88,6 +112,10 @@ impl Outbox {
 
     /// Resolves when nobody waits any more.
     pub(crate) async fn abandoned(&mut self) {
+        if self.round.is_some() {
+            // Whoever leaves a round last stops its execution by a cancel.
+            return std::future::pending().await;
+        }
         match (&mut self.opening, &self.stream) {
             (Some(opening), _) => opening.closed().await,
             (None, Some(stream)) => stream.closed().await,
@@ -98,6 +126,9 @@ impl Outbox {
     /// Sends what is pending, and waits for space if the reader is slow. `false`: nobody waits any more.
     pub(crate) async fn flush(&mut self) -> bool {
         let parts = std::mem::replace(&mut self.pending, Vec::with_capacity(1));
+        if let Some(writer) = &self.round {
+            return writer.round.push(parts).await;
+        }
         if let Some(opening) = self.opening.take() {
             let (sender, receiver) = mpsc::channel(QUEUE);
             self.stream = Some(sender);
@@ -115,6 +146,11 @@ impl Outbox {
     /// `false`: the caller was gone before it had the opening.
     pub(crate) async fn finish(mut self, outcome: Result<(), ErrorBody>) -> bool {
         let parts = std::mem::take(&mut self.pending);
+        if let Some(mut writer) = self.round.take() {
+            writer.finished = true;
+            writer.round.finish(parts, outcome);
+            return true;
+        }
         // A receiver that is gone wants no answer.
         match (self.opening.take(), self.stream.take(), outcome) {
             (Some(opening), _, Ok(())) => {
@@ -134,6 +170,27 @@ impl Outbox {
         }
         self.delivered
     }
+}
+
+/// The run's hold on a round: whatever happens to the run, those who wait get an end.
+struct Writer {
+    round: Arc<Round>,
+    consolidator: Arc<Consolidator>,
+    finished: bool,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.round.finish(Vec::new(), Err(ended_early()));
+        }
+    }
+}
+
+/// What a call reads whose task has panicked.
+pub(crate) fn ended_early() -> ErrorBody {
+    ErrorBody::new(Code::Internal, "the tablet's task for this call ended without an answer")
+        .with_executed(Executed::Unknown)
 }
 
 /// The receiving side: the parts of one answer.

@@ -6,6 +6,7 @@
 
 mod exchange;
 mod giving_back;
+mod leading;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::lease::Lease;
 use crate::mysql_errors::{self, RolledBack};
 use crate::outbox::Outbox;
 use crate::position;
-use crate::running::Registered;
+use crate::running::{Executing, Registered};
 use crate::stats::add;
 use crate::stop::{Step, Stops, Why};
 use crate::tablet::Shared;
@@ -53,8 +54,10 @@ pub(crate) struct Run {
     pub(crate) stops: Stops,
     pub(crate) outbox: Outbox,
     pub(crate) clock: Clock,
-    /// Keeps the call cancellable while it runs.
-    pub(crate) registered: Registered,
+    /// Keeps the call cancellable while it runs; the calls that share an execution see to that themselves.
+    pub(crate) registered: Option<Registered>,
+    /// The tablet does not end before the execution has.
+    pub(crate) executing: Executing,
     /// A stop has been acted upon: there is no second one.
     pub(crate) stopped: Option<Why>,
     /// MySQL may have begun to run the statement itself.
@@ -104,8 +107,8 @@ impl Run {
         if let Err(error) = &outcome {
             self.shared.counters.error(error);
         }
-        let Run { shared, outbox, registered, id, taken_here, .. } = self;
-        drop(registered);
+        let Run { shared, outbox, registered, executing, id, taken_here, .. } = self;
+        drop((registered, executing));
         if !outbox.finish(outcome).await
             && taken_here
             && let Some(id) = id
@@ -146,6 +149,9 @@ impl Run {
         let sql = self.text()?;
         if self.passed.reset_after {
             self.lease.marked = true;
+        }
+        if !self.outbox.write() {
+            return Err(self.stop_failure(Why::Cancelled));
         }
         self.sent = true;
         let mut response = match self.query(&sql).await {

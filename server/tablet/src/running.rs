@@ -1,35 +1,52 @@
 //! The calls under way, so that they can be cancelled by their names.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use dashmap::DashMap;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vitrail_service::call::CallId;
 
-/// All calls under way. Bounded by the pools and their queues.
+/// All calls under way. Bounded by the pools and their queues, and by the limits of the consolidator.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     calls: DashMap<CallId, CancellationToken>,
+    /// Executions that have, or wait for, a connection. Several calls may share one.
+    executions: AtomicUsize,
     /// Fired at the end of the tablet.
     pub(crate) closing: CancellationToken,
-    /// Woken when a call ends while the tablet does.
+    /// Woken when an execution ends while the tablet does.
     ended: Notify,
 }
 
 /// Keeps a call in the list while it lives.
 #[derive(Debug)]
 pub(crate) struct Registered {
-    running: std::sync::Arc<Running>,
+    running: Arc<Running>,
     id: CallId,
     /// Fires when the call is cancelled.
     pub(crate) cancel: CancellationToken,
 }
 
+/// Counts an execution while it lives: the tablet does not end before.
+#[derive(Debug)]
+pub(crate) struct Executing {
+    running: Arc<Running>,
+}
+
 impl Running {
     /// Puts a call on the list. A second call of the same name takes the name over.
-    pub(crate) fn register(self: &std::sync::Arc<Self>, id: CallId) -> Registered {
+    pub(crate) fn register(self: &Arc<Self>, id: CallId) -> Registered {
         let cancel = CancellationToken::new();
         self.calls.insert(id, cancel.clone());
         Registered { running: self.clone(), id, cancel }
+    }
+
+    /// Counts an execution.
+    pub(crate) fn execute(self: &Arc<Self>) -> Executing {
+        self.executions.fetch_add(1, Ordering::SeqCst);
+        Executing { running: self.clone() }
     }
 
     /// Cancels a call, if it is known.
@@ -39,12 +56,12 @@ impl Running {
         }
     }
 
-    /// Stops all calls and waits until the last has ended.
+    /// Stops all executions and waits until the last has ended.
     pub(crate) async fn close(&self) {
         self.closing.cancel();
         loop {
             let ended = self.ended.notified();
-            if self.calls.is_empty() {
+            if self.executions.load(Ordering::SeqCst) == 0 {
                 return;
             }
             ended.await;
@@ -55,7 +72,12 @@ impl Running {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.running.calls.remove(&self.id);
-        if self.running.closing.is_cancelled() {
+    }
+}
+
+impl Drop for Executing {
+    fn drop(&mut self) {
+        if self.running.executions.fetch_sub(1, Ordering::SeqCst) == 1 && self.running.closing.is_cancelled() {
             self.running.ended.notify_waiters();
         }
     }

@@ -12,7 +12,7 @@
 //! | `conclude` | `commit`, `rollback` |
 //! | `release` | `close` or `reset` |
 //! | `cancel` | CANCEL |
-//! | `schema`, `info` | `tablet.schema`, `tablet.health` |
+//! | `schema`, `info`, `consolidations` | `tablet.schema`, `tablet.health`, `tablet.consolidations` |
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -240,6 +240,10 @@ impl Service for TabletService {
                 let call = self.call(session, &request, context);
                 let schema = self.service.schema(call).await?;
                 json_reply(&schema)
+            }
+            Op::TabletConsolidations => {
+                let call = self.call(session, &request, context);
+                json_reply(&self.service.consolidations(call).await?)
             }
             Op::TabletHealth => json_reply(&self.service.info()),
             op => Err(ErrorBody::new(

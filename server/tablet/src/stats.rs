@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use vitrail_mysql::PoolStats;
 use vitrail_proto::error::{Code, ErrorBody};
 
+use crate::consolidator::ConsolidatorStats;
+
 /// What a tablet has done and what it holds.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -33,6 +35,8 @@ pub struct Stats {
     pub reserved: usize,
     /// Transactions that were lost (deadlock, age, idle time, lost connection).
     pub transactions_lost: u64,
+    /// What executions were shared.
+    pub consolidator: ConsolidatorStats,
 }
 
 /// The counters behind [`Stats`].

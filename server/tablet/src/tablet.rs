@@ -12,8 +12,9 @@ use vitrail_mysql::{
     Address, ConnectOptions, Connection, Connector, Error, Killer, Overload, Pool, PoolOptions, Sent, Tls,
 };
 use vitrail_proto::error::{Code, ErrorBody, Executed};
-use vitrail_proto::message::ResultEnd;
+use vitrail_proto::message::{ResultEnd, Share};
 use vitrail_service::call::{Call, CallId, Conclusion, ConnectionId, On, Statement};
+use vitrail_service::consolidation::Consolidation;
 use vitrail_service::execution::{Execution, ServiceInfo};
 use vitrail_service::overdue::{Overdue, TABLET_PATIENCE};
 use vitrail_service::schema::Schema;
@@ -22,6 +23,8 @@ use vitrail_sql::lexer::LexMode;
 
 use crate::clock::Clock;
 use crate::config::{TabletConfig, TlsMode};
+use crate::consolidator::Consolidator;
+use crate::consolidator::entering::Asked;
 use crate::error::StartError;
 use crate::guard::{self, Place};
 use crate::held::{self, Ages, Held};
@@ -29,11 +32,11 @@ use crate::late::Late;
 use crate::lease::Lease;
 use crate::mysql_errors::{self, RolledBack};
 use crate::names::Names;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, ended_early};
 use crate::position;
 use crate::preflight::{self, Finding};
 use crate::run::Run;
-use crate::running::Running;
+use crate::running::{Registered, Running};
 use crate::schema;
 use crate::stats::{Counters, Stats, add};
 use crate::stop::{Stops, Why};
@@ -59,7 +62,9 @@ pub(crate) struct Shared {
     held_pool: Pool,
     pub(crate) killer: Killer,
     pub(crate) held: Held,
-    running: Arc<Running>,
+    pub(crate) running: Arc<Running>,
+    /// Absent if executions are not shared.
+    pub(crate) consolidator: Option<Arc<Consolidator>>,
     pub(crate) counters: Counters,
     /// What the server said of itself; written by whoever connects first and by the background task.
     facts: RwLock<Option<Arc<Facts>>>,
@@ -117,6 +122,10 @@ impl Tablet {
             killer: Killer::new(Arc::new(options)),
             held: Held::new(ages),
             running: Arc::new(Running::default()),
+            consolidator: config
+                .consolidator
+                .enabled
+                .then(|| Arc::new(Consolidator::new(config.consolidator.clone(), config.limits.batch_bytes))),
             counters: Counters::default(),
             facts: RwLock::new(None),
             healthy: AtomicBool::new(false),
@@ -160,6 +169,7 @@ impl Tablet {
             held_pool: shared.held_pool.stats(),
             transactions_open: held.transactions,
             reserved: held.reserved,
+            consolidator: shared.consolidator.as_ref().map(|shared| shared.stats()).unwrap_or_default(),
             ..shared.counters.snapshot()
         }
     }
@@ -182,7 +192,8 @@ impl Tablet {
 #[async_trait]
 impl QueryService for Tablet {
     async fn execute(&self, call: Call, statement: Statement, on: On) -> Result<Execution> {
-        Shared::execute(&self.shared, call, statement, on).await
+        let registered = self.shared.running.register(call.id);
+        Shared::execute(&self.shared, registered, call, statement, on).await
     }
 
     async fn conclude(&self, call: Call, connection: ConnectionId, conclusion: Conclusion) -> Result<ResultEnd> {
@@ -238,6 +249,10 @@ impl QueryService for Tablet {
         outcome.map_err(|error| self.shared.refuse(error))
     }
 
+    async fn consolidations(&self, _: Call) -> Result<Vec<Consolidation>> {
+        Ok(self.shared.consolidator.as_ref().map(|consolidator| consolidator.top.list()).unwrap_or_default())
+    }
+
     fn info(&self) -> ServiceInfo {
         let facts = self.shared.facts.read().clone();
         ServiceInfo {
@@ -250,7 +265,7 @@ impl QueryService for Tablet {
 
 impl Shared {
     /// Counts an error that a call is answered with before or beside a run.
-    fn refuse(&self, error: ErrorBody) -> ErrorBody {
+    pub(crate) fn refuse(&self, error: ErrorBody) -> ErrorBody {
         self.counters.error(&error);
         error
     }
@@ -273,8 +288,14 @@ impl Shared {
         }
     }
 
-    async fn execute(shared: &Arc<Shared>, call: Call, statement: Statement, on: On) -> Result<Execution> {
-        let registered = shared.running.register(call.id);
+    /// Runs a statement, or lets it share the execution of another one.
+    pub(crate) async fn execute(
+        shared: &Arc<Shared>,
+        registered: Registered,
+        call: Call,
+        statement: Statement,
+        on: On,
+    ) -> Result<Execution> {
         let cancel = registered.cancel.clone();
         let deadline = call.deadline.or_else(|| {
             let limit = shared.config.limits.statement_timeout;
@@ -298,6 +319,15 @@ impl Shared {
                 shared.refuse(ErrorBody::new(Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
             );
         }
+        if matches!(on, On::Pool)
+            && statement.share != Share::Off
+            && !statement.writes
+            && !passed.reset_after
+            && let Some(consolidator) = &shared.consolidator
+        {
+            let asked = Asked { registered, call, statement, mode, passed, deadline };
+            return consolidator.execute(shared, asked).await;
+        }
         let mut overdue = Overdue::new(&call, TABLET_PATIENCE, &statement, &on);
         let (outbox, opening) = Outbox::new();
         let mut run = Run {
@@ -319,7 +349,8 @@ impl Shared {
             passed,
             outbox,
             clock: Clock::default(),
-            registered,
+            registered: Some(registered),
+            executing: shared.running.execute(),
             stopped: None,
             sent: false,
             killed: false,
@@ -623,9 +654,4 @@ fn overtaken(conclusion: Conclusion) -> ErrorBody {
         ),
         Conclusion::Rollback => ErrorBody::new(Code::Deadline, "the deadline passed during ROLLBACK, which goes on"),
     }
-}
-
-fn ended_early() -> ErrorBody {
-    ErrorBody::new(Code::Internal, "the tablet's task for this call ended without an answer")
-        .with_executed(Executed::Unknown)
 }

@@ -1,5 +1,6 @@
 //! Statements that the gate answers itself: transactions, SET, USE, SHOW, DDL and EXPLAIN.
 
+mod consolidations;
 pub(crate) mod ddl;
 pub(crate) mod explain;
 pub(crate) mod functions;

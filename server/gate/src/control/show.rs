@@ -10,6 +10,7 @@ use vitrail_sql::control::TableName;
 use vitrail_sql::control::show::{self, Like, Show};
 use vitrail_sql::normalise::Normalised;
 
+use super::consolidations;
 use crate::answer::Answer;
 use crate::columns::{self, Own};
 use crate::merge::row::Packer;
@@ -28,6 +29,7 @@ pub(super) async fn run(
     match show::parse(statement)? {
         Show::Keyspaces { title, like } => keyspaces(scope, title, like, answer).await,
         Show::Shards => shards(scope, answer).await,
+        Show::Consolidations => consolidations::list(scope, answer).await,
         Show::Preferences { full, like } => preferences(session, full, like, answer).await,
         Show::Tables { full, keyspace, like } => tables(scope, full, keyspace.as_deref(), like, answer).await,
         Show::Table { before, table, after } => on_table(scope, session, before, &table, after, answer).await,
@@ -57,6 +59,7 @@ pub(super) async fn on_one_shard(
         merge: Merge::Pass,
         writes: false,
         row_key: None,
+        shareable: false,
     };
     route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
 }

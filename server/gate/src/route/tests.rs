@@ -16,6 +16,7 @@ use vitrail_proto::message::CommitMode;
 use vitrail_proto::value::Binds;
 use vitrail_service::QueryService;
 use vitrail_service::call::{Call, CallId, Conclusion};
+use vitrail_service::consolidation::Consolidation;
 use vitrail_service::execution::{Execution, PartStream, ServiceInfo};
 use vitrail_service::schema::Schema;
 
@@ -100,6 +101,10 @@ impl QueryService for Scripted {
         Ok(Schema::default())
     }
 
+    async fn consolidations(&self, _call: Call) -> Result<Vec<Consolidation>, ErrorBody> {
+        Ok(Vec::new())
+    }
+
     fn info(&self) -> ServiceInfo {
         ServiceInfo::default()
     }
@@ -166,8 +171,14 @@ impl World {
         let writes = matches!(merge, Merge::Writes | Merge::Replicated) || sql.starts_with("INSERT");
         let statements =
             shards.iter().map(|shard| ShardStatement { shard: *shard, sql: sql.into(), binds: Arc::new(Binds::new()) });
-        let resolved =
-            Resolved { keyspace: "k".into(), statements: statements.collect(), merge, writes, row_key: None };
+        let resolved = Resolved {
+            keyspace: "k".into(),
+            statements: statements.collect(),
+            merge,
+            writes,
+            row_key: None,
+            shareable: !writes,
+        };
         let cancel = CancellationToken::new();
         let calling = calling(&cancel);
         let (mut responder, mut replies) = Responder::channel(64);
@@ -199,6 +210,7 @@ fn calling(cancel: &CancellationToken) -> Calling<'_> {
         traceparent: None,
         warnings: 0,
         cancel,
+        default_share: Share::Next,
         places: &PLACES,
     }
 }

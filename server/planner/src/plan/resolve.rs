@@ -46,7 +46,8 @@ impl Plan {
         let merge = if statements.len() > 1 { self.merge(&values)? } else { Merge::Pass };
         let row_key = self.row.as_ref().filter(|_| statements.len() == 1);
         let row_key = row_key.and_then(|row| row.name(|source| values.one(source).ok()));
-        Ok(Resolved { keyspace: Arc::clone(&self.keyspace), statements, merge, writes: self.writes, row_key })
+        let (writes, shareable) = (self.writes, self.shareable);
+        Ok(Resolved { keyspace: Arc::clone(&self.keyspace), statements, merge, writes, row_key, shareable })
     }
 
     fn choose(&self, route: &Route, values: &Values<'_>, shards: &Shards) -> Result<Vec<usize>, Refusal> {

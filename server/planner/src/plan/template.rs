@@ -19,6 +19,8 @@ pub struct Plan {
     /// In order of position, without overlap.
     pub(crate) edits: Vec<Edit>,
     pub(crate) writes: bool,
+    /// A read whose answer is the same for everybody who asks at the same time.
+    pub(crate) shareable: bool,
     /// A function in a write, such as `NOW()`, that one MySQL evaluates once for all rows.
     pub(crate) statement_value: Option<Arc<str>>,
     /// What its user must have been granted; names without a keyspace are those of [`Plan::keyspace`].

@@ -66,6 +66,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         route,
         merge: MergePlan::Writes,
         edits,
+        shareable: false,
         writes: true,
         statement_value: None,
         needs: Needs::default(),

@@ -47,6 +47,16 @@ pub(super) fn is_one_per_statement(name: &str, has_arguments: bool) -> bool {
     listed || (has_arguments && name.eq_ignore_ascii_case("rand"))
 }
 
+/// Whether a call gives the same to all who ask at the same time. The clock does: an execution that begins after a request has
+/// come tells that request no time that is past.
+pub(super) fn is_same_for_all(name: &str) -> bool {
+    match nature(name) {
+        Nature::Pure | Nature::Aggregate | Nature::Window => true,
+        Nature::Volatile => is_one_per_statement(name, false) || name.eq_ignore_ascii_case("sysdate"),
+        Nature::Connection | Nature::Unknown => false,
+    }
+}
+
 /// Whether a word without parentheses and quotes is a call; MySQL reserves these words.
 pub(super) fn is_bare_call(word: &str) -> bool {
     BARE.iter().any(|known| known.eq_ignore_ascii_case(word))

@@ -71,6 +71,8 @@ pub(super) fn plan(
         merge: MergePlan::Pass,
         edits,
         writes,
+        // Nobody has read what it calls.
+        shareable: false,
         statement_value: None,
         needs: Needs::default(),
         full_write: full_write::verb(&text),

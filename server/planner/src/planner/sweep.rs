@@ -33,12 +33,14 @@ impl Sweep<'_, '_> {
         let name = parts.last().map(|ident| ident.value.as_str()).unwrap_or_default();
         let has_arguments = matches!(&function.args, FunctionArguments::List(list) if !list.args.is_empty());
         if parts.len() > 1 {
+            self.walk.individual = true;
             self.walk.unknown_function.get_or_insert_with(|| function.name.to_string());
         }
         self.call(name, has_arguments)
     }
 
     fn call(&mut self, name: &str, has_arguments: bool) -> ControlFlow<Refusal> {
+        self.walk.individual |= !functions::is_same_for_all(name);
         match functions::nature(name) {
             Nature::Connection => return ControlFlow::Break(functions::refuse_connection(name)),
             Nature::Volatile => _ = self.walk.volatile.get_or_insert_with(|| name.to_ascii_uppercase()),

@@ -42,6 +42,8 @@ pub(super) struct Walk<'a> {
     pub(super) volatile: Option<String>,
     /// A function with one value for all rows of a statement, such as `NOW()`.
     pub(super) statement_value: Option<String>,
+    /// Its answer differs between those who ask at the same time, or nobody can tell.
+    pub(super) individual: bool,
     /// Functions that are not MySQL's own.
     pub(super) unknown_function: Option<String>,
     /// A table is written by name and may be a system table.
@@ -59,6 +61,7 @@ impl<'a> Walk<'a> {
             edits: Vec::new(),
             volatile: None,
             statement_value: None,
+            individual: false,
             unknown_function: None,
             system: false,
             ctes: Vec::new(),
@@ -190,6 +193,8 @@ impl<'a> Walk<'a> {
             _ => None,
         };
         let schema = if named.system { None } else { self.schema(&named.keyspace.name, last) };
+        // What a view, a system table or a table that nobody knows calls, nobody knows.
+        self.individual |= schema.is_none_or(|schema| schema.view);
         if schema.is_some_and(|schema| schema.view) && named.keyspace.sharded && self.context.shard.is_none() {
             return Err(Refusal::unsupported(
                 "view",

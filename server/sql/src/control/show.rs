@@ -19,6 +19,8 @@ pub enum Show<'a> {
     },
     /// `SHOW VITRAIL SHARDS`
     Shards,
+    /// `SHOW VITRAIL CONSOLIDATIONS`
+    Consolidations,
     /// `SHOW VITRAIL VARIABLES`, and `SHOW VARIABLES LIKE 'vitrail…'`
     Preferences {
         /// With default, values and meaning of each.
@@ -85,6 +87,10 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
         words.end()?;
         return Ok(Show::Shards);
     }
+    if words.take(&["VITRAIL", "CONSOLIDATIONS"]) {
+        words.end()?;
+        return Ok(Show::Consolidations);
+    }
     if words.take(&["VITRAIL", "VARIABLES"]) {
         let like = like(&mut words)?;
         words.end()?;
@@ -144,7 +150,7 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
     Err(unsupported(
         "this SHOW",
         "there are SHOW DATABASES, TABLES, COLUMNS, INDEX, CREATE TABLE, WARNINGS, GRANTS, VARIABLES, COLLATION, CHARACTER SET, \
-         ENGINES, VITRAIL SHARDS and VITRAIL VARIABLES",
+         ENGINES, VITRAIL CONSOLIDATIONS, VITRAIL SHARDS and VITRAIL VARIABLES",
     ))
 }
 

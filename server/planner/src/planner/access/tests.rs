@@ -179,6 +179,7 @@ fn statements_of_the_session_need_what_they_read() {
         ("SHOW DATABASES", ""),
         ("SHOW TABLES", ""),
         ("SHOW VITRAIL SHARDS", ""),
+        ("SHOW VITRAIL CONSOLIDATIONS", "r:**"),
         ("SHOW COLUMNS FROM a", "r:a"),
         ("SHOW COLUMNS FROM a FROM k", "r:k.a"),
         ("SHOW COLUMNS FROM a WHERE Field IN (SELECT x FROM secret)", "r:a r:*"),

@@ -1,0 +1,81 @@
+//! A call's way into a round, and the run of a round that it forms.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use vitrail_proto::error::ErrorBody;
+use vitrail_service::call::{Call, Statement};
+use vitrail_service::execution::Execution;
+use vitrail_sql::lexer::LexMode;
+
+use super::round::Round;
+use super::seat::Seat;
+use super::{Consolidator, Way};
+use crate::clock::Clock;
+use crate::guard::{Passed, Place};
+use crate::lease::Lease;
+use crate::outbox::Outbox;
+use crate::run::Run;
+use crate::running::Registered;
+use crate::stop::Stops;
+use crate::tablet::Shared;
+
+/// A call that the guard has let pass.
+pub(crate) struct Asked {
+    pub(crate) registered: Registered,
+    pub(crate) call: Call,
+    pub(crate) statement: Statement,
+    pub(crate) mode: LexMode,
+    pub(crate) passed: Passed,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Consolidator {
+    /// Answers a call by an execution that it shares, or that others may share with it.
+    ///
+    /// # Errors
+    /// What its execution failed with, the call's own cancel or deadline, or too many calls that share already.
+    pub(crate) async fn execute(self: &Arc<Self>, tablet: &Arc<Shared>, asked: Asked) -> Result<Execution, ErrorBody> {
+        let way = self.admit(&asked.call, &asked.statement, asked.mode).map_err(|error| tablet.refuse(error))?;
+        let (round, joined) = match way {
+            Way::Joined(round, joined) => (round, Some(joined)),
+            Way::Formed(round) => {
+                tokio::spawn(self.run(tablet, &round, &asked).lead(Arc::clone(&round)));
+                (round, None)
+            }
+        };
+        let Asked { registered, call, statement, deadline, .. } = asked;
+        let seat = Seat::new(Arc::clone(tablet), round, joined, registered, deadline, call, statement).begin().await?;
+        Ok(Execution { connection: None, parts: Box::new(seat) })
+    }
+
+    /// The run of a round. It ends when all who share it have gone: their deadlines are theirs.
+    fn run(self: &Arc<Self>, tablet: &Arc<Shared>, round: &Arc<Round>, asked: &Asked) -> Run {
+        Run {
+            shared: Arc::clone(tablet),
+            lease: Lease::none(),
+            place: Place::Shared,
+            id: None,
+            taken_here: false,
+            begin: None,
+            call: Call { deadline: None, ..asked.call.clone() },
+            statement: asked.statement.clone(),
+            mode: asked.mode,
+            passed: asked.passed,
+            stops: Stops {
+                cancel: round.deserted.clone(),
+                expire: CancellationToken::new(),
+                closing: tablet.running.closing.clone(),
+                deadline: None,
+            },
+            outbox: Outbox::shared(Arc::clone(round), Arc::clone(self)),
+            clock: Clock::default(),
+            registered: None,
+            executing: tablet.running.execute(),
+            stopped: None,
+            sent: false,
+            killed: false,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! An execution that several calls may share: it waits for its turn and for a connection in its own task, so that it does not end
+//! with the call that began it.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Run;
+use crate::consolidator::round::Round;
+use crate::stop::Why;
+
+impl Run {
+    /// Runs a round's statement when its turn has come. Until it goes to MySQL, others may join.
+    pub(crate) async fn lead(mut self, round: Arc<Round>) {
+        let begin = Instant::now();
+        let prepared = async {
+            round.turn().await;
+            self.shared.lease(self.place, &self.call.caller, None).await
+        };
+        let lease = tokio::select! {
+            biased;
+            () = self.stops.closing.cancelled() => Err(Why::Closing.error()),
+            () = self.stops.cancel.cancelled() => Err(Why::Cancelled.error()),
+            lease = prepared => lease,
+        };
+        match lease {
+            Ok(lease) => {
+                self.lease = lease;
+                self.clock.waited_since(begin);
+                self.run().await;
+            }
+            Err(error) => {
+                let error = self.shared.refuse(error);
+                self.outbox.finish(Err(error)).await;
+            }
+        }
+    }
+}
