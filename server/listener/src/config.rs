@@ -79,6 +79,8 @@ pub struct Limits {
     pub unauthenticated_per_address: usize,
     /// TLS handshake and authentication together.
     pub authentication: Duration,
+    /// Failed logins of one address that are free; each further one makes it pause, twice as long each time. 0: no pauses.
+    pub login_failures: u32,
     /// Largest frame body accepted.
     pub max_frame: u32,
     /// Largest message accepted.
@@ -112,6 +114,7 @@ impl Default for Limits {
             unauthenticated: 4_096,
             unauthenticated_per_address: 512,
             authentication: AUTHENTICATION_TIME,
+            login_failures: 10,
             max_frame: DEFAULT_MAX_FRAME,
             max_message: DEFAULT_MAX_MESSAGE,
             requests_in_flight: MAX_IN_FLIGHT,

@@ -128,6 +128,10 @@ impl<S: Service> Connection<S> {
                 return Ending::Lost;
             }
             let now = Instant::now();
+            if self.output.dismissed.load(Ordering::Acquire) {
+                self.drain(Duration::ZERO, "the user may not connect any more", now);
+                return Ending::Drained;
+            }
             if let Some(order) = self.shared.drain_order() {
                 self.drain(order.duration, order.reason, now);
             } else if age.is_some_and(|at| at <= now) {

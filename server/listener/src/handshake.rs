@@ -1,20 +1,22 @@
 //! HELLO and AUTH: agree on a version and limits, and find out who is there. No request is read before that.
 
 use std::io::{self, IoSlice};
-use std::sync::Arc;
 
+use tokio::net::TcpStream;
+use tokio::time::Instant;
 use vitrail_proto::error::{Code, ErrorBody, ProtocolError};
 use vitrail_proto::frame::{HEADER_LEN, Header, Kind};
 use vitrail_proto::limits::{MAX_UNAUTHENTICATED_FRAME, MIN_MAX_FRAME, VERSION};
 use vitrail_proto::message::{Auth, ClientHello, Mechanism, ServerHello};
 use vitrail_proto::scram::{self, ServerExchange};
 
+use crate::audit;
 use crate::input::admit;
 use crate::listener::{Origin, Shared};
 use crate::outgoing::{CONNECTION, Outgoing};
 use crate::service::{Peer, Service};
 use crate::socket::Socket;
-use crate::users::User;
+use crate::users::{User, Users};
 
 /// Capabilities of this server. Version 1 has none.
 const CAPABILITIES: [&str; 0] = [];
@@ -38,9 +40,10 @@ pub(crate) async fn shake<S: Service>(
     socket: Socket,
     origin: Origin,
 ) -> Option<Established> {
-    let mut greeting = Greeting { socket, buffer: Vec::new() };
+    let mut greeting = Greeting { socket, buffer: Vec::new(), user: String::new(), mechanism: "" };
     match greeting.negotiate(shared, service, &origin).await {
         Ok((peer, max_frame, max_message)) => {
+            audit::login(&peer, greeting.mechanism);
             Some(Established { socket: greeting.socket, peer, max_frame, max_message })
         }
         Err(failure) => {
@@ -55,7 +58,8 @@ pub(crate) async fn shake<S: Service>(
                     error
                 }
             };
-            tracing::debug!(address = ?origin.address, %error, "handshake failed");
+            let (user, mechanism) = (&*greeting.user, greeting.mechanism);
+            audit::refused(&shared.refusals, user, &origin.to_string(), mechanism, &error.message);
             if greeting.send(Outgoing::error(CONNECTION, error)).await.is_ok() {
                 greeting.farewell().await;
             }
@@ -90,6 +94,9 @@ impl From<ProtocolError> for Failure {
 struct Greeting {
     socket: Socket,
     buffer: Vec<u8>,
+    /// Whom and how HELLO names, for the log.
+    user: String,
+    mechanism: &'static str,
 }
 
 impl Greeting {
@@ -100,6 +107,8 @@ impl Greeting {
         origin: &Origin,
     ) -> Result<(Peer, u32, u32), Failure> {
         let hello = ClientHello::decode(&self.receive(Kind::Hello).await?)?;
+        self.user.clone_from(&hello.user);
+        self.mechanism = hello.mechanism.as_str();
         if hello.min_version > VERSION || hello.max_version < VERSION {
             return Err(Failure::Refused(ErrorBody::new(
                 Code::Unsupported,
@@ -135,18 +144,19 @@ impl Greeting {
             authenticated: false,
         };
         let connection_id = answer.connection_id;
+        let users = shared.users.load_full();
         let user = match hello.mechanism {
             Mechanism::ScramSha256 | Mechanism::ScramSha256Plus => {
-                self.scram(shared, origin, &hello, &mut answer).await?
+                self.scram(shared, &users, origin, &hello, &mut answer).await?
             }
             Mechanism::External => {
-                let user = external(shared, origin, &hello.user)?;
+                let user = external(&users, origin, &hello.user)?;
                 answer.authenticated = true;
                 self.end(Outgoing::hello(&answer)).await?;
                 user
             }
             Mechanism::None => {
-                let user = trusted(shared, origin, &hello.user)?;
+                let user = trusted(shared, &users, origin, &hello.user)?;
                 answer.authenticated = true;
                 self.end(Outgoing::hello(&answer)).await?;
                 user
@@ -157,7 +167,7 @@ impl Greeting {
             user: user.name().clone(),
             gate: user.is_gate(),
             application: hello.application.into(),
-            address: origin.address.map_or_else(|| Arc::from("unix"), |address| address.to_string().into()),
+            address: origin.to_string().into(),
         };
         Ok((peer, hello.max_frame, hello.max_message))
     }
@@ -166,18 +176,23 @@ impl Greeting {
     /// through the same motions.
     async fn scram<'s>(
         &mut self,
-        shared: &'s Shared,
+        shared: &Shared,
+        users: &'s Users,
         origin: &Origin,
         hello: &ClientHello,
         answer: &mut ServerHello,
     ) -> Result<&'s User, Failure> {
-        let user = shared.users.get(&hello.user);
+        pause(shared, origin)?;
+        let user = users.get(&hello.user);
         let keys = match user.and_then(User::keys) {
             Some(keys) => keys.clone(),
-            None => shared.users.mock(&hello.user),
+            None => users.mock(&hello.user),
         };
         let plus = hello.mechanism == Mechanism::ScramSha256Plus;
-        let denied = || Failure::Refused(denied(&hello.user));
+        let denied = || {
+            shared.throttle.failed(origin.ip(), Instant::now());
+            Failure::Refused(denied(&hello.user))
+        };
         let (exchange, server_first) = ServerExchange::start(
             &hello.initial,
             plus,
@@ -190,6 +205,8 @@ impl Greeting {
         answer.challenge = server_first;
         self.send(Outgoing::hello(answer)).await?;
         let proof = Auth::decode(&self.receive(Kind::Auth).await?)?;
+        // Others from there may have failed meanwhile: nothing is told of a guess that comes too fast.
+        pause(shared, origin)?;
         let server_final = exchange.finish(&proof.data).map_err(|_| denied())?;
         let user = user.filter(|user| user.keys().is_some()).ok_or_else(denied)?;
         self.end(Outgoing::auth(&Auth { data: server_final, authenticated: true })).await?;
@@ -280,6 +297,26 @@ impl Greeting {
     }
 }
 
+/// Refuses while the address has to pause.
+fn pause(shared: &Shared, origin: &Origin) -> Result<(), Failure> {
+    let Some(left) = shared.throttle.pause(origin.ip(), Instant::now()) else { return Ok(()) };
+    shared.counters.throttled.add(1);
+    let message = "too many logins from your address have failed; pause before the next one";
+    let mut error = ErrorBody::new(Code::Throttled, message);
+    error.retry_after_ms = Some(u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1));
+    Err(Failure::Refused(error))
+}
+
+/// Tells a client that speaks plaintext on a port for TLS, and leaves it.
+pub(crate) async fn turn_away(stream: TcpStream) {
+    let Ok(socket) = Socket::tcp(stream) else { return };
+    let mut greeting = Greeting { socket, buffer: Vec::new(), user: String::new(), mechanism: "" };
+    let message = "this port speaks TLS; connect with `tls=verify-full` in the URL";
+    if greeting.send(Outgoing::error(CONNECTION, ErrorBody::new(Code::Protocol, message))).await.is_ok() {
+        greeting.farewell().await;
+    }
+}
+
 /// The same for an unknown user as for a wrong password.
 fn denied(user: &str) -> ErrorBody {
     ErrorBody::new(
@@ -289,22 +326,22 @@ fn denied(user: &str) -> ErrorBody {
 }
 
 /// The certificate names the user; HELLO may name one of several.
-fn external<'s>(shared: &'s Shared, origin: &Origin, user: &str) -> Result<&'s User, Failure> {
+fn external<'s>(users: &'s Users, origin: &Origin, user: &str) -> Result<&'s User, Failure> {
     origin
         .certificate_names
         .iter()
         .filter(|name| user.is_empty() || ***name == *user)
-        .find_map(|name| shared.users.get(name).filter(|user| user.by_certificate()))
+        .find_map(|name| users.get(name).filter(|user| user.by_certificate()))
         .ok_or_else(|| Failure::Refused(denied(user)))
 }
 
 /// A known user without a proof, from this machine, if the operator trusts it.
-fn trusted<'s>(shared: &'s Shared, origin: &Origin, user: &str) -> Result<&'s User, Failure> {
+fn trusted<'s>(shared: &Shared, users: &'s Users, origin: &Origin, user: &str) -> Result<&'s User, Failure> {
     if !shared.trust_local || !origin.is_local() {
         return Err(Failure::Refused(ErrorBody::new(
             Code::Unauthenticated,
             "mechanism NONE is not allowed here; log in with a password",
         )));
     }
-    shared.users.get(user).ok_or_else(|| Failure::Refused(denied(user)))
+    users.get(user).ok_or_else(|| Failure::Refused(denied(user)))
 }

@@ -4,11 +4,12 @@
 //! everything else.
 //!
 //! Layout, along a request's way: [`listener`] (bind, accept, drain), `admission` (who may connect), `socket` and [`tls`],
-//! `handshake` and [`users`] (who it is), `connection` (the task that waits for the socket), `input` (bytes to frames),
+//! `handshake`, [`users`] and `throttle` (who it is), [`audit`] (and who it was), `connection` (the task that waits for the socket), `input` (bytes to frames),
 //! `reader` (what frames do), `uploads` and `budget` (memory before bytes), `sessions` (who runs next), `run` (running),
 //! `flight` (credit and cancel of one request), [`responder`] (replies), `outgoing` (messages to frames), `output` (the
 //! bounded queue and the writing of it), [`stats`].
 
+pub mod audit;
 pub mod config;
 pub mod error;
 pub mod listener;
@@ -30,4 +31,5 @@ mod reader;
 mod run;
 mod sessions;
 mod socket;
+mod throttle;
 mod uploads;

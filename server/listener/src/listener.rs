@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use rand::Rng;
@@ -22,15 +23,17 @@ use tokio_util::task::TaskTracker;
 use vitrail_proto::limits::ALPN;
 
 use crate::admission::{Admission, Guest, Stranger};
+use crate::audit::{self, LineLimit};
 use crate::budget::Budget;
 use crate::config::{Config, Endpoint, Limits};
 use crate::connection::Connection;
 use crate::error::ListenerError;
 use crate::handshake::{self, Established};
 use crate::output::Output;
-use crate::service::Service;
+use crate::service::{Peer, Service};
 use crate::socket::{self, Socket};
 use crate::stats::{Counters, Stats};
+use crate::throttle::Throttle;
 use crate::tls::{self, TlsIdentity};
 use crate::users::Users;
 
@@ -70,13 +73,12 @@ impl Listener {
             let refused = |source| ListenerError::Bind { endpoint: endpoint.to_string(), source };
             match endpoint {
                 Endpoint::Tls(address) => {
-                    let identity = config
-                        .tls
-                        .clone()
-                        .ok_or_else(|| ListenerError::NoCertificate { endpoint: endpoint.to_string() })?;
+                    if config.tls.is_none() {
+                        return Err(ListenerError::NoCertificate { endpoint: endpoint.to_string() });
+                    }
                     let listener = TcpListener::bind(address).await.map_err(refused)?;
                     addresses.push(Endpoint::Tls(listener.local_addr().map_err(refused)?));
-                    sockets.push(Bound::Tls(listener, identity));
+                    sockets.push(Bound::Tls(listener));
                 }
                 Endpoint::Plain(address) => {
                     let listener = TcpListener::bind(address).await.map_err(refused)?;
@@ -95,7 +97,10 @@ impl Listener {
             admission: Admission::new(&config.limits, counters.clone()),
             memory: Budget::new(config.limits.request_memory),
             counters,
-            users: config.users,
+            throttle: Throttle::new(config.limits.login_failures),
+            refusals: LineLimit::default(),
+            users: ArcSwap::new(config.users),
+            tls: ArcSwapOption::new(config.tls),
             trust_local: config.trust_local,
             limits: config.limits,
             max_age: config.max_age,
@@ -155,6 +160,27 @@ impl Handle {
         self.shared.drain(duration, "the server shuts down");
     }
 
+    /// Who may come in from now on. Connections of users who are gone, or are a gate no more or only now, are told to go and
+    /// closed at once, with what they run and hold; all others stay.
+    pub fn replace_users(&self, users: Arc<Users>) {
+        self.shared.users.store(Arc::clone(&users));
+        for connection in &self.shared.connections {
+            if !connection.peer.is_of(&users) {
+                connection.dismiss();
+            }
+        }
+    }
+
+    /// The users who may come in now.
+    pub fn users(&self) -> Arc<Users> {
+        self.shared.users.load_full()
+    }
+
+    /// Shows another certificate from now on, and asks its authorities for clients'. Connections stay.
+    pub fn replace_tls(&self, identity: Arc<TlsIdentity>) {
+        self.shared.tls.store(Some(identity));
+    }
+
     /// The counters now.
     pub fn stats(&self) -> Stats {
         self.shared.counters.snapshot(self.shared.memory.used())
@@ -164,7 +190,13 @@ impl Handle {
 /// What all connections of a listener share.
 pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
-    pub(crate) users: Arc<Users>,
+    /// Written by [`Handle::replace_users`]; each handshake takes one state and keeps it.
+    pub(crate) users: ArcSwap<Users>,
+    pub(crate) throttle: Throttle,
+    /// Bounds what the log says of logins that were refused.
+    pub(crate) refusals: LineLimit,
+    /// Written by [`Handle::replace_tls`]; there is one if an endpoint speaks TLS.
+    tls: ArcSwapOption<TlsIdentity>,
     pub(crate) trust_local: bool,
     pub(crate) limits: Limits,
     /// Memory of all connections' requests.
@@ -176,14 +208,30 @@ pub(crate) struct Shared {
     max_age: Option<Duration>,
     admission: Arc<Admission>,
     handshakes: Semaphore,
-    /// Authenticated connections, to wake them for a drain.
-    connections: DashMap<u64, Weak<Output>>,
+    /// Authenticated connections, to wake them for a drain, and to close those of users who are gone.
+    connections: DashMap<u64, Listed>,
     next_connection: AtomicU64,
     /// `order` is set.
     draining: AtomicBool,
     order: Mutex<Option<Order>>,
     /// Cancelled when a drain begins: nothing is accepted any more.
     drained: CancellationToken,
+}
+
+/// An authenticated connection, as the listener knows it.
+struct Listed {
+    output: Weak<Output>,
+    peer: Arc<Peer>,
+}
+
+impl Listed {
+    /// Its user is gone.
+    fn dismiss(&self) {
+        if let Some(output) = self.output.upgrade() {
+            output.dismissed.store(true, Ordering::Release);
+            output.wake.notify_one();
+        }
+    }
 }
 
 /// A drain of the whole listener.
@@ -228,7 +276,7 @@ impl Shared {
         self.draining.store(true, Ordering::Release);
         self.drained.cancel();
         for connection in &self.connections {
-            if let Some(output) = connection.upgrade() {
+            if let Some(output) = connection.output.upgrade() {
                 output.wake.notify_one();
             }
         }
@@ -237,14 +285,14 @@ impl Shared {
 
 /// One bound socket.
 enum Bound {
-    Tls(TcpListener, Arc<TlsIdentity>),
+    Tls(TcpListener),
     Plain(TcpListener),
     Unix(UnixListener),
 }
 
 /// A connection just accepted.
 enum Accepted {
-    Tls(TcpStream, SocketAddr, Arc<TlsIdentity>),
+    Tls(TcpStream, SocketAddr),
     Plain(TcpStream, SocketAddr),
     Unix(UnixStream),
 }
@@ -252,9 +300,9 @@ enum Accepted {
 impl Bound {
     async fn accept(&self) -> io::Result<Accepted> {
         match self {
-            Bound::Tls(listener, identity) => {
+            Bound::Tls(listener) => {
                 let (stream, address) = listener.accept().await?;
-                Ok(Accepted::Tls(stream, address, identity.clone()))
+                Ok(Accepted::Tls(stream, address))
             }
             Bound::Plain(listener) => {
                 let (stream, address) = listener.accept().await?;
@@ -268,7 +316,7 @@ impl Bound {
 impl Accepted {
     fn address(&self) -> Option<IpAddr> {
         match self {
-            Accepted::Tls(_, address, _) | Accepted::Plain(_, address) => Some(address.ip()),
+            Accepted::Tls(_, address) | Accepted::Plain(_, address) => Some(address.ip()),
             Accepted::Unix(_) => None,
         }
     }
@@ -329,9 +377,14 @@ fn attend<S: Service>(shared: &Arc<Shared>, service: Arc<S>, established: Establ
     let Established { socket, peer, max_frame, max_message } = established;
     let output = Arc::new(Output::new(socket, shared.limits.output, shared.counters.clone()));
     let id = peer.connection_id;
-    shared.connections.insert(id, Arc::downgrade(&output));
+    let peer = Arc::new(peer);
+    shared.connections.insert(id, Listed { output: Arc::downgrade(&output), peer: Arc::clone(&peer) });
+    // Users may have been replaced during the handshake: whoever comes second, here or there, finds the other.
+    if !peer.is_of(&shared.users.load()) {
+        output.dismissed.store(true, Ordering::Release);
+    }
     let presence = Presence { id, shared: shared.clone(), _guest: guest };
-    let connection = Connection::new(service, presence, Arc::new(peer), output, (max_frame, max_message));
+    let connection = Connection::new(service, presence, peer, output, (max_frame, max_message));
     // A task of its own: an idle connection does not carry the memory that its handshake took.
     shared.tasks.spawn(Arc::new(connection).run());
 }
@@ -360,9 +413,24 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
+    /// `None`: a Unix socket.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip())
+    }
+
     /// From this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.address.is_none_or(|address| address.ip().to_canonical().is_loopback())
+    }
+}
+
+impl std::fmt::Display for Origin {
+    /// `ip:port`, or `unix`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.address {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unix"),
+        }
     }
 }
 
@@ -375,19 +443,29 @@ async fn secure(shared: &Shared, accepted: Accepted) -> Option<(Socket, Origin)>
             Socket::tcp(stream).ok()?,
             Origin { address: Some(address), end_point: None, certificate_names: Vec::new() },
         )),
-        Accepted::Tls(stream, address, identity) => {
+        Accepted::Tls(stream, address) => {
             socket::prepare(&stream).ok()?;
+            let refused = |why: &str| {
+                shared.counters.unauthorised.add(1);
+                audit::refused(&shared.refusals, "", &address.to_string(), "TLS", why);
+            };
+            if !tls::begins(&stream).await {
+                refused("plaintext on a port for TLS");
+                handshake::turn_away(stream).await;
+                return None;
+            }
+            let identity = shared.tls.load_full()?;
             let _turn = shared.handshakes.acquire().await.ok()?;
             let stream = match TlsAcceptor::from(identity.config.clone()).accept(stream).await {
                 Ok(stream) => stream,
                 Err(error) => {
-                    tracing::debug!(%address, %error, "tls handshake failed");
+                    refused(&error.to_string());
                     return None;
                 }
             };
             let (tcp, session) = stream.into_inner();
             if session.alpn_protocol() != Some(ALPN) {
-                tracing::debug!(%address, "tls without the protocol's name");
+                refused("TLS without the protocol's name");
                 return None;
             }
             let origin = Origin {

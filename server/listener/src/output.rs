@@ -64,6 +64,8 @@ pub(crate) struct Output {
     written: AtomicU64,
     /// Requests without END: counted here because the last frame of an END takes the request out, just before it goes.
     pub(crate) in_flight: AtomicUsize,
+    /// The connection's user is gone: it is to be told and closed.
+    pub(crate) dismissed: AtomicBool,
     /// Wakes the connection's task: the socket is full, or the connection is to be closed.
     pub(crate) wake: Notify,
     /// The connection is lost or being closed: nothing more is sent.
@@ -88,6 +90,7 @@ impl Output {
             full: AtomicBool::new(false),
             written: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
+            dismissed: AtomicBool::new(false),
             wake: Notify::new(),
             closed: CancellationToken::new(),
         }

@@ -9,6 +9,7 @@ use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{Reply, Request, SessionState};
 
 use crate::responder::Responder;
+use crate::users::Users;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
@@ -23,6 +24,13 @@ pub struct Peer {
     pub application: Arc<str>,
     /// `ip:port`, or `unix`.
     pub address: Arc<str>,
+}
+
+impl Peer {
+    /// Its user is still one of these, and still a gate, or still none.
+    pub(crate) fn is_of(&self, users: &Users) -> bool {
+        users.get(&self.user).is_some_and(|user| user.is_gate() == self.gate)
+    }
 }
 
 /// What HELLO says of the service.

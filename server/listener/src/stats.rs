@@ -21,6 +21,8 @@ pub struct Stats {
     pub refused: u64,
     /// Connections that failed to authenticate.
     pub unauthorised: u64,
+    /// Of these, logins that were not looked at because their address had to pause.
+    pub throttled: u64,
     /// Connections closed because the peer broke the protocol.
     pub violations: u64,
     /// Connections closed because their socket stalled.
@@ -49,6 +51,7 @@ pub(crate) struct Counters {
     pub(crate) accepted: Counter,
     pub(crate) refused: Counter,
     pub(crate) unauthorised: Counter,
+    pub(crate) throttled: Counter,
     pub(crate) violations: Counter,
     pub(crate) stalled: Counter,
     pub(crate) requests: Counter,
@@ -70,6 +73,7 @@ impl Counters {
             accepted: self.accepted.get(),
             refused: self.refused.get(),
             unauthorised: self.unauthorised.get(),
+            throttled: self.throttled.get(),
             violations: self.violations.get(),
             stalled: self.stalled.get(),
             requests: self.requests.get(),

@@ -6,6 +6,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
+use tokio::net::TcpStream;
 
 use vitrail_proto::limits::ALPN;
 use vitrail_proto::scram::server_end_point;
@@ -15,7 +16,8 @@ use crate::error::ListenerError;
 /// Sessions that may resume without a full handshake.
 const RESUMABLE: usize = 32 * 1024;
 
-/// A certificate with its key, ready to serve.
+/// A certificate with its key, ready to serve. Sessions resume under the identity that they began with, and no other: after a
+/// change everybody sees the new certificate, and authorities that are gone are asked no more.
 pub struct TlsIdentity {
     pub(crate) config: Arc<ServerConfig>,
     /// `tls-server-end-point` of the certificate.
@@ -58,6 +60,18 @@ impl TlsIdentity {
         config.session_storage = ServerSessionMemoryCache::new(RESUMABLE);
         config.send_tls13_tickets = 1;
         Ok(TlsIdentity { config: Arc::new(config), end_point: server_end_point(&leaf).into() })
+    }
+}
+
+/// Whether what a client sends first is TLS, as far as it has been sent: a record of a handshake.
+pub(crate) async fn begins(stream: &TcpStream) -> bool {
+    const HANDSHAKE: u8 = 0x16;
+    let mut first = [0; 3];
+    match stream.peek(&mut first).await {
+        // HELLO begins with its length, whose third byte is 0 before authentication.
+        Ok(3) => first[0] == HANDSHAKE && first[1] == 3 && first[2] != 0,
+        // The handshake finds out.
+        Ok(_) | Err(_) => true,
     }
 }
 

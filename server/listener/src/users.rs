@@ -40,6 +40,19 @@ impl Users {
         Users { by_name, secret, iterations }
     }
 
+    /// The same users in the place of `earlier` ones: unknown users keep their fake salts, which would give themselves away by
+    /// changing when others do not.
+    #[must_use]
+    pub fn succeeding(mut self, earlier: &Users) -> Users {
+        self.secret = earlier.secret;
+        self
+    }
+
+    /// The salt of a user's password.
+    pub fn salt(&self, name: &str) -> Option<&[u8]> {
+        self.get(name).and_then(User::keys).map(|keys| keys.salt.as_slice())
+    }
+
     /// The user of a name.
     pub(crate) fn get(&self, name: &str) -> Option<&User> {
         self.by_name.get(name)

@@ -52,6 +52,15 @@ pub struct ListenConfig {
     pub tls: Option<TlsConfig>,
     /// Most connections at a time; one more is refused.
     pub max_connections: usize,
+    /// Most connections at a time that have not logged in.
+    pub max_unauthenticated: usize,
+    /// The same, from one address. The Unix socket counts as one.
+    pub max_unauthenticated_per_address: usize,
+    /// How long a TLS handshake and a login may take together.
+    #[serde(with = "units::duration")]
+    pub authentication: Duration,
+    /// Failed logins of one address that are free; after each further one it has to pause, from 1 s doubling up to 60 s. 0: no pauses.
+    pub login_failures: u32,
     /// How long transactions may go on after SIGTERM.
     #[serde(with = "units::duration")]
     pub drain: Duration,
@@ -69,6 +78,10 @@ impl Default for ListenConfig {
             plaintext: false,
             tls: None,
             max_connections: 20_000,
+            max_unauthenticated: 4_096,
+            max_unauthenticated_per_address: 512,
+            authentication: Duration::from_secs(10),
+            login_failures: 10,
             drain: Duration::from_secs(30),
             gates: Vec::new(),
         }

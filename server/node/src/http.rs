@@ -55,7 +55,10 @@ async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into());
     }
     match health.metrics.unhealthy() {
-        shards if shards.is_empty() => (StatusCode::OK, "ready\n".into()),
+        shards if shards.is_empty() => {
+            let note = if health.metrics.is_outdated() { "the last reload failed; the log says why\n" } else { "" };
+            (StatusCode::OK, format!("ready\n{note}"))
+        }
         shards => (StatusCode::SERVICE_UNAVAILABLE, format!("no contact with: {}\n", shards.join(", "))),
     }
 }

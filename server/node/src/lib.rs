@@ -1,7 +1,7 @@
 //! A process of Vitrail: configuration, assembly of gate and tablets, listeners, HTTP and drain.
 //!
 //! Layout: [`config`] (what a file says), `assembly` (from configuration to components), `users`, `preflight` (what is checked
-//! before serving), `http` (metrics and health), and [`process`] (start, announce, stop).
+//! before serving), `http` (metrics and health), `reload` (what a running process takes anew), and [`process`] (start, announce, stop).
 
 mod assembly;
 pub mod config;
@@ -10,4 +10,5 @@ mod http;
 mod metrics;
 mod preflight;
 pub mod process;
+mod reload;
 mod users;

@@ -13,26 +13,38 @@ use vitrail_service::QueryService;
 use vitrail_tablet::Tablet;
 
 use crate::assembly::Served;
+use crate::reload::Reloads;
 
 /// What the endpoints report.
 pub struct Metrics {
     registry: Registry,
     shards: Vec<(String, Arc<dyn QueryService>)>,
+    reloads: Arc<Reloads>,
 }
 
 impl Metrics {
     /// Metrics over the components of a process.
-    pub(crate) fn new(listener: Handle, gate: Option<Arc<Gate>>, services: &[Served]) -> Metrics {
+    pub(crate) fn new(
+        listener: Handle,
+        gate: Option<Arc<Gate>>,
+        services: &[Served],
+        reloads: Arc<Reloads>,
+    ) -> Metrics {
         let mut registry = Registry::with_prefix("vitrail");
         let tablets = services.iter().filter_map(|served| {
             let tablet = served.tablet.clone()?;
             Some(([("keyspace", served.keyspace.clone()), ("shard", served.shard.clone())], tablet))
         });
-        registry.register_collector(Box::new(Snapshot { listener, gate, tablets: tablets.collect() }));
+        registry.register_collector(Box::new(Snapshot {
+            listener,
+            gate,
+            reloads: Arc::clone(&reloads),
+            tablets: tablets.collect(),
+        }));
         let shards = services.iter();
         let shards =
             shards.map(|served| (format!("{}/{}", served.keyspace, served.shard), Arc::clone(&served.service)));
-        Metrics { registry, shards: shards.collect() }
+        Metrics { registry, shards: shards.collect(), reloads }
     }
 
     /// As text.
@@ -40,6 +52,11 @@ impl Metrics {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("writing to a String cannot fail");
         text
+    }
+
+    /// The process runs with an older configuration than its file, because the file cannot be used.
+    pub fn is_outdated(&self) -> bool {
+        self.reloads.last_failed()
     }
 
     /// Shards without contact to their MySQL.
@@ -53,6 +70,7 @@ type ShardLabels = [(&'static str, String); 2];
 struct Snapshot {
     listener: Handle,
     gate: Option<Arc<Gate>>,
+    reloads: Arc<Reloads>,
     tablets: Vec<(ShardLabels, Arc<Tablet>)>,
 }
 
@@ -80,6 +98,23 @@ impl Collector for Snapshot {
             "authentication_failures",
             "Connections that failed to authenticate.",
             listener.unauthorised,
+        )?;
+        scalars.counter(
+            "logins_throttled",
+            "Logins that were not looked at because their address had to pause.",
+            listener.throttled,
+        )?;
+        let (reloads, failed_reloads) = self.reloads.figures();
+        scalars.counter("reloads", "Reloads of the configuration.", reloads)?;
+        scalars.counter(
+            "reload_failures",
+            "Reloads that changed nothing, because the file cannot be used.",
+            failed_reloads,
+        )?;
+        scalars.gauge(
+            "unauthenticated_connections",
+            "Open connections that have not logged in.",
+            listener.unauthenticated,
         )?;
         scalars.counter(
             "protocol_violations",

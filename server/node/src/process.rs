@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use vitrail_gate::Gate;
+use vitrail_gate::access::Access;
 use vitrail_listener::config::{Config as ListenerConfig, Endpoint};
 use vitrail_listener::listener::{Handle, Listener};
-use vitrail_listener::tls::TlsIdentity;
 use vitrail_tablet::{Tablet, TabletService};
 
 use crate::assembly::{self, Served};
-use crate::config::{Config, FullWrites};
+use crate::config::{Config, ConfigError, FullWrites};
 use crate::error::StartError;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
-use crate::{preflight, users};
+use crate::preflight;
+use crate::reload::{self, Credentials, Reloads};
 
 /// Which components a process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,11 @@ pub struct Process {
     http: SocketAddr,
     tablets: Vec<Arc<Tablet>>,
     listener: Handle,
+    gate: Option<Arc<Gate>>,
     drain: Duration,
+    /// What runs; one reload at a time replaces parts of it.
+    running: Mutex<Config>,
+    reloads: Arc<Reloads>,
     /// Cancelled first: not ready any more.
     draining: CancellationToken,
     /// Cancelled last: HTTP ends.
@@ -52,45 +58,83 @@ impl Process {
     ///
     /// A [`StartError`] whose message says what to do.
     pub async fn start(config: Config, component: Component) -> Result<Process, StartError> {
-        check_component(&config, component)?;
-        let listener_config = listener_config(&config)?;
+        let credentials = Credentials::of(&config, None)?;
+        let listener_config = listener_config(&config, &credentials)?;
         let drain = listener_config.drain;
-        let services = assembly::services(&config).await?;
-        let incarnation = format!("{:016x}", rand::random::<u64>());
-        let gate = match component {
-            Component::Tablet => None,
-            Component::Both | Component::Gate => {
-                let gate_config = vitrail_gate::GateConfig {
-                    plan_cache_bytes: usize::try_from(config.gate.plan_cache).unwrap_or(usize::MAX),
-                    // More than a pool has connections would wait for each other.
-                    scatters: config.gate.scatters.min(config.tablet.pool.size),
-                    allow_full_writes: config.gate.full_writes == FullWrites::Allow,
-                    max_rows: (config.gate.max_rows > 0).then_some(config.gate.max_rows),
-                    share: config.gate.share.into(),
-                    gates: config.listen.gates.clone(),
-                    incarnation: incarnation.clone(),
-                };
-                let gate = Gate::new(assembly::cluster(&config, &services)?, gate_config);
-                gate.set_access(users::access(&config));
-                let shares = config.users.iter().filter_map(|(name, user)| Some((name.as_str(), user.share?.into())));
-                gate.set_shares(shares);
-                Some(Arc::new(gate))
-            }
-        };
-        preflight::check(&services, gate.as_deref()).await?;
+        let Assembled { services, gate, incarnation } = assemble(&config, component, credentials.access).await?;
 
         let listener = Listener::bind(listener_config).await?;
         let handle = listener.handle();
         let (draining, stop) = (CancellationToken::new(), CancellationToken::new());
-        let metrics = Metrics::new(handle.clone(), gate.clone(), &services);
+        let reloads = Arc::new(Reloads::default());
+        let metrics = Metrics::new(handle.clone(), gate.clone(), &services, Arc::clone(&reloads));
         let health = Arc::new(Health { metrics, draining: draining.clone() });
         let address = config.listen.http;
         let http = http::serve(address, health, stop.clone());
         let http = http.await.map_err(|source| StartError::Http { address, source })?;
         let endpoints = listener.addresses().to_vec();
         let tablets = services.iter().filter_map(|served| served.tablet.clone()).collect();
-        let serving = serve(listener, gate, services, incarnation);
-        Ok(Process { endpoints, http, tablets, listener: handle, drain, draining, stop, serving })
+        let serving = serve(listener, gate.clone(), services, incarnation);
+        let running = Mutex::new(config);
+        Ok(Process {
+            endpoints,
+            http,
+            tablets,
+            listener: handle,
+            gate,
+            drain,
+            running,
+            reloads,
+            draining,
+            stop,
+            serving,
+        })
+    }
+
+    /// Does all that [`Process::start`] does before it listens, so that a configuration can be checked beside a process that runs.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn check(config: &Config, component: Component) -> Result<(), StartError> {
+        let credentials = Credentials::of(config, None)?;
+        listener_config(config, &credentials)?;
+        let assembled = assemble(config, component, credentials.access).await?;
+        for tablet in assembled.services.iter().filter_map(|served| served.tablet.as_ref()) {
+            tablet.close().await;
+        }
+        Ok(())
+    }
+
+    /// Takes users, grants, certificates and authorities of `config`, and gives the keys that differ but need a restart. No
+    /// session ends, but those of users who are gone. All is made ready first: what cannot be used changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::start`] has them.
+    pub async fn reload(&self, config: Config) -> Result<Vec<String>, StartError> {
+        let mut running = self.running.lock().await;
+        let earlier = self.listener.users();
+        // Keys of passwords take milliseconds each.
+        let made = tokio::task::spawn_blocking(move || {
+            Credentials::of(&config, Some(&earlier)).map(|credentials| (config, credentials))
+        });
+        let (config, credentials) = made.await.map_err(|error| StartError::Component(error.to_string()))??;
+        let listener_config = listener_config(&config, &credentials)?;
+        let restart = reload::need_restart(&running, &config);
+        if let Some(gate) = &self.gate {
+            gate.set_access(credentials.access);
+            gate.set_shares(shares(&config));
+        }
+        if let (Some(identity), true) = (listener_config.tls, running.listen.tls.is_some()) {
+            self.listener.replace_tls(identity);
+        }
+        self.listener.replace_users(credentials.users);
+        running.users = config.users;
+        if running.listen.tls.is_some() && config.listen.tls.is_some() {
+            running.listen.tls = config.listen.tls;
+        }
+        Ok(restart)
     }
 
     /// Where it listens, with the ports that port 0 became.
@@ -134,17 +178,21 @@ impl Process {
         self.stop.cancel();
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends at once.
+    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends at once. SIGHUP reads the configuration anew.
     ///
     /// # Errors
     ///
     /// Signals cannot be waited for.
-    pub async fn run_until_signal(self) -> std::io::Result<()> {
+    pub async fn run_until_signal(self, read: impl Fn() -> Result<Config, ConfigError>) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let mut hang_up = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => self.reload_by(&read).await,
+            }
         }
         tracing::info!(drain = ?self.drain, "draining");
         tokio::select! {
@@ -154,6 +202,65 @@ impl Process {
         }
         Ok(())
     }
+
+    /// Reloads, and logs what became of it.
+    async fn reload_by(&self, read: impl Fn() -> Result<Config, ConfigError>) {
+        let outcome = match read() {
+            Ok(config) => self.reload(config).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        self.reloads.count(outcome.is_ok());
+        match outcome {
+            Ok(restart) => {
+                tracing::info!(target: "vitrail::audit", "users, grants and certificates were read anew");
+                if !restart.is_empty() {
+                    tracing::warn!(keys = restart.join(", "), "these settings have changed and need a restart");
+                }
+            }
+            Err(error) => {
+                tracing::error!(target: "vitrail::audit", %error, "the configuration cannot be used: nothing was changed");
+            }
+        }
+    }
+}
+
+/// Everything but the listeners.
+struct Assembled {
+    services: Vec<Served>,
+    gate: Option<Arc<Gate>>,
+    incarnation: String,
+}
+
+async fn assemble(config: &Config, component: Component, access: Access) -> Result<Assembled, StartError> {
+    check_component(config, component)?;
+    let services = assembly::services(config).await?;
+    let incarnation = format!("{:016x}", rand::random::<u64>());
+    let gate = match component {
+        Component::Tablet => None,
+        Component::Both | Component::Gate => {
+            let gate_config = vitrail_gate::GateConfig {
+                plan_cache_bytes: usize::try_from(config.gate.plan_cache).unwrap_or(usize::MAX),
+                // More than a pool has connections would wait for each other.
+                scatters: config.gate.scatters.min(config.tablet.pool.size),
+                allow_full_writes: config.gate.full_writes == FullWrites::Allow,
+                max_rows: (config.gate.max_rows > 0).then_some(config.gate.max_rows),
+                share: config.gate.share.into(),
+                gates: config.listen.gates.clone(),
+                incarnation: incarnation.clone(),
+            };
+            let gate = Gate::new(assembly::cluster(config, &services)?, gate_config);
+            gate.set_access(access);
+            gate.set_shares(shares(config));
+            Some(Arc::new(gate))
+        }
+    };
+    preflight::check(&services, gate.as_deref()).await?;
+    Ok(Assembled { services, gate, incarnation })
+}
+
+/// How the statements of users are shared who have a say of their own.
+fn shares(config: &Config) -> impl Iterator<Item = (&str, vitrail_proto::message::Share)> {
+    config.users.iter().filter_map(|(name, user)| Some((name.as_str(), user.share?.into())))
 }
 
 fn serve(listener: Listener, gate: Option<Arc<Gate>>, services: Vec<Served>, incarnation: String) -> JoinHandle<()> {
@@ -183,29 +290,25 @@ fn check_component(config: &Config, component: Component) -> Result<(), StartErr
     }
 }
 
-fn listener_config(config: &Config) -> Result<ListenerConfig, StartError> {
+fn listener_config(config: &Config, credentials: &Credentials) -> Result<ListenerConfig, StartError> {
     let listen = &config.listen;
     let mut endpoints = Vec::new();
-    let tls = match &listen.tls {
-        Some(tls) => {
-            endpoints.push(Endpoint::Tls(listen.address));
-            let authorities = tls.client_ca.as_deref().map(assembly::read).transpose()?;
-            let chain = assembly::read(&tls.certificate)?;
-            let key = assembly::read(&tls.key)?;
-            let authorities = authorities.as_deref().map(str::as_bytes);
-            Some(Arc::new(TlsIdentity::from_pem(chain.as_bytes(), key.as_bytes(), authorities)?))
-        }
+    match &credentials.tls {
+        Some(_) => endpoints.push(Endpoint::Tls(listen.address)),
         None if listen.plaintext || listen.address.ip().is_loopback() => {
             endpoints.push(Endpoint::Plain(listen.address));
-            None
         }
         None => return Err(StartError::Plaintext(listen.address)),
-    };
+    }
     endpoints.extend(listen.socket.clone().map(Endpoint::Unix));
-    let mut listener = ListenerConfig::new(endpoints, Arc::new(users::users(config)?));
-    listener.tls = tls;
+    let mut listener = ListenerConfig::new(endpoints, Arc::clone(&credentials.users));
+    listener.tls.clone_from(&credentials.tls);
     listener.trust_local = listen.passwordless_loopback;
     listener.limits.connections = listen.max_connections;
+    listener.limits.unauthenticated = listen.max_unauthenticated;
+    listener.limits.unauthenticated_per_address = listen.max_unauthenticated_per_address;
+    listener.limits.authentication = listen.authentication;
+    listener.limits.login_failures = listen.login_failures;
     listener.drain = listen.drain;
     Ok(listener)
 }

@@ -10,14 +10,19 @@ use crate::error::StartError;
 /// Rounds of PBKDF2 for passwords that stand in the configuration: RFC 7677's least, since they are in clear beside it.
 const ITERATIONS: u32 = 4_096;
 
-/// All users.
+/// All users. Those that a running process had `earlier` keep their salts: clients keep keys by them.
 ///
 /// # Errors
 ///
 /// SCRAM keys that do not parse, or a password file that cannot be read.
-pub(crate) fn users(config: &Config) -> Result<Users, StartError> {
-    let users = config.users.iter().map(|(name, user)| one(name, user, config)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Users::new(users))
+pub(crate) fn users(config: &Config, earlier: Option<&Users>) -> Result<Users, StartError> {
+    let salt = |name: &str| earlier.and_then(|earlier| earlier.salt(name));
+    let made = config.users.iter().map(|(name, user)| one(name, user, config, salt(name)));
+    let users = Users::new(made.collect::<Result<Vec<_>, _>>()?);
+    Ok(match earlier {
+        Some(earlier) => users.succeeding(earlier),
+        None => users,
+    })
 }
 
 /// What each user may do.
@@ -39,7 +44,7 @@ fn grants(config: Option<&[GrantConfig]>) -> Vec<Grant> {
     config.iter().map(grant).collect()
 }
 
-fn one(name: &str, config: &UserConfig, all: &Config) -> Result<User, StartError> {
+fn one(name: &str, config: &UserConfig, all: &Config, salt: Option<&[u8]>) -> Result<User, StartError> {
     let mut user = User::new(name);
     let problem = |problem: String| StartError::User { user: name.to_owned(), problem };
     let password = match (&config.password, &config.password_file) {
@@ -56,7 +61,8 @@ fn one(name: &str, config: &UserConfig, all: &Config) -> Result<User, StartError
         user = user
             .with_keys(keys.map_err(|error| problem(format!("scram: {error}; make it with `vitrail user {name}`")))?);
     } else if let Some(password) = password {
-        user = user.with_keys(StoredKeys::derive(password.as_bytes(), &rand::random::<[u8; 16]>(), ITERATIONS));
+        let fresh: [u8; 16] = rand::random();
+        user = user.with_keys(StoredKeys::derive(password.as_bytes(), salt.unwrap_or(&fresh), ITERATIONS));
     }
     if all.listen.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
         user = user.with_certificate();

@@ -94,13 +94,12 @@ impl Serve {
 
     async fn run(self, component: Component) -> Result<()> {
         let config = config::load(&self.config)?;
-        let process = Process::start(config, component).await?;
         if self.check {
-            process.stop().await;
-            return Ok(());
+            return Ok(Process::check(&config, component).await?);
         }
+        let process = Process::start(config, component).await?;
         announce(&process);
-        process.run_until_signal().await?;
+        process.run_until_signal(|| config::load(&self.config)).await?;
         Ok(())
     }
 }

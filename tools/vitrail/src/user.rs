@@ -18,6 +18,9 @@ pub struct Options {
     /// Rounds of PBKDF2; clients accept 4,096 to 600,000
     #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(4_096..=600_000))]
     iterations: u32,
+    /// What the user may do, as `reader`, `writer:shop` or `writer:shop.order*`; several times for several grants
+    #[arg(long = "grant", value_name = "ROLE[:KEYSPACE[.TABLES]]", value_parser = grant)]
+    grants: Vec<String>,
 }
 
 /// Prints the entry.
@@ -29,7 +32,23 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let keys = StoredKeys::derive(password.as_bytes(), &rand::random::<[u8; 16]>(), options.iterations);
     println!("[users.{}]\nscram = \"{keys}\"", toml_key(&options.name));
+    if !options.grants.is_empty() {
+        println!("grants = [\n  {},\n]", options.grants.join(",\n  "));
+    }
     Ok(())
+}
+
+/// A grant as the configuration has it.
+fn grant(text: &str) -> Result<String, String> {
+    let (role, place) = text.split_once(':').unwrap_or((text, "*"));
+    if !matches!(role, "reader" | "writer" | "admin") {
+        return Err(format!("`{role}` is no role: write reader, writer or admin"));
+    }
+    let (keyspace, tables) = place.split_once('.').unwrap_or((place, "*"));
+    if keyspace.is_empty() || tables.is_empty() {
+        return Err("a keyspace or a table has no name: leave it out, or write *".to_owned());
+    }
+    Ok(format!("{{ role = \"{role}\", keyspace = {keyspace:?}, tables = {tables:?} }}"))
 }
 
 fn password(options: &Options) -> Result<String> {

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a panic in a test is the report")]
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod guarded;
+pub mod raw;
+
 use std::path::Path;
 
 use vitrail_client::Client;

@@ -1,0 +1,164 @@
+//! SIGHUP as an operator sends it: to a process that serves, with a configuration that is good, and one that is not.
+#![expect(clippy::unwrap_used, clippy::zombie_processes, reason = "a panic in a test is the report")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use vitrail_client::{Client, Session};
+
+const VITRAIL: &str = env!("CARGO_BIN_EXE_vitrail");
+/// Everything that a test waits for happens in this time, on a machine under any load.
+const LONG: Duration = Duration::from_secs(60);
+
+/// `vitrail serve`, ended by its process id.
+struct Process {
+    child: Child,
+    config: PathBuf,
+    address: String,
+    http: String,
+}
+
+impl Process {
+    fn start(config: &Path) -> Process {
+        let log = std::fs::File::create(config.with_extension("log")).unwrap();
+        let mut child = Command::new(VITRAIL)
+            .args(["--log", "info", "serve", "--config"])
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let address =
+            lines.find_map(|line| Some(line.strip_prefix("vitrail: serving on ")?.split(' ').next()?.to_owned()));
+        let http = lines.find_map(|line| Some(line.strip_prefix("vitrail: health and metrics on http://")?.to_owned()));
+        Process { child, config: config.to_owned(), address: address.unwrap(), http: http.unwrap() }
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = std::net::TcpStream::connect(&self.http).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        std::io::read_to_string(stream).unwrap()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.config.with_extension("log")).unwrap()
+    }
+
+    /// Sends SIGHUP, and waits until the metric has grown.
+    fn reload(&self, metric: &str) {
+        let figure = || {
+            let text = self.get("/metrics");
+            let line = text.lines().find(|line| line.starts_with(&format!("{metric} "))).map(str::to_owned);
+            line.and_then(|line| line.split(' ').next_back().and_then(|figure| figure.parse::<u64>().ok())).unwrap()
+        };
+        let before = figure();
+        self.signal("-HUP");
+        let since = Instant::now();
+        while figure() == before {
+            assert!(since.elapsed() < LONG, "{metric} stays at {before}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(VITRAIL).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+async fn errno(session: &mut Session, sql: &str) -> u16 {
+    session.execute(sql, ()).await.map_or_else(|error| error.errno(), |_| 0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sighup_replaces_users_and_a_bad_file_changes_nothing() {
+    for flavour in vitrail_harness::flavours() {
+        let server = vitrail_harness::server(flavour).await;
+        let database = server.database("reload").await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vitrail.toml");
+        let write = |port: &str, users: &str| {
+            let text = format!(
+                "[listen]\naddress = \"127.0.0.1:{port}\"\nhttp = \"127.0.0.1:0\"\n\n{users}\n\n[keyspaces.shop]\n\n[[keyspaces.shop.shards]]\n\
+                 name = \"0\"\ndatabase = \"{database}\"\nmysql = {{ socket = \"{}\", user = \"root\" }}\n",
+                server.socket().display()
+            );
+            std::fs::write(&path, text).unwrap();
+        };
+        // The entry is made as an operator makes it.
+        let password = folder.path().join("password");
+        std::fs::write(&password, "s3cret\n").unwrap();
+        let user = |grant: &str| {
+            let output = run(&["user", "app", "--password-file", password.to_str().unwrap(), "--grant", grant]);
+            assert!(output.status.success());
+            String::from_utf8(output.stdout).unwrap()
+        };
+        write("0", &user("admin"));
+        let process = Process::start(&path);
+        let port = process.address.rsplit(':').next().unwrap().to_owned();
+        let client = Client::connect(&format!("vitrail://app:s3cret@{}/shop", process.address)).await.unwrap();
+        let mut session = client.session();
+        assert_eq!(errno(&mut session, "CREATE TABLE item (id INT PRIMARY KEY)").await, 0);
+        let id: u64 = session.query_scalar("SELECT CONNECTION_ID()", ()).await.unwrap();
+
+        write(&port, &user("reader:sh*.item"));
+        process.reload("vitrail_reloads_total");
+        assert_eq!(errno(&mut session, "INSERT INTO item VALUES (1)").await, 1142);
+        assert_eq!(errno(&mut session, "SELECT * FROM item").await, 0);
+        let grants: String = session.query_scalar("SHOW GRANTS", ()).await.unwrap();
+        assert_eq!(grants, "GRANT reader ON sh*.item TO 'app'");
+
+        // A good file can be checked while the process has its port; a bad one changes nothing, and says what is wrong.
+        let check = || run(&["serve", "--check", "--config", path.to_str().unwrap()]);
+        let output = check();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        write(&port, &user("admin").replace("role = \"admin\"", "role = \"emperor\""));
+        assert!(!check().status.success());
+        process.reload("vitrail_reload_failures_total");
+        assert!(process.log().contains("unknown variant `emperor`"), "{}", process.log());
+        let ready = process.get("/readyz");
+        assert!(ready.contains("200 OK") && ready.contains("the last reload failed"), "{ready}");
+        assert_eq!(errno(&mut session, "INSERT INTO item VALUES (1)").await, 1142);
+
+        write(&port, &user("writer"));
+        process.reload("vitrail_reloads_total");
+        assert!(!process.get("/readyz").contains("reload"));
+        assert_eq!(errno(&mut session, "INSERT INTO item VALUES (1)").await, 0);
+        assert_eq!(session.query_scalar::<u64>("SELECT CONNECTION_ID()", ()).await.unwrap(), id, "nobody was cut off");
+
+        // Who came, and who was refused, is in the log; no password is.
+        assert!(Client::connect(&format!("vitrail://app:wr0ng@{}/shop", process.address)).await.is_err());
+        let log = process.log();
+        for part in ["vitrail::audit: login user=app", "login refused user=\"app\"", "statement denied user=\"app\""] {
+            assert!(log.contains(part), "`{part}` is not in\n{log}");
+        }
+        assert!(!log.contains("s3cret") && !log.contains("wr0ng"));
+        session.close().await.unwrap();
+        client.close();
+        let mut process = process;
+        process.signal("-TERM");
+        assert!(tokio::task::spawn_blocking(move || process.child.wait().unwrap().success()).await.unwrap());
+    }
+}
+
+#[test]
+fn grants_on_the_command_line_are_checked() {
+    for (grant, expected) in [("owner", "no role"), ("reader:", "has no name"), ("reader:a.", "has no name")] {
+        let output = run(&["user", "app", "--grant", grant]);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && message.contains(expected), "{grant}: {message}");
+    }
+}
