@@ -55,6 +55,7 @@ async fn service(config: &Config, keyspace: &str, shard: &ShardConfig) -> Result
                 streams: config.tablet.streams.clone(),
                 transactions: config.tablet.transactions.clone(),
                 overload: config.tablet.overload.clone(),
+                hot_rows: config.tablet.hot_rows.clone(),
                 limits: config.tablet.limits.clone(),
                 consolidator: config.tablet.consolidator.clone(),
             };

@@ -12,7 +12,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use vitrail_proto::message::Share;
 use vitrail_tablet::config::{
-    ConsolidatorConfig, LimitConfig, MysqlConfig, OverloadConfig, PoolConfig, StreamConfig, TransactionConfig,
+    ConsolidatorConfig, HotRowConfig, LimitConfig, MysqlConfig, OverloadConfig, PoolConfig, StreamConfig,
+    TransactionConfig,
 };
 use vitrail_tablet::units;
 
@@ -249,6 +250,8 @@ pub struct TabletDefaults {
     pub transactions: TransactionConfig,
     /// When calls are refused because those before them wait for too long already.
     pub overload: OverloadConfig,
+    /// Lines before rows that many write.
+    pub hot_rows: HotRowConfig,
     /// Bounds of statements and results.
     pub limits: LimitConfig,
     /// Sharing of identical reads.

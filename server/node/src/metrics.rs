@@ -169,6 +169,7 @@ impl Snapshot {
             ("transaction_pool_delay_ms", "How long the call waits that has waited longest to begin.", |s| {
                 s.held_pool.delay.as_millis() as u64
             }),
+            ("hot_row_waiting", "Statements that wait in line for a row.", |s| s.hot_rows.waiting as u64),
             ("transactions_open", "Transactions open.", |s| s.transactions_open as u64),
             ("consolidator_waiting", "Requests that share the execution of another one.", |s| {
                 s.consolidator.waiting as u64
@@ -185,6 +186,8 @@ impl Snapshot {
             ("pool_waited", "Calls that had to wait for a connection.", |s| s.pool.waited_total),
             ("pool_shed", "Calls refused because others waited for too long.", |s| s.pool.shed_total),
             ("pool_overflowed", "Calls refused because too many waited.", |s| s.pool.overflowed_total),
+            ("hot_row_waited", "Statements that had to wait in line for a row.", |s| s.hot_rows.waited_total),
+            ("hot_row_refused", "Statements refused in such a line.", |s| s.hot_rows.refused_total),
             ("transaction_pool_waited", "Calls that had to wait to begin.", |s| s.held_pool.waited_total),
             ("transaction_pool_shed", "Calls refused because others waited too long to begin.", |s| {
                 s.held_pool.shed_total

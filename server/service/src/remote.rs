@@ -214,6 +214,8 @@ impl Inner {
         for request in [&mut open, &mut taking, &mut request] {
             request.session = Some(session);
         }
+        // The tablet takes the connection for `taking`, and it is before that that a line for the row is stood in.
+        taking.row_key = request.row_key.take();
         taking.chain = true;
         request.chain = true;
         let mut sent = connection.requests([&open, &taking, &request].map(|request| (request, None)));

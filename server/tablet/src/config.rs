@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units;
 
-pub use protection::{OverloadConfig, StreamConfig};
+pub use protection::{HotRowConfig, OverloadConfig, StreamConfig};
 
 /// Configuration of one tablet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct TabletConfig {
     pub transactions: TransactionConfig,
     /// When calls are refused because those before them wait for too long already.
     pub overload: OverloadConfig,
+    /// Lines before rows that many write.
+    pub hot_rows: HotRowConfig,
     /// Bounds of statements and results.
     pub limits: LimitConfig,
     /// Sharing of identical reads.
@@ -48,6 +50,7 @@ impl Default for TabletConfig {
             streams: StreamConfig::default(),
             transactions: TransactionConfig::default(),
             overload: OverloadConfig::default(),
+            hot_rows: HotRowConfig::default(),
             limits: LimitConfig::default(),
             consolidator: ConsolidatorConfig::default(),
         }

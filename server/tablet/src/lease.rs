@@ -2,6 +2,7 @@
 
 use vitrail_mysql::{Connection, Pooled};
 
+use crate::hot_rows::Turn;
 use crate::settings::Applied;
 
 /// A connection out of a pool. Dropped clean, it goes back to the pool with its settings; dropped in any other state, or while
@@ -13,6 +14,8 @@ pub(crate) struct Lease {
     pub(crate) applied: Applied,
     /// A transaction, or state of one session, is on it.
     pub(crate) marked: bool,
+    /// At the row that the statement or transaction writes first; over when the connection is given back.
+    pub(crate) turn: Option<Turn>,
 }
 
 const TAKEN: &str = "a lease is not used after it was taken";
@@ -25,18 +28,24 @@ impl Lease {
             connection: Some(Box::new(connection)),
             applied: applied.map(|applied| *applied).unwrap_or_default(),
             marked: false,
+            turn: None,
         }
     }
 
     /// A lease without a connection, until one is there.
     pub(crate) fn none() -> Lease {
-        Lease { connection: None, applied: Applied::default(), marked: false }
+        Lease { connection: None, applied: Applied::default(), marked: false, turn: None }
     }
 
     /// Moves the connection into a lease of its own; `None` if that was done before.
     pub(crate) fn take(&mut self) -> Option<Lease> {
         let connection = self.connection.take()?;
-        Some(Lease { connection: Some(connection), applied: std::mem::take(&mut self.applied), marked: self.marked })
+        Some(Lease {
+            connection: Some(connection),
+            applied: std::mem::take(&mut self.applied),
+            marked: self.marked,
+            turn: self.turn.take(),
+        })
     }
 
     pub(crate) fn connection(&mut self) -> &mut Connection {

@@ -5,6 +5,7 @@
 //! * [`config`] (written with [`units`]) and [`preflight`]: what a tablet is told, and whether MySQL fits it.
 //! * [`tablet`]: [`Tablet`], the [`vitrail_service::QueryService`] over one MySQL.
 //! * [`guard`]: refuses what would leave its mark on a connection that others use.
+//! * `hot_rows`: lines of those who write one row.
 //! * `lease` and `settings`: a connection in a call's hands, brought to the call's settings by difference.
 //! * `run`, with `outbox`, `stop`, `late`, `running`, `begin` and `clock`: one statement from its text to its last row, or to its kill.
 //! * `consolidator`: identical reads share an execution.
@@ -22,6 +23,7 @@ mod consolidator;
 pub mod error;
 pub mod guard;
 mod held;
+mod hot_rows;
 mod late;
 mod lease;
 pub mod mysql_errors;
@@ -42,6 +44,7 @@ pub mod units;
 pub use config::TabletConfig;
 pub use consolidator::ConsolidatorStats;
 pub use error::StartError;
+pub use hot_rows::HotRowStats;
 pub use serve::TabletService;
 pub use stats::Stats;
 pub use tablet::Tablet;

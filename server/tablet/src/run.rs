@@ -100,7 +100,9 @@ impl Run {
         {
             self.clock.waited_since(again);
             add(&self.shared.counters.replaced, 1);
+            let turn = self.lease.turn.take();
             self.lease = lease;
+            self.lease.turn = turn;
             outcome = self.attempt().await;
         }
         let outcome = self.give_back(outcome).await;

@@ -74,7 +74,10 @@ impl TabletService {
         let facts = request.facts;
         let begins = matches!(on, On::Begin(_));
         let reserves = matches!(on, On::Reserve);
-        let statement = wire::take_statement(&mut request).unwrap_or_else(|| Statement::new("", !request.read_only));
+        let statement = wire::take_statement(&mut request).unwrap_or_else(|| Statement {
+            row_key: request.row_key.take().map(Arc::from),
+            ..Statement::new("", !request.read_only)
+        });
         let executed = until_cancelled(self, context, id, self.service.execute(call, statement, on)).await;
         let Execution { connection, mut parts } = executed?;
         if begins || reserves {

@@ -1,9 +1,10 @@
 //! Brings a connection's session variables to what a call expects, by the difference to what it has.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vitrail_proto::error::{Code, ErrorBody};
-use vitrail_service::call::Settings;
+use vitrail_service::call::{Call, Settings};
 
 /// Variables that are the tablet's own business: they would change how it reads answers, or what it replicates.
 const OWNED: &[&str] = &[
@@ -31,6 +32,12 @@ const OWNED: &[&str] = &[
     "sql_log_bin",
     "wait_timeout",
 ];
+
+/// How long a call's session waits for a lock of InnoDB, if it says so.
+pub(crate) fn lock_wait(call: &Call) -> Option<Duration> {
+    let (_, value) = call.settings.variables.iter().find(|(name, _)| name == "innodb_lock_wait_timeout")?;
+    value.parse().ok().map(Duration::from_secs)
+}
 
 /// What a connection's session variables are, beyond those of a fresh connection.
 #[derive(Debug, Clone, Default)]

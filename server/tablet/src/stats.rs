@@ -6,6 +6,7 @@ use vitrail_mysql::PoolStats;
 use vitrail_proto::error::{Code, ErrorBody};
 
 use crate::consolidator::ConsolidatorStats;
+use crate::hot_rows::HotRowStats;
 
 /// What a tablet has done and what it holds.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +16,8 @@ pub struct Stats {
     pub pool: PoolStats,
     /// Connections for transactions and reservations.
     pub held_pool: PoolStats,
+    /// Lines before rows that many write.
+    pub hot_rows: HotRowStats,
     /// Statements that were started.
     pub statements: u64,
     /// Failed calls by code; codes without a failure are left out.

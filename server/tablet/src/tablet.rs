@@ -22,12 +22,13 @@ use vitrail_service::{QueryService, Result};
 use vitrail_sql::lexer::LexMode;
 
 use crate::clock::Clock;
-use crate::config::{TabletConfig, TlsMode};
+use crate::config::{HotRowConfig, TabletConfig, TlsMode};
 use crate::consolidator::Consolidator;
 use crate::consolidator::entering::Asked;
 use crate::error::StartError;
 use crate::guard::{self, Place};
 use crate::held::{self, Ages, Held};
+use crate::hot_rows::HotRows;
 use crate::late::Late;
 use crate::lease::Lease;
 use crate::mysql_errors::{self, RolledBack};
@@ -38,6 +39,7 @@ use crate::preflight::{self, Finding};
 use crate::run::Run;
 use crate::running::{Registered, Running};
 use crate::schema;
+use crate::settings;
 use crate::stats::{Counters, Stats, add};
 use crate::stop::{Stops, Why};
 
@@ -60,6 +62,7 @@ pub(crate) struct Shared {
     pool: Pool,
     /// For transactions and reservations.
     held_pool: Pool,
+    hot_rows: Arc<HotRows>,
     pub(crate) killer: Killer,
     pub(crate) held: Held,
     pub(crate) running: Arc<Running>,
@@ -129,6 +132,7 @@ impl Tablet {
             counters: Counters::default(),
             facts: RwLock::new(None),
             healthy: AtomicBool::new(false),
+            hot_rows: HotRows::new(HotRowConfig { concurrent: at_one_row(&config), ..config.hot_rows.clone() }),
             connector,
             pool,
             held_pool,
@@ -167,6 +171,7 @@ impl Tablet {
         Stats {
             pool: shared.pool.stats(),
             held_pool: shared.held_pool.stats(),
+            hot_rows: shared.hot_rows.stats(),
             transactions_open: held.transactions,
             reserved: held.reserved,
             consolidator: shared.consolidator.as_ref().map(|shared| shared.stats()).unwrap_or_default(),
@@ -270,6 +275,26 @@ impl Shared {
         error
     }
 
+    /// A connection for a statement that runs in autocommit or begins, once it is its turn at the row that it writes.
+    async fn lease_in_turn(
+        &self,
+        place: Place,
+        call: &Call,
+        statement: &Statement,
+        deadline: Option<Instant>,
+    ) -> Result<Lease> {
+        let turn = match &statement.row_key {
+            // A reservation may hold locks from before.
+            Some(row) if place != Place::Reserved => {
+                self.hot_rows.turn(row, deadline, settings::lock_wait(call)).await?
+            }
+            _ => None,
+        };
+        let mut lease = self.lease(place, &call.caller, deadline).await?;
+        lease.turn = turn;
+        Ok(lease)
+    }
+
     /// A connection for a place, for a user.
     pub(crate) async fn lease(&self, place: Place, user: &Arc<str>, deadline: Option<Instant>) -> Result<Lease> {
         let pool = if place == Place::Shared { &self.pool } else { &self.held_pool };
@@ -367,7 +392,7 @@ impl Shared {
                 run.lease = tokio::select! {
                     biased;
                     () = run.stops.closing.cancelled() => Err(Why::Closing.error()),
-                    lease = shared.lease(place, &run.call.caller, deadline) => lease,
+                    lease = shared.lease_in_turn(place, &run.call, &run.statement, deadline) => lease,
                     () = cancel.cancelled() => Err(ErrorBody::new(Code::Cancelled, "the statement was cancelled before it began")),
                 }
                 .map_err(|error| shared.refuse(error))?;
@@ -601,6 +626,12 @@ async fn health(shared: Arc<Shared>, stop: CancellationToken) {
             tracing::debug!(%error, "mysql does not answer");
         }
     }
+}
+
+/// Turns at one row: a row must not keep a whole pool.
+fn at_one_row(config: &TabletConfig) -> usize {
+    let half = config.pool.size.min(config.transactions.size) / 2;
+    config.hot_rows.concurrent.min(half.max(1))
 }
 
 fn connect_options(config: &TabletConfig) -> std::result::Result<ConnectOptions, StartError> {

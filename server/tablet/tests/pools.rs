@@ -42,11 +42,14 @@ async fn a_long_result_leaves_its_place_to_short_ones() {
     for subject in subjects(|config| {
         config.pool.size = 1;
         config.streams.size = 1;
-        config.streams.after = 64 << 10;
+        config.streams.after = 8 << 10;
     })
     .await
     {
-        let sql = "SELECT REPEAT('x', 1000) FROM information_schema.COLUMNS a, information_schema.COLUMNS b";
+        subject.run("CREATE TABLE t (a INT PRIMARY KEY)").await;
+        subject.run("INSERT INTO t VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)").await;
+        // However little arrives at a time, the first row is long enough.
+        let sql = "SELECT REPEAT('x', 10000) FROM t a, t b, t c, t d, t e, t f";
         let long = call();
         let id = long.id;
         let mut execution = subject.service.execute(long, statement(sql, false), On::Pool).await.unwrap();

@@ -47,6 +47,8 @@ pub struct World {
     pub peer: Arc<Peer>,
     /// What the shards are, and an oracle beside them.
     pub databases: Databases,
+    /// What serves the shards, in their order.
+    pub tablets: Vec<Arc<Tablet>>,
     /// End the tablets' listeners.
     _listeners: Vec<DropGuard>,
 }
@@ -63,7 +65,7 @@ impl World {
         vschema: &str,
         tune: impl Fn(&mut TabletConfig),
     ) -> World {
-        let (mut shards, mut listeners) = (Vec::new(), Vec::new());
+        let (mut shards, mut tablets, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
         let mut gate_config = GateConfig::default();
         for (name, database) in Databases::shard_names(databases.shards.len()).iter().zip(&databases.shards) {
             let options = databases.server.connect_options(database);
@@ -76,6 +78,7 @@ impl World {
             tune(&mut config);
             gate_config.scatters = gate_config.scatters.min(config.pool.size);
             let tablet = Tablet::start(config).await.expect("a tablet");
+            tablets.push(Arc::clone(&tablet));
             let service: Arc<dyn QueryService> = match way {
                 Way::Direct => tablet,
                 Way::Remote => {
@@ -95,7 +98,7 @@ impl World {
             application: "test".into(),
             address: "unix".into(),
         };
-        World { gate, peer: Arc::new(peer), databases, _listeners: listeners }
+        World { gate, peer: Arc::new(peer), databases, tablets, _listeners: listeners }
     }
 
     pub fn open(&self) -> Session {

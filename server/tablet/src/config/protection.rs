@@ -1,4 +1,4 @@
-//! What keeps MySQL working under load: long results apart from short ones, and refusals in time.
+//! What keeps MySQL working under load: long results apart from short ones, refusals in time, and lines before hot rows.
 
 use std::time::Duration;
 
@@ -40,5 +40,29 @@ impl Default for OverloadConfig {
     fn default() -> Self {
         let vitrail_mysql::Overload { target, interval } = vitrail_mysql::Overload::default();
         OverloadConfig { target, interval }
+    }
+}
+
+/// Lines before rows that many write.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HotRowConfig {
+    /// Statements or transactions that write one row by a unique key at a time; further ones wait in line, without a connection. Never
+    /// more than half of the connections of `pool`, and of `transactions`. 0: there are no lines.
+    pub concurrent: usize,
+    /// Most statements in the line of one row; one more is refused at once as `exhausted`.
+    pub queue: usize,
+    /// Most statements in all lines.
+    pub total: usize,
+    /// How long a statement waits in line before it fails as one that waited too long for a lock; its deadline and the session's
+    /// `innodb_lock_wait_timeout` may end it earlier.
+    #[serde(with = "units::duration")]
+    pub wait: Duration,
+}
+
+impl Default for HotRowConfig {
+    /// A few at a time, because MySQL hands the row's lock on while the next statement is on its way; one alone would leave it idle.
+    fn default() -> Self {
+        HotRowConfig { concurrent: 4, queue: 1_000, total: 5_000, wait: Duration::from_secs(10) }
     }
 }
