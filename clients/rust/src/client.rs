@@ -117,6 +117,11 @@ impl Client {
         Ok(self.pool.acquire().await?.hello().clone())
     }
 
+    /// Whether a connection to the server goes over TLS.
+    pub async fn is_encrypted(&self) -> Result<bool, Error> {
+        Ok(self.pool.acquire().await?.is_encrypted())
+    }
+
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.pool.connections()

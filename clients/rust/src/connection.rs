@@ -112,6 +112,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let encrypted = binding.is_some();
         let greeted = handshake::run(&mut stream, binding, options).await?;
         let hello = greeted.hello.clone();
         let shared = Arc::new(Shared {
@@ -122,6 +123,7 @@ impl Connection {
             draining: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
             next_session: AtomicU64::new(1),
+            encrypted,
             hello,
         });
         let (read, write) = tokio::io::split(stream);
@@ -156,6 +158,11 @@ impl Connection {
     /// What the server said of itself.
     pub fn hello(&self) -> &ServerHello {
         &self.shared.hello
+    }
+
+    /// Whether it goes over TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.shared.encrypted
     }
 
     /// The server has announced that it drains: only transactions and pinned sessions should go on here.
@@ -250,6 +257,8 @@ pub(crate) struct Shared {
     /// The next session id.
     next_session: AtomicU64,
     /// From the handshake.
+    /// The stream is TLS.
+    encrypted: bool,
     hello: ServerHello,
 }
 

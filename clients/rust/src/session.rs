@@ -208,6 +208,11 @@ impl Session {
         self.known.in_transaction()
     }
 
+    /// Pinned to one MySQL connection, as far as the server has told.
+    pub fn is_pinned(&self) -> bool {
+        self.known.is_pinned()
+    }
+
     /// Takes the session back to how it was opened: rolls back, forgets settings, user variables, temporary tables and locks.
     pub async fn reset(&mut self) -> Result<(), Error> {
         let usable = self.home.as_ref().is_some_and(|home| !home.connection.is_closed());

@@ -117,12 +117,16 @@ async fn tls_is_as_strict_as_the_url_says() {
             (found, _) => panic!("{user} {host} {text}: {found:?}"),
         }
     }
+    let url = format!("vitrail://{app}@127.0.0.1:{port}/?tls=require");
+    assert!(Client::connect(&url).await.unwrap().is_encrypted().await.unwrap());
 }
 
 #[tokio::test]
 async fn a_server_of_plain_text_is_told_from_one_of_tls() {
     let server = plain_server().await;
     let port = server.address().port();
+    let client = Client::connect(&format!("vitrail://nobody@127.0.0.1:{port}/")).await.unwrap();
+    assert!(!client.is_encrypted().await.unwrap());
     let cases: &[(&str, Result<&str, &str>)] = &[
         ("", Ok("nobody")),
         ("?tls=disable", Ok("nobody")),

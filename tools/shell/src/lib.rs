@@ -1,141 +1,101 @@
-//! The SQL shell: `-e`, standard input, or a prompt with history; results in several formats.
+//! The SQL shell: a prompt, or statements from arguments, files and standard input; results in several formats.
 //!
-//! Standard output carries data, standard error carries talk. Layout: [`Options`], [`run`], `statements` (splits the input),
-//! `runner` (runs one statement and writes its results), `prompt` (the interactive loop), `format` (writers).
+//! Standard output carries data, standard error carries talk. Layout:
+//!
+//! - [`Options`] and `settings`, `config`: flags, the file, the environment, `\set`.
+//! - `shell`: the state; `connect`, `interrupt`, `terminal`: what it stands on.
+//! - `input` (splits text into statements and commands) → `batch` → `run` (a statement) or `commands` (a backslash command).
+//! - `format` (writers) → `output` (standard output, pager, file); `summary`, `report`: what is told below.
+//! - `prompt`: the line editor, with `complete`, `highlight` and `ask`; `lexing`, `keywords`, `meaning`: what they know of SQL.
 
+mod ask;
+mod batch;
+mod commands;
+mod complete;
+mod config;
+mod connect;
 pub mod exit;
 pub mod format;
+mod highlight;
+mod input;
+mod interrupt;
+mod keywords;
+mod lexing;
+mod meaning;
+mod options;
+mod output;
 mod prompt;
-mod runner;
-mod statements;
-
-use std::io::{IsTerminal, Read};
-
-use vitrail_client::Client;
+mod report;
+mod run;
+mod settings;
+mod shell;
+mod summary;
+mod terminal;
 
 pub use exit::Exit;
 pub use format::Format;
+pub use options::Options;
 
-use runner::Runner;
-use statements::{Splitter, Statement};
-
-/// What `vitrail sql` takes.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Options {
-    /// Where to connect: vitrail://user@host:15300/keyspace[:shard][@replica]
-    #[arg(default_value = "vitrail://127.0.0.1:15300", env = "VITRAIL_URL", hide_env_values = true)]
-    pub url: String,
-
-    /// Run these statements and leave
-    #[arg(short, long, value_name = "SQL")]
-    pub execute: Vec<String>,
-
-    /// How results are written [default: table on a terminal, else tsv]
-    #[arg(short, long, value_enum)]
-    pub format: Option<Format>,
-
-    /// Go on after a statement that failed (the exit status still tells)
-    #[arg(long)]
-    pub force: bool,
-
-    /// Read the password from this file
-    #[arg(long, value_name = "FILE")]
-    pub password_file: Option<std::path::PathBuf>,
-}
+use run::Flow;
+use settings::Settings;
+use shell::Shell;
+use terminal::{Terminal, say};
 
 /// Runs the shell to its end.
 pub async fn run(options: Options) -> Exit {
-    let client = match connect(&options).await {
+    let terminal = Terminal::found(options.no_color);
+    let settings = config::load(options.config.as_deref()).and_then(|mut settings: Settings| {
+        options.apply(&mut settings)?;
+        Ok(settings)
+    });
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(message) => {
+            say(&message);
+            return Exit::Usage;
+        }
+    };
+    let from_input = options.file.as_deref().is_some_and(|file| file.as_os_str() == "-");
+    let interactive = options.execute.is_empty() && options.file.is_none() && terminal.input;
+    let client = match connect::client(&options.url, options.password_file.as_deref(), terminal.input).await {
         Ok(client) => client,
         Err(message) => {
             say(&message);
             return Exit::Connect;
         }
     };
-    let terminal = std::io::stdout().is_terminal();
-    let format = options.format.unwrap_or(if terminal { Format::Table } else { Format::Tsv });
-    let mut runner = Runner::new(client, format, terminal);
+    let mut shell = Shell::new(client, settings, terminal, interactive).await;
+    shell.force = options.force;
     let exit = if !options.execute.is_empty() {
-        let statements = options.execute.iter().flat_map(|text| {
-            let mut splitter = Splitter::default();
-            let mut statements = splitter.push(text);
-            statements.extend(splitter.finish());
-            statements
-        });
-        batch(&mut runner, statements, options.force).await
-    } else if std::io::stdin().is_terminal() {
-        prompt::run(&mut runner).await
-    } else {
-        standard_input(&mut runner, options.force).await
-    };
-    runner.close().await;
-    exit
-}
-
-async fn connect(options: &Options) -> Result<Client, String> {
-    let mut config =
-        vitrail_client::ClientConfig::from_url(&options.url).map_err(|error| error.message().to_owned())?;
-    config.application = "vitrail sql".into();
-    if let Some(path) = &options.password_file {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        config.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
-    }
-    Client::connect_with(config).await.map_err(|error| error.to_string())
-}
-
-async fn batch(runner: &mut Runner, statements: impl Iterator<Item = Statement>, force: bool) -> Exit {
-    let mut exit = Exit::Success;
-    for statement in statements {
-        match runner.run(&statement).await {
-            Exit::Success => {}
-            failed @ Exit::Statement if force => exit = failed,
-            failed => return failed,
-        }
-    }
-    exit
-}
-
-/// Reads piece by piece, so that a statement runs as soon as it is complete, and long input needn't fit into memory.
-async fn standard_input(runner: &mut Runner, force: bool) -> Exit {
-    let mut splitter = Splitter::default();
-    let mut exit = Exit::Success;
-    let mut pending = Vec::new();
-    let mut piece = vec![0; 64 * 1024];
-    loop {
-        let read = match std::io::stdin().read(&mut piece) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+        shell.reading = (options.execute.len() > 1 || options.execute[0].contains('\n')).then(|| "-e".into());
+        exit(batch::texts(&mut shell, &options.execute).await)
+    } else if let Some(file) = options.file.filter(|_| !from_input) {
+        match std::fs::File::open(&file) {
+            Ok(opened) => {
+                shell.reading = Some(file.display().to_string());
+                exit(batch::read(&mut shell, opened).await)
+            }
             Err(error) => {
-                say(&format!("cannot read standard input: {error}"));
-                return Exit::Usage;
+                say(&format!("cannot read {}: {error}", file.display()));
+                Exit::Usage
             }
-        };
-        pending.extend_from_slice(&piece[..read]);
-        let whole = match std::str::from_utf8(&pending) {
-            Ok(_) => pending.len(),
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            Err(_) => {
-                say("standard input is not UTF-8 text");
-                return Exit::Usage;
-            }
-        };
-        let text: Vec<u8> = pending.drain(..whole).collect();
-        let text = String::from_utf8(text).expect("checked above");
-        match batch(runner, splitter.push(&text).into_iter(), force).await {
-            Exit::Success => {}
-            failed if force => exit = failed,
-            failed => return failed,
         }
-    }
-    match batch(runner, splitter.finish().into_iter(), force).await {
-        Exit::Success => exit,
-        failed => failed,
-    }
+    } else if interactive {
+        shell.whisper(&connect::greeting(&shell));
+        prompt::run(&mut shell).await
+    } else {
+        shell.reading = Some("standard input".into());
+        exit(batch::read(&mut shell, std::io::stdin()).await)
+    };
+    shell.close().await;
+    exit
 }
 
-/// Talk goes to standard error.
-#[expect(clippy::print_stderr, reason = "the shell talks to people on standard error")]
-pub(crate) fn say(message: &str) {
-    eprintln!("{message}");
+/// The exit status of what was not typed.
+fn exit(flow: Flow) -> Exit {
+    match flow {
+        // Whoever read our output has enough of it: that is no failure.
+        Flow::Done | Flow::Leave | Flow::Closed => Exit::Success,
+        Flow::Failed(exit) => exit,
+    }
 }

@@ -1,107 +1,96 @@
-//! The interactive loop: several lines a statement, history in a file, Ctrl-C to start over, Ctrl-D to leave.
+//! The interactive loop: a line editor with history, completion and colours; what is typed runs when it is complete.
 
-use std::borrow::Cow;
-use std::path::PathBuf;
+mod editor;
+mod history;
+mod line;
 
-use reedline::{FileBackedHistory, Prompt, PromptEditMode, PromptHistorySearch, Reedline, Signal};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
+use reedline::{EditCommand, Reedline, Signal};
+
+use crate::batch;
+use crate::commands::favourites;
+use crate::complete::Around;
 use crate::exit::Exit;
-use crate::runner::Runner;
-use crate::say;
-use crate::statements::Splitter;
+use crate::input::Splitter;
+use crate::run::Flow;
+use crate::shell::Shell;
+use crate::terminal::say;
+use line::Line;
 
-/// Lines kept in the history file.
-const HISTORY: usize = 10_000;
-
-const HELP: &str = "End a statement with ; or \\G (one column a line). \\q or Ctrl-D leaves, Ctrl-C cancels.";
-
-/// Reads and runs statements until the user leaves.
-pub async fn run(runner: &mut Runner) -> Exit {
-    say(HELP);
-    let mut editor = match history_file().map(|file| FileBackedHistory::with_file(HISTORY, file)) {
-        Some(Ok(history)) => Reedline::create().with_history(Box::new(history)),
-        _ => Reedline::create(),
-    };
+/// Reads and runs until the user leaves.
+pub async fn run(shell: &mut Shell) -> Exit {
+    let around = Arc::new(RwLock::new(Around::default()));
+    let mut keys = shell.settings.keys;
+    let mut made_of = editor_settings(shell);
+    let mut editor = editor::make(shell, &around);
     let mut splitter = Splitter::default();
     loop {
-        let prompt = Line { target: runner.prompt(), continued: !splitter.is_blank() };
-        let read = tokio::task::spawn_blocking(move || {
-            let signal = editor.read_line(&prompt);
-            (editor, signal)
-        });
-        let signal = match read.await {
-            Ok((returned, signal)) => {
-                editor = returned;
-                signal
-            }
-            Err(_) => return Exit::Usage,
+        *around.write() = Around {
+            catalogue: Some(Arc::clone(&shell.catalogue)),
+            keyspace: shell.session.target().and_then(|target| target.keyspace),
+            favourites: favourites::names(),
+            typed: String::new(),
         };
-        match signal {
-            Ok(Signal::Success(line)) => {
-                if splitter.is_blank() && matches!(line.trim(), "\\q" | "quit" | "exit" | "quit;" | "exit;") {
-                    return Exit::Success;
-                }
-                if splitter.is_blank() && matches!(line.trim(), "\\?" | "\\h" | "help" | "help;") {
-                    say(HELP);
-                    continue;
-                }
-                let statements = splitter.push(&format!("{line}\n"));
-                if splitter.is_blank() {
-                    splitter.clear();
-                }
-                for statement in statements {
-                    if runner.run(&statement).await == Exit::Connect {
-                        say("the next statement tries to connect again");
-                    }
-                }
-            }
-            Ok(Signal::CtrlC) => splitter.clear(),
+        if shell.settings.keys != keys || editor_settings(shell) != made_of {
+            keys = shell.settings.keys;
+            made_of = editor_settings(shell);
+            editor = editor::make(shell, &around);
+        }
+        if let Some(text) = shell.prefill.take() {
+            editor.run_edit_commands(&[EditCommand::Clear, EditCommand::InsertString(text)]);
+        }
+        let prompt = Line::of(shell);
+        let read = tokio::task::spawn_blocking(move || read(editor, &prompt)).await;
+        let Ok((returned, signal)) = read else { return Exit::Usage };
+        editor = returned;
+        let text = match signal {
+            Ok(Signal::Success(text)) => text,
+            Ok(Signal::CtrlC) => continue,
             Ok(Signal::CtrlD) => return Exit::Success,
             Err(error) => {
                 say(&format!("cannot read from the terminal: {error}"));
                 return Exit::Usage;
             }
+        };
+        // Each line is a text of its own; only `delimiter` outlives it.
+        let mut one = splitter.fresh();
+        let mut inputs = one.push(&format!("{text}\n"));
+        inputs.extend(one.finish());
+        splitter = one;
+        for input in inputs {
+            match batch::one(shell, &input).await {
+                Flow::Leave => return Exit::Success,
+                // What was typed after a failure on the same line was meant to follow a success.
+                Flow::Failed(_) => break,
+                Flow::Done | Flow::Closed => {}
+            }
         }
+        editor.sync();
     }
 }
 
-/// `$XDG_STATE_HOME/vitrail/history`, by default under `~/.local/state`.
-fn history_file() -> Option<PathBuf> {
-    let state = match std::env::var_os("XDG_STATE_HOME") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(std::env::var_os("HOME")?).join(".local/state"),
-    };
-    Some(state.join("vitrail/history"))
+/// The settings that an editor is made of.
+fn editor_settings(shell: &Shell) -> (bool, bool, String) {
+    (shell.settings.highlight, shell.settings.hints, shell.settings.editor.clone())
 }
 
-/// The prompt: the target, `*` inside a transaction, and `->` on further lines.
-struct Line {
-    target: String,
-    continued: bool,
+fn read(mut editor: Editor, prompt: &Line) -> (Editor, std::io::Result<Signal>) {
+    let signal = editor.0.read_line(prompt);
+    (editor, signal)
 }
 
-impl Prompt for Line {
-    fn render_prompt_left(&self) -> Cow<'_, str> {
-        if self.continued {
-            Cow::Owned(format!("{:>width$}", "-", width = self.target.chars().count()))
-        } else {
-            Cow::Borrowed(&self.target)
-        }
+/// The line editor; it moves to a thread for each line.
+struct Editor(Reedline);
+
+impl Editor {
+    fn run_edit_commands(&mut self, commands: &[EditCommand]) {
+        self.0.run_edit_commands(commands);
     }
 
-    fn render_prompt_right(&self) -> Cow<'_, str> {
-        Cow::Borrowed("")
-    }
-
-    fn render_prompt_indicator(&self, _mode: PromptEditMode) -> Cow<'_, str> {
-        Cow::Borrowed("> ")
-    }
-
-    fn render_prompt_multiline_indicator(&self) -> Cow<'_, str> {
-        Cow::Borrowed("> ")
-    }
-
-    fn render_prompt_history_search_indicator(&self, search: PromptHistorySearch) -> Cow<'_, str> {
-        Cow::Owned(format!("(search `{}`) ", search.term))
+    /// Another shell's next line finds this one in the history.
+    fn sync(&mut self) {
+        let _ = self.0.sync_history();
     }
 }

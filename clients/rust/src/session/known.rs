@@ -51,6 +51,10 @@ impl Known {
         self.0.lock().in_transaction
     }
 
+    pub(super) fn is_pinned(&self) -> bool {
+        self.0.lock().pinned
+    }
+
     /// In a transaction or pinned: cannot be opened elsewhere.
     pub(super) fn is_bound(&self) -> bool {
         let inner = self.0.lock();

@@ -70,7 +70,7 @@ fn value(bytes: &[u8], kind: Kind) -> String {
     let text = display(bytes, kind);
     let verbatim = match kind {
         Kind::Number | Kind::Json => serde_json::from_str::<serde_json::Value>(&text).is_ok(),
-        Kind::Decimal | Kind::Binary | Kind::Text => false,
+        Kind::Decimal | Kind::Moment | Kind::Binary | Kind::Text => false,
     };
     if verbatim { text.replace('\n', " ") } else { quote(&text) }
 }
