@@ -3,13 +3,14 @@
 //! The hot path lexes once ([`normalise()`]) and finds its plan by key; only a miss parses.
 
 pub mod bind;
+mod canonical;
 pub mod classify;
 pub mod control;
 mod dialect;
 pub mod directive;
 pub mod edit;
 pub mod error;
-pub mod fingerprint;
+mod fingerprint;
 pub mod lexer;
 pub mod literal;
 pub mod normalise;

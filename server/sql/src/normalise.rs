@@ -53,6 +53,32 @@ pub enum StatementKind {
     Other,
 }
 
+impl StatementKind {
+    /// In one word, lower case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StatementKind::Select => "select",
+            StatementKind::Insert => "insert",
+            StatementKind::Replace => "replace",
+            StatementKind::Update => "update",
+            StatementKind::Delete => "delete",
+            StatementKind::Begin => "begin",
+            StatementKind::Commit => "commit",
+            StatementKind::Rollback => "rollback",
+            StatementKind::Savepoint => "savepoint",
+            StatementKind::Set => "set",
+            StatementKind::Use => "use",
+            StatementKind::Show => "show",
+            StatementKind::Explain => "explain",
+            StatementKind::Ddl => "ddl",
+            StatementKind::Call => "call",
+            StatementKind::Kill => "kill",
+            StatementKind::Empty => "empty",
+            StatementKind::Other => "other",
+        }
+    }
+}
+
 /// What a literal is. Part of the key: the same text with a literal of another type is another statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LiteralKind {
@@ -108,7 +134,8 @@ pub struct Normalised {
     pub literals: Vec<Literal>,
     /// What it is.
     pub kind: StatementKind,
-    /// 64-bit hash of a canonical form (blanks and letter case of keywords do not count), for statistics and rules.
+    /// 64-bit hash of a canonical form (blanks, letter case, literals and how many there are in a list do not count), for statistics
+    /// and rules.
     pub fingerprint: u64,
 }
 
@@ -130,7 +157,7 @@ pub fn normalise(text: Arc<str>, mode: LexMode) -> Result<Normalised, SqlError> 
     };
     let Some(first) = first else {
         let end = text.len();
-        let (key, fingerprint) = (String::new(), Fingerprint::default().finish());
+        let (key, fingerprint) = (String::new(), Fingerprint::default().finish(&[]));
         return Ok(Normalised {
             text,
             mode,

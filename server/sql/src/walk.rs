@@ -37,6 +37,7 @@ enum Pending {
 /// Builds key, literals and fingerprint from the tokens of the body.
 pub(crate) struct Walk<'a> {
     text: &'a str,
+    mode: LexMode,
     kind: StatementKind,
     parametrise: bool,
     levels: [Level; MAX_DEPTH],
@@ -64,6 +65,7 @@ impl<'a> Walk<'a> {
         }
         Walk {
             text,
+            mode,
             kind,
             parametrise: matches!(kind, Select | Insert | Replace | Update | Delete),
             levels: [Level::default(); MAX_DEPTH],
@@ -87,7 +89,7 @@ impl<'a> Walk<'a> {
             return;
         }
         self.end = token.end;
-        self.fingerprint.token(self.text.as_bytes(), token);
+        self.fingerprint.token(self.text.as_bytes(), token, self.mode);
         if self.parametrise && !self.pending_takes(token) {
             self.step(token);
         }
@@ -98,7 +100,8 @@ impl<'a> Walk<'a> {
     pub(crate) fn finish(mut self) -> (usize, String, Vec<Literal>, u64) {
         self.settle();
         self.key.push_str(&self.text[self.copied..self.end]);
-        (self.end, self.key, self.literals, self.fingerprint.finish())
+        let fingerprint = self.fingerprint.finish(self.text.as_bytes());
+        (self.end, self.key, self.literals, fingerprint)
     }
 
     /// Feeds a pending run; false if the token is to be handled as usual.

@@ -3,6 +3,7 @@
 use vitrail_proto::message::{BeginOptions, Isolation};
 use vitrail_proto::target::{TabletType, Target};
 use vitrail_sql::control::explain::{self, Explain};
+use vitrail_sql::control::queries::{self, Queries, QueryOrder};
 use vitrail_sql::control::select::{self, Fact};
 use vitrail_sql::control::set::{self, Assignment, Set};
 use vitrail_sql::control::show::{self, Like, Show};
@@ -256,6 +257,49 @@ fn lists_are_told_apart() {
         ("DESCRIBE t /*!40000 c */", "unsupported"),
     ] {
         assert_eq!(fault(show::parse(&read(sql))), expected, "{sql}");
+    }
+}
+
+#[test]
+fn queries_are_listed_and_reset() {
+    let queries = |sql: &str| match show::parse(&read(sql)) {
+        Ok(Show::Queries(queries)) => Ok(queries),
+        Ok(other) => panic!("{sql}: {other:?}"),
+        Err(error) => Err(fault::<()>(Err(error))),
+    };
+    let plain = Queries { like: None, order: QueryOrder::Total, descending: true, limit: None };
+    assert_eq!(queries("show vitrail queries"), Ok(plain.clone()));
+    let like = Some(Like { pattern: "%t%".into(), escapes: true });
+    for (sql, expected) in [
+        ("SHOW VITRAIL QUERIES LIKE '%t%'", Queries { like: like.clone(), ..plain.clone() }),
+        (
+            "SHOW VITRAIL QUERIES ORDER BY p99 LIMIT 5",
+            Queries { order: QueryOrder::P99, limit: Some(5), ..plain.clone() },
+        ),
+        (
+            "SHOW VITRAIL QUERIES LIKE '%t%' ORDER BY CALLS ASC",
+            Queries { like, order: QueryOrder::Calls, descending: false, limit: None },
+        ),
+        ("SHOW VITRAIL QUERIES ORDER BY total_time DESC", plain.clone()),
+        ("SHOW VITRAIL QUERIES ORDER BY total_us", plain),
+    ] {
+        assert_eq!(queries(sql), Ok(expected), "{sql}");
+    }
+    for sql in [
+        "SHOW VITRAIL QUERIES ORDER BY colour",
+        "SHOW VITRAIL QUERIES LIMIT x",
+        "SHOW VITRAIL QUERIES LIMIT -1",
+        "SHOW VITRAIL QUERIES 1",
+    ] {
+        assert_eq!(queries(sql), Err("syntax"), "{sql}");
+    }
+    for (sql, expected) in [
+        ("reset vitrail queries", Ok(true)),
+        ("RESET MASTER", Ok(false)),
+        ("SELECT 1", Ok(false)),
+        ("RESET VITRAIL QUERIES now", Err("syntax")),
+    ] {
+        assert_eq!(queries::is_reset(&read(sql)).map_err(|error| fault::<()>(Err(error))), expected, "{sql}");
     }
 }
 

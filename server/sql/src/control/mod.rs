@@ -4,6 +4,7 @@
 
 pub mod ddl;
 pub mod explain;
+pub mod queries;
 pub mod select;
 pub mod set;
 pub mod show;

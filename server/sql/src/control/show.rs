@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::queries::{Queries, queries};
 use super::words::Words;
 use super::{TableName, unsupported};
 use crate::error::SqlError;
@@ -21,6 +22,8 @@ pub enum Show<'a> {
     Shards,
     /// `SHOW VITRAIL CONSOLIDATIONS`
     Consolidations,
+    /// `SHOW VITRAIL QUERIES`
+    Queries(Queries),
     /// `SHOW VITRAIL VARIABLES`, and `SHOW VARIABLES LIKE 'vitrail…'`
     Preferences {
         /// With default, values and meaning of each.
@@ -91,6 +94,9 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
         words.end()?;
         return Ok(Show::Consolidations);
     }
+    if words.take(&["VITRAIL", "QUERIES"]) {
+        return queries(&mut words).map(Show::Queries);
+    }
     if words.take(&["VITRAIL", "VARIABLES"]) {
         let like = like(&mut words)?;
         words.end()?;
@@ -150,7 +156,7 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
     Err(unsupported(
         "this SHOW",
         "there are SHOW DATABASES, TABLES, COLUMNS, INDEX, CREATE TABLE, WARNINGS, GRANTS, VARIABLES, COLLATION, CHARACTER SET, \
-         ENGINES, VITRAIL CONSOLIDATIONS, VITRAIL SHARDS and VITRAIL VARIABLES",
+         ENGINES, VITRAIL CONSOLIDATIONS, VITRAIL QUERIES, VITRAIL SHARDS and VITRAIL VARIABLES",
     ))
 }
 
@@ -184,7 +190,7 @@ fn of_table<'a>(mut words: Words<'a>, before: &'static str) -> Result<Show<'a>, 
 }
 
 /// `[LIKE 'pattern']`
-fn like(words: &mut Words<'_>) -> Result<Option<Like>, SqlError> {
+pub(super) fn like(words: &mut Words<'_>) -> Result<Option<Like>, SqlError> {
     if words.take(&["WHERE"]) {
         return Err(unsupported("WHERE in this SHOW", "use LIKE"));
     }
