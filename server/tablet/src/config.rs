@@ -23,6 +23,8 @@ pub struct TabletConfig {
     pub database: String,
     /// How the MySQL server is reached.
     pub mysql: MysqlConfig,
+    /// Application and user stand in a comment before each statement, where MySQL's process list shows them.
+    pub comment: bool,
     /// Connections for statements in autocommit, shared by everyone.
     pub pool: PoolConfig,
     /// Further connections for long results.
@@ -46,6 +48,7 @@ impl Default for TabletConfig {
             shard: "0".into(),
             database: String::new(),
             mysql: MysqlConfig::default(),
+            comment: true,
             pool: PoolConfig::default(),
             streams: StreamConfig::default(),
             transactions: TransactionConfig::default(),

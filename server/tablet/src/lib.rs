@@ -7,7 +7,8 @@
 //! * [`guard`]: refuses what would leave its mark on a connection that others use.
 //! * `hot_rows`: lines of those who write one row.
 //! * `lease` and `settings`: a connection in a call's hands, brought to the call's settings by difference.
-//! * `run`, with `outbox`, `stop`, `late`, `running`, `begin` and `clock`: one statement from its text to its last row, or to its kill.
+//! * `run`, with `outbox`, `stop`, `late`, `running`, `begin`, `clock` and `comment`: one statement from its text to its last row, or to
+//!   its kill.
 //! * `consolidator`: identical reads share an execution.
 //! * `held`: connections that transactions and reservations hold between calls.
 //! * [`mysql_errors`] and [`names`]: what MySQL says, as a client of the keyspace reads it. [`position`]: GTIDs as tokens.
@@ -18,6 +19,7 @@
 
 mod begin;
 mod clock;
+mod comment;
 pub mod config;
 mod consolidator;
 pub mod error;

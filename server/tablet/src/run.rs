@@ -22,6 +22,7 @@ use vitrail_sql::lexer::LexMode;
 
 use crate::begin;
 use crate::clock::Clock;
+use crate::comment;
 use crate::guard::{Passed, Place};
 use crate::lease::Lease;
 use crate::mysql_errors::{self, RolledBack};
@@ -265,14 +266,22 @@ impl Run {
         }
     }
 
-    /// The statement's text with its binds, quoted as the connection itself reads strings.
+    /// The statement's text with its binds, quoted as the connection itself reads strings, behind the comment that says whose it is.
+    /// A text that has no room for the comment goes without.
     fn text(&mut self) -> Result<Vec<u8>, Failure> {
         let connection = self.lease.connection();
         let mode = LexMode { no_backslash_escapes: connection.status().no_backslash_escapes(), ..self.mode };
         let limit = self.shared.config.limits.statement_bytes.min(connection.max_allowed_packet().saturating_sub(2));
-        let mut sql = Vec::with_capacity(self.statement.sql.len() + 64);
+        let mut sql = Vec::with_capacity(self.statement.sql.len() + 128);
+        if self.shared.config.comment {
+            comment::write(&self.call.application, &self.call.caller, &mut sql);
+        }
+        let comment = sql.len();
         substitute(&self.statement.sql, &self.statement.binds, mode, limit as usize, &mut sql)
             .map_err(|error| Failure { body: Box::new(error.into()), fate: Fate::Kept, unsent: false })?;
+        if sql.len() as u64 > limit {
+            sql.drain(..comment);
+        }
         Ok(sql)
     }
 
