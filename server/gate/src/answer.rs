@@ -17,13 +17,16 @@ pub(crate) struct Answer<'a> {
     item: Option<u32>,
     /// The client asked how its statements ran.
     facts: bool,
+    /// Rows that were put in so far, and their bytes.
+    rows: u64,
+    bytes: u64,
     pending: Reply,
 }
 
 impl<'a> Answer<'a> {
     /// An empty answer. `known_fields` is the field hash that the client holds; `facts`: it asked how its statements run.
     pub(crate) fn new(responder: &'a mut Responder, known_fields: Option<u64>, facts: bool) -> Answer<'a> {
-        Answer { responder, known_fields, item: None, facts, pending: Reply::default() }
+        Answer { responder, known_fields, item: None, facts, rows: 0, bytes: 0, pending: Reply::default() }
     }
 
     /// The next results belong to this item of a batch.
@@ -47,8 +50,20 @@ impl<'a> Answer<'a> {
         if self.holds_rows() {
             self.flush().await?;
         }
+        self.rows += u64::from(batch.count);
+        self.bytes += batch.bytes.len() as u64;
         self.pending.rows = Some(batch);
         Ok(())
+    }
+
+    /// How many rows were put in so far.
+    pub(crate) fn rows_passed(&self) -> u64 {
+        self.rows
+    }
+
+    /// Bytes of those rows.
+    pub(crate) fn bytes_passed(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether rows wait here that could travel.

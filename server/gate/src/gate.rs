@@ -12,11 +12,14 @@ use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{Reply, Request, ResultEnd, SessionState, Share};
 use vitrail_proto::target::{TabletType, Target};
 use vitrail_service::call::Settings;
+use vitrail_sql::control::queries::QueryOrder;
 
 use crate::access::{Access, Audit, Permit};
 use crate::calling::background;
 use crate::cluster::Cluster;
 use crate::failure;
+use crate::insight::log::QueryLog;
+use crate::insight::{Insight, QueryFigures, Totals};
 use crate::places::Places;
 use crate::plan_cache::PlanCache;
 use crate::planning::Planned;
@@ -42,6 +45,8 @@ pub struct GateConfig {
     pub max_rows: Option<u64>,
     /// Whether reads share executions with identical ones, when neither statement, request, session nor user says.
     pub share: Share,
+    /// Fingerprints that figures are kept of; 0: none. One takes up to 3 KiB.
+    pub query_statistics: usize,
     /// Addresses (`host:port`) of other gates of the cluster, told to clients.
     pub gates: Vec<String>,
     /// Changes with every start of the process, told to clients.
@@ -49,7 +54,7 @@ pub struct GateConfig {
 }
 
 impl Default for GateConfig {
-    /// 64 MiB of plans, 16 reads over several shards at a time, no limit of rows, no other gates.
+    /// 64 MiB of plans, 16 reads over several shards at a time, no limit of rows, figures of 2000 fingerprints, no other gates.
     fn default() -> GateConfig {
         GateConfig {
             plan_cache_bytes: 64 << 20,
@@ -57,6 +62,7 @@ impl Default for GateConfig {
             allow_full_writes: false,
             max_rows: None,
             share: Share::Next,
+            query_statistics: 2000,
             gates: Vec::new(),
             incarnation: String::new(),
         }
@@ -80,6 +86,7 @@ pub struct Gate {
     /// Whether the reads of some users share executions; written by [`Gate::set_shares`].
     shares: ArcSwap<HashMap<Box<str>, Share>>,
     pub(crate) counters: Counters,
+    pub(crate) insight: Insight,
 }
 
 impl Gate {
@@ -90,6 +97,7 @@ impl Gate {
             plans: PlanCache::new(config.plan_cache_bytes),
             places: Places::new(config.scatters),
             shares: ArcSwap::default(),
+            insight: Insight::new(config.query_statistics),
             config,
             view: ArcSwap::from_pointee(view),
             loading: Mutex::new(()),
@@ -98,6 +106,32 @@ impl Gate {
             audit: Audit::default(),
             counters: Counters::default(),
         }
+    }
+
+    /// With a log of statements.
+    pub fn with_log(mut self, log: QueryLog) -> Gate {
+        self.insight.log = Some(log);
+        self
+    }
+
+    /// The figures of the statements that rank highest.
+    pub fn queries(&self, order: QueryOrder, limit: usize) -> Vec<QueryFigures> {
+        self.insight.top(order, limit)
+    }
+
+    /// How many fingerprints figures are kept of.
+    pub fn known_queries(&self) -> usize {
+        self.insight.statistics.len()
+    }
+
+    /// Totals over all statements.
+    pub fn totals(&self) -> Totals {
+        self.insight.statistics.totals()
+    }
+
+    /// Records that the log of statements had no room for.
+    pub fn dropped_records(&self) -> u64 {
+        self.insight.log.as_ref().map_or(0, QueryLog::dropped)
     }
 
     /// The cluster that is served now.

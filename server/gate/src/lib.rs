@@ -5,8 +5,8 @@
 //! gate answers itself) or `planning` (from text to plan, through `plan_cache`) → `route` (in autocommit, or in a
 //! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several) → `answer` (REPLYs), with
 //! `facts` (how it ran).
-//! Beside it: [`access`] (who may do what), [`cluster`] (keyspaces and shards), `view` (cluster and schemas at one moment), `session`,
-//! `settings`.
+//! Beside it: [`access`] (who may do what), `insight` (figures of statements and their log), [`cluster`] (keyspaces and shards),
+//! `view` (cluster and schemas at one moment), `session`, `settings`.
 //!
 //! Invariant: an execution that was started at a service is pulled to its end, or cancelled and then pulled to its end, unless it is
 //! overdue: the request is answered, and the service ends it by itself.
@@ -22,6 +22,7 @@ mod control;
 mod facts;
 mod failure;
 mod gate;
+mod insight;
 mod merge;
 mod places;
 mod plan_cache;
@@ -41,6 +42,9 @@ mod view;
 
 pub use cluster::{Cluster, ClusterError, Keyspace, Shard};
 pub use gate::{Gate, GateConfig};
+pub use insight::log::{QueryLog, QueryLogConfig, Reason, Record};
+pub use insight::{BOUNDS_US, QueryFigures, Took, Totals};
 pub use session::Session;
 pub use stats::Stats;
 pub use view::Finding;
+pub use vitrail_sql::control::queries::QueryOrder;

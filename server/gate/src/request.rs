@@ -17,6 +17,7 @@ use crate::access::Permit;
 use crate::answer::Answer;
 use crate::calling::Calling;
 use crate::gate::{Gate, check_tablet_type};
+use crate::insight::watch::{self, Watch};
 use crate::preferences::Preferences;
 use crate::route::Limits;
 use crate::session::{Session, TransactionState};
@@ -35,6 +36,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) permit: Arc<Permit>,
     /// The client's connection.
     pub(crate) connection_id: u64,
+    /// The client's session; `None`: stateless.
+    pub(crate) session_id: Option<u64>,
     /// What the request itself says and a session cannot change.
     asked: Asked,
     pub(crate) calling: Calling<'a>,
@@ -139,6 +142,7 @@ fn scope<'a>(
         limits: Limits { max_rows: request.max_rows.or(gate.config.max_rows), read_only: request.read_only },
         permit,
         connection_id: context.peer.connection_id,
+        session_id: request.session,
         asked,
         calling: Calling {
             caller,
@@ -170,16 +174,24 @@ async fn perform(
         Op::Batch if request.atomic => atomic_batch(scope, session, request, answer).await,
         Op::Batch => batch(scope, session, request, answer).await,
         Op::Begin => {
-            control::begin(scope, session, request.begin.unwrap_or_default()).await?;
-            Ok(conclude(session, ResultEnd::default()))
+            let watch = Watch::begin(session, answer);
+            let begun = control::begin(scope, session, request.begin.unwrap_or_default()).await;
+            let outcome = begun.map(|()| ResultEnd::default());
+            watch.end(scope, Some(&watch::BEGIN), "BEGIN", &outcome, answer);
+            Ok(conclude(session, outcome?))
         }
         Op::Commit => {
-            let end = control::commit(scope, session).await?;
-            Ok(conclude(session, end))
+            let watch = Watch::begin(session, answer);
+            let outcome = control::commit(scope, session).await;
+            watch.end(scope, Some(&watch::COMMIT), "COMMIT", &outcome, answer);
+            Ok(conclude(session, outcome?))
         }
         Op::Rollback => {
+            let watch = Watch::begin(session, answer);
             control::rollback(scope, session).await;
-            Ok(conclude(session, ResultEnd::default()))
+            let outcome = Ok(ResultEnd::default());
+            watch.end(scope, Some(&watch::ROLLBACK), "ROLLBACK", &outcome, answer);
+            Ok(conclude(session, outcome?))
         }
         Op::Describe => Err(failure::unsupported(
             "describe is not supported yet: columns are known for certain only when the statement runs; run it with LIMIT 0",

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Binds;
-use vitrail_sql::normalise::StatementKind;
+use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::answer::Answer;
+use crate::insight::watch::Watch;
 use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
@@ -22,17 +23,36 @@ pub(crate) async fn execute(
     binds: Arc<Binds>,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
-    let normalised = planning::normalise(sql, session)?;
-    scope.begin_statement(session, &normalised)?;
+    let mut watch = Watch::begin(session, answer);
+    let (normalised, outcome) = match planning::normalise(Arc::clone(&sql), session) {
+        Ok(normalised) => {
+            let outcome = run(scope, session, &normalised, &binds, answer, &mut watch).await;
+            (Some(normalised), outcome)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    watch.end(scope, normalised.as_ref(), &sql, &outcome, answer);
+    outcome
+}
+
+async fn run(
+    scope: &mut Scope<'_>,
+    session: &mut Session,
+    normalised: &Normalised,
+    binds: &Arc<Binds>,
+    answer: &mut Answer<'_>,
+    watch: &mut Watch,
+) -> Result<ResultEnd, ErrorBody> {
+    scope.begin_statement(session, normalised)?;
     let scope = &*scope;
     let lost = matches!(session.transaction, TransactionState::Lost);
     if lost && !matches!(normalised.kind, StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback) {
         return Err(failure::transaction_lost());
     }
-    access::check(scope, &normalised)?;
-    let outcome = match control::answer(scope, session, &normalised, &binds, answer).await {
+    access::check(scope, normalised)?;
+    let outcome = match control::answer(scope, session, normalised, binds, answer).await {
         Some(outcome) => outcome,
-        None => run_planned(scope, session, &normalised, &binds, answer).await,
+        None => run_planned(scope, session, normalised, binds, answer, watch).await,
     };
     if !lost && matches!(session.transaction, TransactionState::Lost) {
         Counters::count(&scope.gate.counters.lost_transactions);
@@ -54,13 +74,17 @@ pub(crate) async fn execute(
 async fn run_planned(
     scope: &Scope<'_>,
     session: &mut Session,
-    normalised: &vitrail_sql::normalise::Normalised,
+    normalised: &Normalised,
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
+    watch: &mut Watch,
 ) -> Result<ResultEnd, ErrorBody> {
     let planned = planning::plan(scope, session, normalised)?;
     let plan = match &*planned {
-        Planned::Own(select) => return select.run(scope, session, answer).await,
+        Planned::Own(select) => {
+            watch.own();
+            return select.run(scope, session, answer).await;
+        }
         Planned::Plan(plan) => plan,
     };
     if let Some(verb) = plan.full_write()
@@ -71,6 +95,7 @@ async fn run_planned(
     }
     let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
     let resolved = plan.resolve(normalised, binds, &keyspace.layout)?;
+    watch.goes_to(&keyspace.name, resolved.statements.len());
     if resolved.statements.len() > 1 {
         Counters::count(&scope.gate.counters.scatters);
     }

@@ -51,6 +51,7 @@ async fn service(config: &Config, keyspace: &str, shard: &ShardConfig) -> Result
                 shard: shard.name.clone(),
                 database: shard.database.clone().unwrap_or_default(),
                 mysql: shard.mysql.clone().unwrap_or_default(),
+                comment: config.tablet.comment,
                 pool: config.tablet.pool.clone(),
                 streams: config.tablet.streams.clone(),
                 transactions: config.tablet.transactions.clone(),

@@ -3,6 +3,7 @@
 //! `server/node/config.reference.toml` carries every key with its default; a test compares it with [`Config::default`].
 
 mod load;
+mod log;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use vitrail_tablet::config::{
 use vitrail_tablet::units;
 
 pub use load::{ConfigError, load, parse};
+pub use log::LogConfig;
 
 /// Everything that a process is told.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub struct Config {
     pub users: BTreeMap<String, UserConfig>,
     /// What concerns sessions and plans.
     pub gate: GateConfig,
+    /// Which statements are written down.
+    pub log: LogConfig,
     /// What all tablets of this process have in common.
     pub tablet: TabletDefaults,
     /// What is served, by keyspace name.
@@ -210,6 +214,10 @@ pub struct GateConfig {
     pub full_writes: FullWrites,
     /// Most rows of one answer when the request names no cap itself; it is cut there and says so. 0: no limit.
     pub max_rows: u64,
+    /// Fingerprints of statements that figures are kept of, at up to 3 KiB each; the least used ones make room. 0: none.
+    pub query_statistics: usize,
+    /// Fingerprints with series of their own in `/metrics`: those that took the most time.
+    pub query_metrics: usize,
     /// Whether reads share executions with identical ones, when neither statement, request, session nor user says: `off`,
     /// `next` or `running`.
     pub share: Sharing,
@@ -222,6 +230,8 @@ impl Default for GateConfig {
             scatters: 16,
             full_writes: FullWrites::Refuse,
             max_rows: 0,
+            query_statistics: 2000,
+            query_metrics: 20,
             share: Sharing::Next,
         }
     }
@@ -239,9 +249,11 @@ pub enum FullWrites {
 }
 
 /// What all tablets of this process have in common.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TabletDefaults {
+    /// Application and user stand in a comment before each statement, where MySQL's process list shows them.
+    pub comment: bool,
     /// Connections for statements in autocommit, per shard.
     pub pool: PoolConfig,
     /// Further connections for long results, per shard.
@@ -256,6 +268,21 @@ pub struct TabletDefaults {
     pub limits: LimitConfig,
     /// Sharing of identical reads.
     pub consolidator: ConsolidatorConfig,
+}
+
+impl Default for TabletDefaults {
+    fn default() -> Self {
+        TabletDefaults {
+            comment: true,
+            hot_rows: HotRowConfig::default(),
+            pool: PoolConfig::default(),
+            streams: StreamConfig::default(),
+            transactions: TransactionConfig::default(),
+            overload: OverloadConfig::default(),
+            limits: LimitConfig::default(),
+            consolidator: ConsolidatorConfig::default(),
+        }
+    }
 }
 
 /// One keyspace.

@@ -50,6 +50,14 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The log of statements cannot be opened.
+    #[error("cannot write {path}: {source}; choose another `file` under [log]")]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The HTTP address cannot be bound.
     #[error("cannot listen on {address} for HTTP: {source}; choose another `http` under [listen]")]
     Http {

@@ -1,22 +1,26 @@
-//! `/metrics`, `/healthz` and `/readyz`.
+//! `/metrics`, `/queries`, `/healthz` and `/readyz`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use vitrail_gate::Gate;
 
 use crate::metrics::Metrics;
+use crate::queries;
 
 /// What the endpoints report.
 pub struct Health {
     /// Counters of every component.
     pub metrics: Metrics,
+    /// Whose statements `/queries` tells of, if there is a gate.
+    pub gate: Option<Arc<Gate>>,
     /// Cancelled when the process begins to drain.
     pub draining: CancellationToken,
 }
@@ -27,6 +31,7 @@ pub async fn serve(address: SocketAddr, health: Arc<Health>, stop: CancellationT
     let bound = listener.local_addr()?;
     let router = Router::new()
         .route("/metrics", get(metrics))
+        .route("/queries", get(figures))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(health);
@@ -42,6 +47,16 @@ pub async fn serve(address: SocketAddr, health: Arc<Health>, stop: CancellationT
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], health.metrics.encode()).into_response()
+}
+
+async fn figures(State(health): State<Arc<Health>>, RawQuery(query): RawQuery) -> Response {
+    let Some(gate) = &health.gate else {
+        return (StatusCode::NOT_FOUND, "this process has no gate\n").into_response();
+    };
+    match queries::answer(gate, query.as_deref().unwrap_or_default()) {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(problem) => (StatusCode::BAD_REQUEST, format!("{problem}\n")).into_response(),
+    }
 }
 
 /// The process runs.

@@ -1,7 +1,8 @@
 //! A process of Vitrail: configuration, assembly of gate and tablets, listeners, HTTP and drain.
 //!
 //! Layout: [`config`] (what a file says), `assembly` (from configuration to components), `users`, `preflight` (what is checked
-//! before serving), `http` (metrics and health), `reload` (what a running process takes anew), and [`process`] (start, announce, stop).
+//! before serving), `http` (metrics, health, and `queries`), `query_log`, `reload` (what a running process takes anew), and [`process`]
+//! (start, announce, stop).
 
 mod assembly;
 pub mod config;
@@ -10,5 +11,8 @@ mod http;
 mod metrics;
 mod preflight;
 pub mod process;
+mod queries;
+mod query_log;
+mod query_metrics;
 mod reload;
 mod users;

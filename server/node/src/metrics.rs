@@ -13,6 +13,7 @@ use vitrail_service::QueryService;
 use vitrail_tablet::Tablet;
 
 use crate::assembly::Served;
+use crate::query_metrics;
 use crate::reload::Reloads;
 
 /// What the endpoints report.
@@ -23,10 +24,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics over the components of a process.
+    /// Metrics over the components of a process, with series for so many fingerprints.
     pub(crate) fn new(
         listener: Handle,
         gate: Option<Arc<Gate>>,
+        top: usize,
         services: &[Served],
         reloads: Arc<Reloads>,
     ) -> Metrics {
@@ -38,6 +40,7 @@ impl Metrics {
         registry.register_collector(Box::new(Snapshot {
             listener,
             gate,
+            top,
             reloads: Arc::clone(&reloads),
             tablets: tablets.collect(),
         }));
@@ -71,6 +74,8 @@ struct Snapshot {
     listener: Handle,
     gate: Option<Arc<Gate>>,
     reloads: Arc<Reloads>,
+    /// Fingerprints with series of their own.
+    top: usize,
     tablets: Vec<(ShardLabels, Arc<Tablet>)>,
 }
 
@@ -143,6 +148,9 @@ impl Collector for Snapshot {
             scalars.counter("gate_plan_misses", "Statements planned anew.", gate.plan_misses)?;
             scalars.gauge("gate_plans", "Plans in the cache.", gate.cached_plans as u64)?;
             scalars.gauge("gate_plan_bytes", "Size of the plan cache.", gate.cached_plan_bytes as u64)?;
+        }
+        if let Some(gate) = &self.gate {
+            query_metrics::encode(gate, self.top, &mut encoder)?;
         }
         self.encode_tablets(&mut encoder)
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use vitrail_gate::Gate;
 use vitrail_gate::access::Access;
+use vitrail_gate::{Gate, QueryLog, Record};
 use vitrail_listener::config::{Config as ListenerConfig, Endpoint};
 use vitrail_listener::listener::{Handle, Listener};
 use vitrail_tablet::{Tablet, TabletService};
@@ -19,8 +19,8 @@ use crate::config::{Config, ConfigError, FullWrites};
 use crate::error::StartError;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
-use crate::preflight;
 use crate::reload::{self, Credentials, Reloads};
+use crate::{preflight, query_log};
 
 /// Which components a process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,9 @@ pub enum Component {
     /// One tablet, for gates elsewhere.
     Tablet,
 }
+
+/// How long the last records of the log of statements may take.
+const LOG_GRACE: Duration = Duration::from_secs(5);
 
 /// A running process.
 pub struct Process {
@@ -49,6 +52,8 @@ pub struct Process {
     /// Cancelled last: HTTP ends.
     stop: CancellationToken,
     serving: JoinHandle<()>,
+    /// Writes the log of statements, until `stop`.
+    log: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -61,14 +66,25 @@ impl Process {
         let credentials = Credentials::of(&config, None)?;
         let listener_config = listener_config(&config, &credentials)?;
         let drain = listener_config.drain;
-        let Assembled { services, gate, incarnation } = assemble(&config, component, credentials.access).await?;
+        let Assembled { services, gate, incarnation, logged } =
+            assemble(&config, component, credentials.access).await?;
 
         let listener = Listener::bind(listener_config).await?;
         let handle = listener.handle();
         let (draining, stop) = (CancellationToken::new(), CancellationToken::new());
         let reloads = Arc::new(Reloads::default());
-        let metrics = Metrics::new(handle.clone(), gate.clone(), &services, Arc::clone(&reloads));
-        let health = Arc::new(Health { metrics, draining: draining.clone() });
+        let log = match logged {
+            Some(records) => {
+                let file = config.log.file.as_deref();
+                let started = query_log::start(file, records, stop.clone()).await;
+                let path = || config.log.file.clone().unwrap_or_default();
+                Some(started.map_err(|source| StartError::Log { path: path(), source })?)
+            }
+            None => None,
+        };
+        let top = config.gate.query_metrics;
+        let metrics = Metrics::new(handle.clone(), gate.clone(), top, &services, Arc::clone(&reloads));
+        let health = Arc::new(Health { metrics, gate: gate.clone(), draining: draining.clone() });
         let address = config.listen.http;
         let http = http::serve(address, health, stop.clone());
         let http = http.await.map_err(|source| StartError::Http { address, source })?;
@@ -88,6 +104,7 @@ impl Process {
             draining,
             stop,
             serving,
+            log,
         })
     }
 
@@ -176,6 +193,11 @@ impl Process {
             tablet.close().await;
         }
         self.stop.cancel();
+        if let Some(log) = self.log
+            && tokio::time::timeout(LOG_GRACE, log).await.is_err()
+        {
+            tracing::error!("the log of statements could not be written to its end");
+        }
     }
 
     /// Serves until SIGTERM or SIGINT, then drains. A second signal ends at once. SIGHUP reads the configuration anew.
@@ -229,12 +251,15 @@ struct Assembled {
     services: Vec<Served>,
     gate: Option<Arc<Gate>>,
     incarnation: String,
+    /// What the gate writes down.
+    logged: Option<mpsc::Receiver<Record>>,
 }
 
 async fn assemble(config: &Config, component: Component, access: Access) -> Result<Assembled, StartError> {
     check_component(config, component)?;
     let services = assembly::services(config).await?;
     let incarnation = format!("{:016x}", rand::random::<u64>());
+    let mut logged = None;
     let gate = match component {
         Component::Tablet => None,
         Component::Both | Component::Gate => {
@@ -245,17 +270,20 @@ async fn assemble(config: &Config, component: Component, access: Access) -> Resu
                 allow_full_writes: config.gate.full_writes == FullWrites::Allow,
                 max_rows: (config.gate.max_rows > 0).then_some(config.gate.max_rows),
                 share: config.gate.share.into(),
+                query_statistics: config.gate.query_statistics,
                 gates: config.listen.gates.clone(),
                 incarnation: incarnation.clone(),
             };
-            let gate = Gate::new(assembly::cluster(config, &services)?, gate_config);
+            let (log, records) = QueryLog::new(config.log.choice(rand::random()));
+            logged = Some(records);
+            let gate = Gate::new(assembly::cluster(config, &services)?, gate_config).with_log(log);
             gate.set_access(access);
             gate.set_shares(shares(config));
             Some(Arc::new(gate))
         }
     };
     preflight::check(&services, gate.as_deref()).await?;
-    Ok(Assembled { services, gate, incarnation })
+    Ok(Assembled { services, gate, incarnation, logged })
 }
 
 /// How the statements of users are shared who have a say of their own.

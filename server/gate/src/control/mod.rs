@@ -4,6 +4,7 @@ mod consolidations;
 pub(crate) mod ddl;
 pub(crate) mod explain;
 pub(crate) mod functions;
+mod queries;
 pub(crate) mod set;
 pub(crate) mod show;
 mod target;
@@ -47,6 +48,7 @@ pub(crate) async fn answer(
         StatementKind::Kill => {
             Err(failure::unsupported("KILL is not supported: cancel the request on its own connection instead"))
         }
+        StatementKind::Other => return queries::reset(scope, normalised),
         StatementKind::Empty => {
             Err(ErrorBody::new(vitrail_proto::error::Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
         }

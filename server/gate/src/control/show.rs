@@ -30,6 +30,7 @@ pub(super) async fn run(
         Show::Keyspaces { title, like } => keyspaces(scope, title, like, answer).await,
         Show::Shards => shards(scope, answer).await,
         Show::Consolidations => consolidations::list(scope, answer).await,
+        Show::Queries(wanted) => super::queries::show(scope, &wanted, answer).await,
         Show::Preferences { full, like } => preferences(session, full, like, answer).await,
         Show::Tables { full, keyspace, like } => tables(scope, full, keyspace.as_deref(), like, answer).await,
         Show::Table { before, table, after } => on_table(scope, session, before, &table, after, answer).await,

@@ -51,6 +51,10 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     let config: Config = toml::from_str(text)
         .map_err(|error| ConfigError::Parse { path: path.to_owned(), message: explain(&error.to_string()) })?;
+    if !(0.0..=1.0).contains(&config.log.sample) {
+        let message = format!("log.sample is {}, and must be from 0 to 1", config.log.sample);
+        return Err(ConfigError::Contradiction { path: path.to_owned(), message });
+    }
     let contradiction = |message| ConfigError::Contradiction { path: path.to_owned(), message };
     for (name, keyspace) in &config.keyspaces {
         check_keyspace(name, keyspace).map_err(contradiction)?;
@@ -108,6 +112,7 @@ fn check_shard(shard: &ShardConfig) -> Result<(), &'static str> {
 fn files(config: &mut Config) -> Vec<&mut PathBuf> {
     let mut files = Vec::new();
     files.extend(&mut config.listen.socket);
+    files.extend(&mut config.log.file);
     if let Some(tls) = &mut config.listen.tls {
         files.extend([&mut tls.certificate, &mut tls.key]);
         files.extend(&mut tls.client_ca);

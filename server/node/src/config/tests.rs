@@ -73,6 +73,8 @@ fn contradictions_say_what_to_do() {
         ("[users.a]\npassword = \"x\"\nscram = \"y\"", "more than one of"),
         ("[users.a]\ngrants = [{ role = \"reader\", tables = \"\" }]", "grant on nothing"),
         ("[users.a]\ngrants = [{ role = \"reader\", tables = \"shop.*\" }]", "name the keyspace apart"),
+        ("[log]\nsample = 1.5", "from 0 to 1"),
+        ("[log]\nsample = nan", "from 0 to 1"),
     ];
     for (text, expected) in cases {
         let message = refused(text);

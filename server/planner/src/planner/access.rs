@@ -193,6 +193,8 @@ fn shown(statement: &Normalised) -> Needs {
         | Show::Grants => Needs::default(),
         // Texts of what others ran, without their literals.
         Show::Consolidations => Needs::on_everything(Right::Read, "SHOW"),
+        // What others run.
+        Show::Queries(_) => Needs::on_everything(Right::Admin, "PROCESS"),
         Show::Table { table: TableName { keyspace, table }, after, .. } => {
             let mut needs = if after.is_empty() { Needs::default() } else { scan.expression() };
             needs.add_table(keyspace.as_deref(), &table, Right::Read, "SELECT");
