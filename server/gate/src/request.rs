@@ -88,7 +88,14 @@ pub(crate) async fn handle(
     let mut answer = Answer::new(responder, request.fields_hash, request.facts);
     let outcome = match scope(gate, session, &mut request, context) {
         Ok(mut scope) => {
-            let span = tracing::debug_span!("request", op = request.op.as_str(), connection = scope.connection_id);
+            let span = tracing::debug_span!(
+                "request",
+                op = request.op.as_str(),
+                connection = scope.connection_id,
+                session = scope.session_id,
+                user = &*scope.calling.caller,
+                traceparent = scope.calling.traceparent.as_deref(),
+            );
             perform(&mut scope, session, request, &mut answer).instrument(span).await
         }
         Err(error) => Err(error),

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, iter};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{Ran, ResultEnd};
 use vitrail_service::QueryService;
@@ -130,7 +131,8 @@ pub(crate) async fn run_one(task: Task) -> Result<ResultEnd, ErrorBody> {
 
 async fn start_one(task: Task, read_ahead: bool) -> Result<Started, ErrorBody> {
     let overdue = Overdue::new(&task.call, GATE_PATIENCE, &task.statement, &task.on);
-    let executed = overdue.guard(task.service.execute(task.call, task.statement, task.on)).await;
+    let span = tracing::debug_span!("shard", shard = &*task.shard);
+    let executed = overdue.guard(task.service.execute(task.call, task.statement, task.on)).instrument(span).await;
     let execution = executed.map_err(|error| at_shard(error, &task.shard))?;
     // What it took is held from now on.
     let overdue = Overdue { held: overdue.held || execution.connection.is_some(), ..overdue };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Binds;
@@ -26,7 +27,10 @@ pub(crate) async fn execute(
     let mut watch = Watch::begin(session, answer);
     let (normalised, outcome) = match planning::normalise(Arc::clone(&sql), session) {
         Ok(normalised) => {
-            let outcome = run(scope, session, &normalised, &binds, answer, &mut watch).await;
+            let fingerprint = normalised.fingerprint;
+            let kind = normalised.kind.as_str();
+            let span = tracing::debug_span!("statement", kind, fingerprint = format_args!("{fingerprint:016x}"));
+            let outcome = run(scope, session, &normalised, &binds, answer, &mut watch).instrument(span).await;
             (Some(normalised), outcome)
         }
         Err(error) => (None, Err(error)),
@@ -79,7 +83,7 @@ async fn run_planned(
     answer: &mut Answer<'_>,
     watch: &mut Watch,
 ) -> Result<ResultEnd, ErrorBody> {
-    let planned = planning::plan(scope, session, normalised)?;
+    let planned = tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, normalised))?;
     let plan = match &*planned {
         Planned::Own(select) => {
             watch.own();

@@ -88,6 +88,18 @@ struct Failure {
 }
 
 impl Run {
+    /// What its work in MySQL is told under.
+    pub(crate) fn span(&self) -> tracing::Span {
+        let (config, call) = (&self.shared.config, &self.call);
+        tracing::debug_span!(
+            "mysql",
+            keyspace = config.keyspace,
+            shard = config.shard,
+            call = call.id.0,
+            traceparent = call.traceparent.as_deref(),
+        )
+    }
+
     /// Runs to the end, whoever listens.
     pub(crate) async fn run(mut self) {
         add(&self.shared.counters.statements, 1);

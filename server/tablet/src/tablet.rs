@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument;
 use vitrail_mysql::{
     Address, ConnectOptions, Connection, Connector, Error, Killer, Overload, Pool, PoolOptions, Sent, Tls,
 };
@@ -415,7 +416,8 @@ impl Shared {
         }
         overdue.until = run.stops.deadline.map(|deadline| deadline + TABLET_PATIENCE);
         let mut late = Late { shared: shared.clone(), overdue, id: run.id };
-        tokio::spawn(run.run());
+        let span = run.span();
+        tokio::spawn(run.run().instrument(span));
         let mut opening = late.wait(opening).await?.unwrap_or_else(|_| Err(ended_early()))?;
         if opening.parts.goes_on() {
             late.overdue.held = late.id.is_some();

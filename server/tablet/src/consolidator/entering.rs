@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use vitrail_proto::error::ErrorBody;
 use vitrail_service::call::{Call, Statement};
 use vitrail_service::execution::Execution;
@@ -41,7 +42,9 @@ impl Consolidator {
         let (round, joined) = match way {
             Way::Joined(round, joined) => (round, Some(joined)),
             Way::Formed(round) => {
-                tokio::spawn(self.run(tablet, &round, &asked).lead(Arc::clone(&round)));
+                let run = self.run(tablet, &round, &asked);
+                let span = run.span();
+                tokio::spawn(run.lead(Arc::clone(&round)).instrument(span));
                 (round, None)
             }
         };
