@@ -57,9 +57,9 @@ impl Lease {
         self.connection.as_ref().expect(TAKEN).thread_id()
     }
 
-    /// Counts the connection with those of long results, if there is a place among them.
-    pub(crate) fn stream(&mut self) {
-        self.connection.as_mut().expect(TAKEN).stream();
+    /// Counts the connection with those of long results, if there is a place among them. `true` if it is there.
+    pub(crate) fn stream(&mut self) -> bool {
+        self.connection.as_mut().expect(TAKEN).stream()
     }
 
     /// Rolls back what is open. `false`: the connection is lost.

@@ -39,10 +39,20 @@ fn keep_busy(subject: &Subject, user: &str) -> (CallId, tokio::task::JoinHandle<
 
 #[tokio::test]
 async fn a_long_result_leaves_its_place_to_short_ones() {
+    leaves_its_place(8 << 10).await;
+}
+
+#[tokio::test]
+async fn a_result_whose_reader_is_slow_does_so_too() {
+    leaves_its_place(1 << 40).await;
+}
+
+/// A result that is long from `after` bytes on, whose reader takes its beginning and no more.
+async fn leaves_its_place(after: u64) {
     for subject in subjects(|config| {
         config.pool.size = 1;
         config.streams.size = 1;
-        config.streams.after = 8 << 10;
+        config.streams.after = after;
     })
     .await
     {

@@ -350,3 +350,55 @@ async fn futures_poll<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     })
     .await
 }
+
+/// What the queue costs beside tokio's semaphore, which knows no users, and how even the service is.
+///
+/// `cargo test --release -p vitrail-mysql --lib figures_of_the_queue -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "figures for docs/performance.md"]
+async fn figures_of_the_queue() {
+    const SIZE: usize = 16;
+    for (tasks, users) in [(1, 1), (2, 1), (20, 1), (1000, 1), (1000, 100), (10_000, 1)] {
+        let queue = Queue::new(Limits { waiters: 100_000, ..limits(SIZE) });
+        let semaphore = Arc::new(tokio::sync::Semaphore::new(SIZE));
+        for (kind, fair) in [("tokio's semaphore", false), ("the queue", true)] {
+            if !fair && users > 1 {
+                continue;
+            }
+            let rounds = 2_000_000 / tasks.max(4);
+            let start = Instant::now();
+            let mut set = JoinSet::new();
+            for number in 0..tasks {
+                let (queue, semaphore, me) = (Arc::clone(&queue), Arc::clone(&semaphore), user(number % users));
+                set.spawn(async move {
+                    let mut waits = Vec::with_capacity(rounds);
+                    for _ in 0..rounds {
+                        let asked = Instant::now();
+                        if fair {
+                            let place = queue.take(&me, None).await.unwrap();
+                            waits.push(asked.elapsed());
+                            yield_now().await;
+                            drop(place);
+                        } else {
+                            let permit = semaphore.acquire().await.unwrap();
+                            waits.push(asked.elapsed());
+                            yield_now().await;
+                            drop(permit);
+                        }
+                    }
+                    waits
+                });
+            }
+            let mut waits: Vec<Duration> = set.join_all().await.into_iter().flatten().collect();
+            let each = start.elapsed() / waits.len() as u32;
+            waits.sort_unstable();
+            let at = |part: f64| waits[(waits.len() as f64 * part) as usize].as_secs_f64() * 1e6;
+            println!(
+                "{tasks:6} tasks, {users:3} users: {:5} ns each, wait p50 {:9.1} us, p99 {:9.1} us: {kind}",
+                each.as_nanos(),
+                at(0.50),
+                at(0.99)
+            );
+        }
+    }
+}

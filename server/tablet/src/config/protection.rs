@@ -12,7 +12,7 @@ use crate::units;
 pub struct StreamConfig {
     /// Most long results at a time, beyond the connections of `pool`. While there are so many, further ones stay in `pool`. 0: all do.
     pub size: usize,
-    /// A result that has become longer than so many bytes is a long one.
+    /// A result that has become longer than so many bytes is a long one, and so is one whose reader takes nothing for half a second.
     #[serde(with = "units::bytes")]
     pub after: u64,
 }

@@ -2,13 +2,19 @@
 
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use vitrail_mysql::{Error, Response, RowsOrEnd};
 
 use super::Run;
+use crate::guard::Place;
 use crate::outbox::Outbox;
 use crate::stats::add;
 use crate::stop::{Step, Stops, Why, guarded};
+
+/// A result whose reader takes nothing for so long counts as a long one.
+const SLOW_READER: Duration = Duration::from_millis(500);
 
 impl Run {
     pub(super) async fn query(&mut self, sql: &[u8]) -> Step<Result<Response, Error>> {
@@ -67,12 +73,21 @@ impl Run {
             }
             return Ok(());
         }
-        let stops = self.stops.clone();
-        let stopped = self.stopped;
-        tokio::select! {
-            biased;
-            alive = self.outbox.flush() => if alive { Ok(()) } else { Err(Why::Abandoned) },
-            why = stops.fired(), if stopped.is_none() => Err(why),
+        let (stopped, mut shared) = (self.stopped, self.place == Place::Shared);
+        let Run { outbox, lease, stops, .. } = self;
+        let (mut flushing, mut fired) = (pin!(outbox.flush()), pin!(stops.fired()));
+        let mut slow = pin!(tokio::time::sleep(SLOW_READER));
+        loop {
+            tokio::select! {
+                biased;
+                alive = &mut flushing => return if alive { Ok(()) } else { Err(Why::Abandoned) },
+                why = &mut fired, if stopped.is_none() => return Err(why),
+                // However short the result is, its connection is not to be had for long.
+                () = &mut slow, if shared => {
+                    shared = !lease.stream();
+                    slow.as_mut().reset(Instant::now() + SLOW_READER);
+                }
+            }
         }
     }
 
