@@ -77,6 +77,6 @@ pub use rows::Rows;
 pub use session::{CancelHandle, Session};
 pub use transaction::Transaction;
 pub use vitrail_proto::error::{Code, ErrorBody, Executed};
-pub use vitrail_proto::message::{BeginOptions, CommitMode, Isolation, Ran, SessionState, Warning};
+pub use vitrail_proto::message::{BeginOptions, CommitMode, Isolation, Ran, SessionState, Share, Warning};
 pub use vitrail_proto::target::{TabletType, Target};
 pub use vitrail_proto::value::{Binds, Value};

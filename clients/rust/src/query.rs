@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vitrail_proto::message::{Op, Request};
+use vitrail_proto::message::{Op, Request, Share};
 use vitrail_proto::target::Target;
 use vitrail_proto::value::Binds;
 
@@ -25,6 +25,7 @@ pub struct Query {
     pub(crate) credit: Option<u32>,
     pub(crate) traceparent: Option<String>,
     pub(crate) facts: bool,
+    pub(crate) share: Option<Share>,
 }
 
 impl Query {
@@ -41,6 +42,7 @@ impl Query {
             credit: None,
             traceparent: None,
             facts: false,
+            share: None,
         }
     }
 
@@ -98,6 +100,12 @@ impl Query {
         self
     }
 
+    /// Whether it may share one execution with identical reads, whatever the session says.
+    pub fn share(mut self, share: Share) -> Query {
+        self.share = Some(share);
+        self
+    }
+
     /// The text.
     pub fn sql(&self) -> &str {
         &self.sql
@@ -115,6 +123,7 @@ impl Query {
         request.position = self.position;
         request.traceparent = self.traceparent;
         request.facts = self.facts;
+        request.share = self.share;
         if let Some(credit) = self.credit {
             request.credit = credit.min(i32::MAX as u32);
         }

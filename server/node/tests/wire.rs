@@ -251,6 +251,8 @@ async fn health_and_metrics_are_served() {
             "vitrail_connections 1",
             "vitrail_gate_statements_total 2",
             "vitrail_tablet_statements_total{keyspace=\"shop\",shard=\"-80\"}",
+            "vitrail_consolidator_saved_total{keyspace=\"shop\",shard=\"-80\"} 0",
+            "vitrail_consolidator_waiting{keyspace=\"plain\",shard=\"0\"} 0",
             "# EOF",
         ] {
             assert!(metrics.contains(expected), "{expected} in\n{metrics}");

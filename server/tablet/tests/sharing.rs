@@ -231,6 +231,24 @@ async fn the_last_to_leave_ends_the_statement_in_mysql() {
 }
 
 #[tokio::test]
+async fn the_tablet_ends_with_all_who_share() {
+    for subject in subjects_by(Way::Direct, |config| config.limits.kill_grace = Duration::from_secs(20)).await {
+        let _lock = locked(&subject).await;
+        let mut readers = vec![start(&subject, call(), read(Share::Next))];
+        runs(&subject).await;
+        readers.push(start(&subject, call(), read(Share::Running)));
+        readers.extend((0..3).map(|_| start(&subject, call(), read(Share::Next))));
+        saved(&subject, 3).await;
+        subject.tablet.close().await;
+        for reader in readers {
+            let error = reader.await.unwrap().unwrap_err();
+            assert_eq!((error.code, error.executed), (Code::Unavailable, Executed::No), "{}", subject.name);
+        }
+        assert_eq!(stats(&subject).waiting, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_failure_is_everybodys() {
     for subject in subjects(|_| {}).await {
         let mut lock = locked(&subject).await;
@@ -359,7 +377,7 @@ async fn impatient(way: Way) -> Vec<Subject> {
 
 #[tokio::test]
 async fn a_reader_that_stands_still_delays_nobody_and_misses_nothing() {
-    for subject in impatient(Way::Direct).await {
+    for subject in impatient(Way::Direct).await.into_iter().chain(impatient(Way::Remote).await) {
         big_table(&subject).await;
         let before = statements(&subject);
         let [fast, mut some, none] = together::<3>(&subject).await;

@@ -160,9 +160,9 @@ impl Log {
         self.entries.front().map_or(0, |entry| entry.unread_by)
     }
 
-    /// Somebody has read everything.
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.entries.back().is_none_or(|entry| entry.unread_by < self.readers)
+    /// How many have read everything.
+    pub(crate) fn starved(&self) -> usize {
+        self.readers - self.entries.back().map_or(0, |entry| entry.unread_by)
     }
 
     /// Bytes that are here and that somebody has not read.
@@ -231,7 +231,7 @@ mod tests {
         for number in 0..5 {
             assert_eq!(byte(log.read(&mut a)), number);
         }
-        assert!(log.is_exhausted());
+        assert_eq!(log.starved(), 1);
         assert!(matches!(log.read(&mut a), Read::Nothing));
         assert_eq!((log.unread(), log.held(), log.last()), (50, 50, 1));
         assert_eq!(byte(log.read(&mut b)), 0);

@@ -1,9 +1,9 @@
 //! One execution and the requests that share it.
 //!
 //! A round takes joiners until its statement goes to MySQL. It is ended by whoever leaves it last: a request that is cancelled or
-//! whose deadline comes takes only itself away while others wait. Readers share one log of parts. A reader that stands still, or
-//! a few that are slower than the rest, hold the others up for a bounded time together; then they are cut off, and go on by
-//! themselves (see `alone`).
+//! whose deadline comes takes only itself away while others wait. Readers share one log of parts, and those that progress at about
+//! the same pace wait for each other. A reader that stands still, or a few that are slower than the rest, hold the others up for a
+//! bounded time; then they are cut off, and go on by themselves (see `alone`).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -47,6 +47,7 @@ struct State {
     deserted: bool,
     /// The run waits for space.
     blocked: bool,
+    patience: Patience,
     outcome: Option<Result<(), ErrorBody>>,
     /// Where it stands in the list of shared statements; since somebody joined.
     entry: Option<Arc<Entry>>,
@@ -85,14 +86,15 @@ pub(crate) enum Left {
 }
 
 /// How the run's wait for space goes on.
+#[derive(Clone, Copy)]
 struct Patience {
     /// The first entry that somebody has not read.
     base: usize,
-    /// Since when it is that one.
+    /// Since when the run waits, and it is that one.
     since: Instant,
-    /// Until when the time that a minority takes was counted.
+    /// When was looked last.
     counted: Instant,
-    /// How long a minority has held the rest up.
+    /// How long at least half of the readers have waited for others, in all.
     taken: Duration,
 }
 
@@ -101,12 +103,14 @@ impl Round {
     pub(crate) fn new(key: Identity, consolidator: Arc<Consolidator>) -> Round {
         let mut log = Log::new(consolidator.window);
         log.join();
+        let now = Instant::now();
         let state = State {
             log,
             counted: 0,
             written: false,
             deserted: false,
             blocked: false,
+            patience: Patience { base: 0, since: now, counted: now, taken: Duration::ZERO },
             outcome: None,
             entry: None,
             sharers: 1,
@@ -172,7 +176,6 @@ impl Round {
 
     /// Appends parts; waits while too much is unread. `false`: nobody reads any more.
     pub(crate) async fn push(self: &Arc<Self>, parts: Vec<Part>) -> bool {
-        let mut patience: Option<Patience> = None;
         loop {
             let space = self.space.notified();
             let until = {
@@ -180,6 +183,8 @@ impl Round {
                 if state.log.readers() == 0 {
                     return false;
                 }
+                let now = Instant::now();
+                state.wait(now);
                 if state.log.unread() < self.limit(&state) {
                     state.blocked = false;
                     for part in parts {
@@ -191,15 +196,12 @@ impl Round {
                     return true;
                 }
                 state.blocked = true;
-                let now = Instant::now();
-                let base = state.log.base();
-                let patience =
-                    patience.get_or_insert(Patience { base, since: now, counted: now, taken: Duration::ZERO });
-                if self.cut_off(&mut state, patience, now) {
+                if self.cut_off(&mut state, now) {
                     continue;
                 }
-                let alone = state.log.readers() == 1;
-                (!alone).then(|| patience.since + self.consolidator.config.stall)
+                let until = state.patience.since + self.consolidator.config.stall;
+                // Later, only news can change anything.
+                (state.log.readers() > 1 && until > now).then_some(until)
             };
             // Its readers hold it up: whoever comes now need not wait for them.
             self.consolidator.step_aside(self);
@@ -320,28 +322,37 @@ impl Round {
     }
 
     /// Cuts off the last readers if they have held the others up for too long.
-    fn cut_off(&self, state: &mut State, patience: &mut Patience, now: Instant) -> bool {
-        let (log, stall) = (&mut state.log, self.consolidator.config.stall);
-        let held_up = log.is_exhausted() && log.readers() > 1;
-        if held_up && log.last() * 2 <= log.readers() {
+    fn cut_off(&self, state: &mut State, now: Instant) -> bool {
+        let stall = self.consolidator.config.stall;
+        let (starved, patience) = (state.log.starved(), &state.patience);
+        let stands_still = starved > 0 && now - patience.since >= stall;
+        let holds_most_up = starved * 2 >= state.log.readers() && patience.taken >= stall;
+        if !stands_still && !holds_most_up {
+            return false;
+        }
+        let cut = state.log.cut_off_last();
+        if cut == 0 {
+            return false;
+        }
+        add(&self.consolidator.cut_off, cut as u64);
+        self.count(state);
+        true
+    }
+}
+
+impl State {
+    /// Counts the time since the last look, if the run waited meanwhile.
+    fn wait(&mut self, now: Instant) {
+        let (log, patience) = (&self.log, &mut self.patience);
+        if !self.blocked {
+            patience.since = now;
+        } else if log.starved() * 2 >= log.readers() {
             patience.taken += now - patience.counted;
         }
         patience.counted = now;
         if log.base() != patience.base {
             (patience.base, patience.since) = (log.base(), now);
         }
-        if !held_up || (now - patience.since < stall && patience.taken < stall) {
-            return false;
-        }
-        let cut = log.cut_off_last();
-        if cut == 0 {
-            return false;
-        }
-        add(&self.consolidator.cut_off, cut as u64);
-        self.count(state);
-        // They wait for news in vain.
-        self.news.notify_waiters();
-        true
     }
 }
 
@@ -351,3 +362,6 @@ impl Drop for Round {
         self.consolidator.bytes.fetch_sub(counted, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;
