@@ -94,8 +94,10 @@ struct Patience {
     since: Instant,
     /// When was looked last.
     counted: Instant,
-    /// How long at least half of the readers have waited for others, in all.
+    /// How long at least half of the readers have waited for others, in all, since some were cut off.
     taken: Duration,
+    /// How often some were.
+    cuts: u32,
 }
 
 impl Round {
@@ -110,7 +112,7 @@ impl Round {
             written: false,
             deserted: false,
             blocked: false,
-            patience: Patience { base: 0, since: now, counted: now, taken: Duration::ZERO },
+            patience: Patience { base: 0, since: now, counted: now, taken: Duration::ZERO, cuts: 0 },
             outcome: None,
             entry: None,
             sharers: 1,
@@ -199,7 +201,7 @@ impl Round {
                 if self.cut_off(&mut state, now) {
                     continue;
                 }
-                let until = state.patience.since + self.consolidator.config.stall;
+                let until = state.patience.since + self.stall(&state);
                 // Later, only news can change anything.
                 (state.log.readers() > 1 && until > now).then_some(until)
             };
@@ -309,6 +311,11 @@ impl Round {
         }
     }
 
+    /// How long readers may hold others up: less with each time that some did, so that many cannot do it one after the other.
+    fn stall(&self, state: &State) -> Duration {
+        self.consolidator.config.stall / (1 << state.patience.cuts.min(4))
+    }
+
     /// Brings what the log holds into the consolidator's budget.
     fn count(&self, state: &mut State) {
         let held = state.log.held();
@@ -323,7 +330,7 @@ impl Round {
 
     /// Cuts off the last readers if they have held the others up for too long.
     fn cut_off(&self, state: &mut State, now: Instant) -> bool {
-        let stall = self.consolidator.config.stall;
+        let stall = self.stall(state);
         let (starved, patience) = (state.log.starved(), &state.patience);
         let stands_still = starved > 0 && now - patience.since >= stall;
         let holds_most_up = starved * 2 >= state.log.readers() && patience.taken >= stall;
@@ -334,6 +341,8 @@ impl Round {
         if cut == 0 {
             return false;
         }
+        state.patience.taken = Duration::ZERO;
+        state.patience.cuts += 1;
         add(&self.consolidator.cut_off, cut as u64);
         self.count(state);
         true
