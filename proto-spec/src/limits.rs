@@ -63,10 +63,10 @@ pub const MAX_SESSION_DEPTH: usize = 64;
 pub const MAX_SESSIONS: usize = 4096;
 /// Most control frames (CREDIT, CANCEL, PING) per second, above what credit itself needs.
 pub const MAX_CONTROL_RATE: u32 = 1000;
-/// Most unauthenticated connections per address.
-pub const MAX_UNAUTHENTICATED_PER_ADDRESS: usize = 64;
-/// Most unauthenticated connections of a server.
-pub const MAX_UNAUTHENTICATED: usize = 1024;
+/// Most unauthenticated connections per address, unless configured otherwise.
+pub const MAX_UNAUTHENTICATED_PER_ADDRESS: usize = 512;
+/// Most unauthenticated connections of a server, unless configured otherwise.
+pub const MAX_UNAUTHENTICATED: usize = 4096;
 /// Time to authenticate.
 pub const AUTHENTICATION_TIME: Duration = Duration::from_secs(10);
 /// A socket that takes no byte for so long is closed.

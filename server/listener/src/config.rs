@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vitrail_proto::limits::{
     AUTHENTICATION_TIME, DEFAULT_MAX_FRAME, DEFAULT_MAX_MESSAGE, MAX_CONTROL_RATE, MAX_IN_FLIGHT, MAX_SESSION_DEPTH,
-    MAX_SESSIONS, STALL_TIME,
+    MAX_SESSIONS, MAX_UNAUTHENTICATED, MAX_UNAUTHENTICATED_PER_ADDRESS, STALL_TIME,
 };
 
 use crate::tls::TlsIdentity;
@@ -111,8 +111,8 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 100_000,
-            unauthenticated: 4_096,
-            unauthenticated_per_address: 512,
+            unauthenticated: MAX_UNAUTHENTICATED,
+            unauthenticated_per_address: MAX_UNAUTHENTICATED_PER_ADDRESS,
             authentication: AUTHENTICATION_TIME,
             login_failures: 10,
             max_frame: DEFAULT_MAX_FRAME,

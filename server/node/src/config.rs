@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use vitrail_proto::limits::{AUTHENTICATION_TIME, MAX_UNAUTHENTICATED, MAX_UNAUTHENTICATED_PER_ADDRESS};
 use vitrail_proto::message::Share;
 use vitrail_tablet::config::{
     ConsolidatorConfig, HotRowConfig, LimitConfig, MysqlConfig, OverloadConfig, PoolConfig, StreamConfig,
@@ -61,7 +62,7 @@ pub struct ListenConfig {
     pub max_unauthenticated: usize,
     /// The same, from one address. The Unix socket counts as one.
     pub max_unauthenticated_per_address: usize,
-    /// How long a TLS handshake and a login may take together.
+    /// How long a TLS handshake and a login may take together, at most 10 s.
     #[serde(with = "units::duration")]
     pub authentication: Duration,
     /// Failed logins of one address that are free; after each further one it has to pause, from 1 s doubling up to 60 s. 0: no pauses.
@@ -83,9 +84,9 @@ impl Default for ListenConfig {
             plaintext: false,
             tls: None,
             max_connections: 20_000,
-            max_unauthenticated: 4_096,
-            max_unauthenticated_per_address: 512,
-            authentication: Duration::from_secs(10),
+            max_unauthenticated: MAX_UNAUTHENTICATED,
+            max_unauthenticated_per_address: MAX_UNAUTHENTICATED_PER_ADDRESS,
+            authentication: AUTHENTICATION_TIME,
             login_failures: 10,
             drain: Duration::from_secs(30),
             gates: Vec::new(),

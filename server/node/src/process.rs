@@ -20,7 +20,7 @@ use crate::error::StartError;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
 use crate::reload::{self, Credentials, Reloads};
-use crate::{preflight, query_log};
+use crate::{preflight, query_log, users};
 
 /// Which components a process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +141,7 @@ impl Process {
         let restart = reload::need_restart(&running, &config);
         if let Some(gate) = &self.gate {
             gate.set_access(credentials.access);
+            users::warn_of_grants_on_nothing(&config);
             gate.set_shares(shares(&config));
         }
         if let (Some(identity), true) = (listener_config.tls, running.listen.tls.is_some()) {
@@ -278,6 +279,7 @@ async fn assemble(config: &Config, component: Component, access: Access) -> Resu
             logged = Some(records);
             let gate = Gate::new(assembly::cluster(config, &services)?, gate_config).with_log(log);
             gate.set_access(access);
+            users::warn_of_grants_on_nothing(config);
             gate.set_shares(shares(config));
             Some(Arc::new(gate))
         }

@@ -1,6 +1,6 @@
 //! Users of the configuration, as the listener knows them.
 
-use vitrail_gate::access::{Access, Grant, Right};
+use vitrail_gate::access::{Access, Grant, Permit, Right};
 use vitrail_listener::users::{User, Users};
 use vitrail_proto::scram::StoredKeys;
 
@@ -28,6 +28,19 @@ pub(crate) fn users(config: &Config, earlier: Option<&Users>) -> Result<Users, S
 /// What each user may do.
 pub(crate) fn access(config: &Config) -> Access {
     Access::of(config.users.iter().map(|(name, user)| (name.as_str().into(), grants(user.grants.as_deref()))))
+}
+
+/// Tells of grants on keyspaces that are not there, which are most often misspelt.
+pub(crate) fn warn_of_grants_on_nothing(config: &Config) {
+    for (name, user) in &config.users {
+        for grant in grants(user.grants.as_deref()) {
+            let pattern = grant.keyspace.clone();
+            let permit = Permit::new(name.as_str().into(), vec![grant]);
+            if !config.keyspaces.keys().any(|keyspace| permit.sees_keyspace(keyspace)) {
+                tracing::warn!(user = name, keyspace = &*pattern, "a grant chooses no keyspace that is served");
+            }
+        }
+    }
 }
 
 fn grants(config: Option<&[GrantConfig]>) -> Vec<Grant> {

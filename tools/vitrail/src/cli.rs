@@ -1,6 +1,6 @@
 //! Flags of every command.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -59,8 +59,10 @@ pub struct Log {
 impl Log {
     /// Starts logging.
     pub fn init(&self) {
-        let builder =
-            tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&self.filter)).with_writer(std::io::stderr);
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(&self.filter))
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr);
         if self.log_json { builder.json().init() } else { builder.compact().init() }
     }
 }

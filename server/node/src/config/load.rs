@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
+use vitrail_proto::limits::AUTHENTICATION_TIME;
 
-use super::{Config, GrantConfig, KeyspaceConfig, ShardConfig, UserConfig};
+use super::{Config, GrantConfig, KeyspaceConfig, ListenConfig, ShardConfig, UserConfig};
 
 /// Why a configuration is refused.
 #[derive(Debug, Error)]
@@ -56,6 +57,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         return Err(ConfigError::Contradiction { path: path.to_owned(), message });
     }
     let contradiction = |message| ConfigError::Contradiction { path: path.to_owned(), message };
+    check_listen(&config.listen).map_err(contradiction)?;
     for (name, keyspace) in &config.keyspaces {
         check_keyspace(name, keyspace).map_err(contradiction)?;
     }
@@ -69,6 +71,19 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         }
     }
     Ok(config)
+}
+
+fn check_listen(listen: &ListenConfig) -> Result<(), String> {
+    if listen.authentication.is_zero() || listen.authentication > AUTHENTICATION_TIME {
+        return Err("listen.authentication is more than 0s, and at most 10s: clients count on it".to_owned());
+    }
+    if listen.max_unauthenticated == 0 || listen.max_unauthenticated_per_address == 0 {
+        return Err(
+            "listen.max_unauthenticated and listen.max_unauthenticated_per_address: with 0 nobody could log in"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 fn check_keyspace(name: &str, keyspace: &KeyspaceConfig) -> Result<(), String> {

@@ -72,6 +72,8 @@ fn contradictions_say_what_to_do() {
         ("[[keyspaces.a.shards]]\nname = \"0\"\ndatabase = \"d\"\ntablet = \"vitrail://h\"", "keep either"),
         ("[users.a]\npassword = \"x\"\nscram = \"y\"", "more than one of"),
         ("[users.a]\ngrants = [{ role = \"reader\", tables = \"\" }]", "grant on nothing"),
+        ("[listen]\nauthentication = \"11s\"", "at most 10s"),
+        ("[listen]\nmax_unauthenticated_per_address = 0", "nobody could log in"),
         ("[users.a]\ngrants = [{ role = \"reader\", tables = \"shop.*\" }]", "name the keyspace apart"),
         ("[log]\nsample = 1.5", "from 0 to 1"),
         ("[log]\nsample = nan", "from 0 to 1"),
