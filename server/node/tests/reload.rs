@@ -21,7 +21,7 @@ async fn client(guarded: &Guarded, user: &str) -> Result<Client, vitrail_client:
 async fn sleepers(guarded: &Guarded, count: usize) {
     let mut root = guarded.server.admin().await;
     let wait = async {
-        let sql = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(1000.5)%'";
+        let sql = "SELECT id FROM information_schema.processlist WHERE info LIKE '%SELECT SLEEP(1000.5)%' AND info NOT LIKE '%processlist%'";
         while root.fetch_all(sql).await.unwrap().len() != count {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
