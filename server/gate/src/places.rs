@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -37,6 +38,8 @@ pub(crate) struct Places {
     entrance: Semaphore,
     /// Who waits together. Bounded by the entrance.
     waiting: Mutex<HashMap<Identity, Waiting, BuildHasherDefault<AsItIs>>>,
+    /// Numbers groups.
+    groups: AtomicU64,
     hasher: RandomState,
 }
 
@@ -53,8 +56,8 @@ type Coming = Shared<BoxFuture<'static, Option<Arc<OwnedSemaphorePermit>>>>;
 enum Waiting {
     /// One, by itself.
     First,
-    /// Others, together.
-    Together(Coming),
+    /// Others, together: a group, and the place that comes to it.
+    Together(u64, Coming),
 }
 
 impl Places {
@@ -66,6 +69,7 @@ impl Places {
             count,
             entrance: Semaphore::new(count * (WAITING_PER_PLACE + 1)),
             waiting: Mutex::default(),
+            groups: AtomicU64::new(1),
             hasher: RandomState::new(),
         }
     }
@@ -105,24 +109,24 @@ impl Places {
     /// Where a statement waits.
     fn queue(&self, task: &Task) -> Queue<'_> {
         if task.statement.share == Share::Off || self.count < JOINT_PLACES as usize {
-            return Queue { places: self, identity: None, coming: self.coming(1) };
+            return Queue { places: self, identity: None, group: 0, coming: self.coming(1) };
         }
         let identity = Identity::new(&task.call, &task.statement, &self.hasher);
         let mut waiting = self.waiting.lock();
-        let coming = match waiting.get(&identity) {
+        let (group, coming) = match waiting.get(&identity) {
             None => {
                 waiting.insert(identity.clone(), Waiting::First);
-                self.coming(1)
+                (0, self.coming(1))
             }
             // Those who have their place already have gone on.
-            Some(Waiting::Together(coming)) if coming.peek().is_none() => coming.clone(),
+            Some(Waiting::Together(group, coming)) if coming.peek().is_none() => (*group, coming.clone()),
             Some(_) => {
-                let coming = self.coming(JOINT_PLACES);
-                waiting.insert(identity.clone(), Waiting::Together(coming.clone()));
-                coming
+                let (group, coming) = (self.groups.fetch_add(1, Ordering::Relaxed), self.coming(JOINT_PLACES));
+                waiting.insert(identity.clone(), Waiting::Together(group, coming.clone()));
+                (group, coming)
             }
         };
-        Queue { places: self, identity: Some(identity), coming }
+        Queue { places: self, identity: Some(identity), group, coming }
     }
 
     fn coming(&self, count: u32) -> Coming {
@@ -135,6 +139,9 @@ impl Places {
 struct Queue<'a> {
     places: &'a Places,
     identity: Option<Identity>,
+    /// The number of its group; 0: it waits by itself.
+    group: u64,
+    /// Forgets what it is when it has come, so that only the number tells its group.
     coming: Coming,
 }
 
@@ -143,10 +150,10 @@ impl Drop for Queue<'_> {
         let Some(identity) = &self.identity else { return };
         let mut waiting = self.places.waiting.lock();
         let over = match waiting.get(identity) {
-            Some(Waiting::First) => true,
-            // The list's own and this one: nobody else waits.
-            Some(Waiting::Together(coming)) => {
-                coming.ptr_eq(&self.coming) && (coming.peek().is_some() || coming.strong_count() == Some(2))
+            Some(Waiting::First) => self.group == 0,
+            // A place that has come must not stay in the list. Before that: the list's own and this one, so nobody else waits.
+            Some(Waiting::Together(group, coming)) => {
+                *group == self.group && (coming.peek().is_some() || coming.strong_count() == Some(2))
             }
             None => false,
         };

@@ -106,6 +106,13 @@ impl Screen {
 
     /// Waits until the shell has ended; its exit status.
     pub fn end(mut self) -> u32 {
+        let until = tokio::time::Instant::now().into_std() + LIMIT;
+        let mut seen = self.seen.0.lock();
+        while !seen.ended {
+            let late = self.seen.1.wait_until(&mut seen, until).timed_out();
+            assert!(!late, "the shell did not end:\n{}", contents(&seen));
+        }
+        drop(seen);
         self.child.wait().unwrap().exit_code()
     }
 }

@@ -115,15 +115,15 @@ async fn ctrl_c_cancels_the_statement_in_mysql() {
         settles(&setting, "slow one", false).await;
         // At the prompt it does nothing but begin a new line.
         let prompts = |count| {
-            screen.wait("a prompt more", |text| text.lines().filter(|line| line.ends_with('>')).count() == count);
+            screen.wait("a prompt more", |text| text.ends_with('>') && text.matches("demo@agency>").count() == count);
         };
-        prompts(1);
-        screen.keys("selec");
-        screen.shows("> selec");
-        screen.keys("\x03");
         prompts(2);
+        screen.keys("selec");
+        screen.wait("what was typed", |text| text.matches("> selec").count() == 2);
         screen.keys("\x03");
         prompts(3);
+        screen.keys("\x03");
+        prompts(4);
         screen.line("select 40 + 2;");
         screen.shows("42");
 
@@ -212,6 +212,7 @@ async fn long_results_are_paged_and_secrets_are_not_remembered() {
         screen.ready();
         screen.line("create user 'a' identified by 'sesame';");
         screen.shows("ERROR");
+        screen.ready();
         screen.keys("\x04");
         assert_eq!(screen.end(), 0);
         let history = std::fs::read_to_string(setting.home().join(".local/state/vitrail/history")).unwrap();
