@@ -17,6 +17,8 @@ use vitrail_trials::rig::{Plan, Rig, account};
 const WORKERS: i64 = 24;
 /// Each statement's.
 const DEADLINE: Duration = Duration::from_secs(2);
+/// What statements are told while MySQL does not answer: that it took too long, or at once that nobody answers there.
+const STOOD_STILL: [&str; 2] = ["deadline", "unavailable"];
 /// How long any change may take to show.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -210,13 +212,13 @@ async fn a_frozen_mysql_costs_a_client_only_the_statements_that_need_it() {
         let read = async {
             let answer = client.query_all("SELECT id FROM account WHERE id = :id", params! { "id" => frozen }).await;
             let error = answer.expect_err("the server is frozen");
-            assert_eq!((error.code().as_str(), error.executed()), ("deadline", Executed::No), "{error:?}");
+            assert!(STOOD_STILL.contains(&error.code().as_str()) && error.executed() == Executed::No, "{error:?}");
         };
         let write = async {
             let entry = ledger.begin(&[frozen]);
             let answer = client.execute(insert, params! { "account" => frozen, "entry" => entry }).await;
             let error = answer.expect_err("the server is frozen");
-            assert_eq!(error.code().as_str(), "deadline", "{error:?}");
+            assert!(STOOD_STILL.contains(&error.code().as_str()), "{error:?}");
             ledger.note(entry, Fate::of(&Err::<(), _>(error)));
         };
         let scatter = async {
