@@ -90,8 +90,11 @@ pub(crate) enum Step<T> {
 }
 
 /// A statement that a kill has not ended is killed again after so long: both servers lose a kill that meets the beginning of a
-/// statement (up to 2 % of those sent at once, on a busy machine).
-const KILL_AGAIN: Duration = Duration::from_secs(1);
+/// statement (2 % of those that the process list shows, half of those just sent, on a busy machine).
+const KILL_AGAIN: Duration = Duration::from_millis(50);
+
+/// The pauses grow up to this.
+const KILL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Awaits `exchange`; when `stop` comes first, kills the statement of `thread` and goes on awaiting it, for `grace` at most.
 pub(crate) async fn guarded<T>(
@@ -116,11 +119,13 @@ pub(crate) async fn guarded<T>(
         };
         // Sent again until one is heeded. One that is under way is waited for, so that it cannot hit what comes next.
         let killing = async {
+            let mut pause = KILL_AGAIN;
             while !done.is_cancelled() {
                 if let Err(error) = killer.kill_query(thread).await {
                     tracing::warn!(thread, %error, "could not kill a statement");
                 }
-                let _ = tokio::time::timeout(KILL_AGAIN, done.cancelled()).await;
+                let _ = tokio::time::timeout(pause, done.cancelled()).await;
+                pause = (pause * 2).min(KILL_PAUSE);
             }
         };
         tokio::join!(ending, killing).0
