@@ -106,6 +106,27 @@ async fn a_second_start_is_quick_and_its_own() {
     }
 }
 
+/// A server that starts removes what looks like a temporary table from its temporary directory.
+#[tokio::test]
+async fn a_start_leaves_other_servers_their_temporary_tables() {
+    for flavour in flavours() {
+        let options = MysqldOptions::new(Binaries::find(flavour).await.unwrap());
+        let server = Mysqld::start(&options).await.unwrap();
+        let mut root = Connection::connect(&server.connect_options()).await.unwrap();
+        let directory = root.fetch_cell("SELECT @@tmpdir").await.unwrap().unwrap();
+        let table = Path::new(&directory).join("#sql-temptable-1-2-3.MAI");
+        std::fs::write(&table, "in use").unwrap();
+        let other = Mysqld::start(&options).await.unwrap();
+        assert!(table.exists(), "{flavour}: {}", table.display());
+        other.kill().await.unwrap();
+
+        assert!(table.starts_with(server.data()), "{flavour}: {}", table.display());
+        let seen =
+            root.fetch_cell("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name LIKE '%tmp%'").await;
+        assert_eq!(seen.unwrap().as_deref(), Some("0"), "{flavour}: its directory is no database");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_cannot_start_says_why() {
     for flavour in flavours() {

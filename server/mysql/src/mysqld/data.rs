@@ -13,16 +13,24 @@ use crate::flavour::Flavour;
 
 /// SQL that MariaDB runs at its start, inside the data directory.
 pub(super) const INIT_FILE: &str = "vitrail-init.sql";
+/// Where a server keeps its temporary tables, inside the data directory. A directory that it shared with others would not do: a server
+/// that starts removes every temporary table that it finds there, those in use by another server too.
+pub(super) const TEMPORARY_DIRECTORY: &str = "vitrail-tmp";
 /// Part of the template's name: counts up when templates are made otherwise.
 const TEMPLATE_VERSION: u32 = 1;
 /// MySQL's identity for replication, which no two servers may share.
 const IDENTITY: &str = "auto.cnf";
 
-/// Makes `data` a data directory, unless it is one.
+/// Makes `data` a data directory, unless it is one, with a directory for temporary tables.
 pub(super) async fn prepare(binaries: &Binaries, data: &Path) -> Result<()> {
-    if is_initialised(data) {
-        return Ok(());
+    if !is_initialised(data) {
+        initialise(binaries, data).await?;
     }
+    std::fs::create_dir_all(data.join(TEMPORARY_DIRECTORY))
+        .map_err(|error| cannot("make the directory for temporary tables", error))
+}
+
+async fn initialise(binaries: &Binaries, data: &Path) -> Result<()> {
     if std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Error::Mysqld(format!("{} is neither empty nor a mysql data directory", data.display())));
     }
@@ -61,6 +69,7 @@ async fn template(binaries: &Binaries) -> Result<PathBuf> {
     let command = binaries.initialise_command(&data);
     let output = Command::new(&command[0])
         .args(&command[1..])
+        .env("TMPDIR", making.path())
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output()

@@ -266,6 +266,7 @@ fn arguments(options: &MysqldOptions, data: &Path, socket: &Path, port: Option<u
         format!("--socket={}", socket.display()),
         format!("--pid-file={}", data.join("mysqld.pid").display()),
         format!("--log-error={}", log.display()),
+        format!("--tmpdir={}", data.join(data::TEMPORARY_DIRECTORY).display()),
         "--skip-name-resolve".into(),
         "--secure-file-priv=".into(),
         "--performance-schema=OFF".into(),
@@ -299,8 +300,12 @@ fn arguments(options: &MysqldOptions, data: &Path, socket: &Path, port: Option<u
     }
     match flavour {
         Flavour::MySql => arguments.push("--mysqlx=OFF".into()),
-        // MariaDB's installation leaves anonymous accounts, which shadow those of any host.
-        Flavour::MariaDb => arguments.push(format!("--init-file={}", data.join(data::INIT_FILE).display())),
+        Flavour::MariaDb => arguments.extend([
+            // Its installation leaves anonymous accounts, which shadow those of any host.
+            format!("--init-file={}", data.join(data::INIT_FILE).display()),
+            // Every other directory within its data is a database to it.
+            format!("--ignore-db-dirs={}", data::TEMPORARY_DIRECTORY),
+        ]),
     }
     arguments.extend(options.arguments.iter().cloned());
     arguments
