@@ -31,6 +31,13 @@ pub(crate) fn unknown_shard<'a>(keyspace: &str, shard: &str, known: impl Iterato
     ErrorBody::new(Code::NotFound, message).with_errno(1049, "42000")
 }
 
+/// A statement over shards that names a table which is a temporary one on one of them.
+pub(crate) fn hidden_by_temporary(keyspace: &str, table: &str) -> ErrorBody {
+    unsupported(format!(
+        "`{table}` is a temporary table of this session on one shard of keyspace '{keyspace}': name that shard in the target, or drop the table"
+    ))
+}
+
 /// A table that does not exist.
 pub(crate) fn unknown_table(keyspace: &str, table: &str) -> ErrorBody {
     ErrorBody::new(Code::NotFound, format!("table '{keyspace}.{table}' does not exist")).with_errno(1146, "42S02")
@@ -51,6 +58,17 @@ pub(crate) fn transaction_lost() -> ErrorBody {
         Code::TxLost,
         "the transaction was lost and everything in it rolled back; send ROLLBACK, then run it again",
     )
+}
+
+/// The session was ended by KILL.
+pub(crate) fn session_killed() -> ErrorBody {
+    let mut killed = ErrorBody::new(
+        Code::SessionLost,
+        "the session was killed: its transaction is rolled back, its locks and temporary tables are gone; reset it, or open another",
+    )
+    .with_errno(1927, "70100");
+    killed.retryable = false;
+    killed
 }
 
 /// A service or client broke an expectation of the gate.

@@ -15,15 +15,16 @@ use vitrail_service::call::Settings;
 use vitrail_sql::control::queries::QueryOrder;
 
 use crate::access::{Access, Audit, Permit};
-use crate::calling::background;
 use crate::cluster::Cluster;
 use crate::failure;
 use crate::insight::log::QueryLog;
 use crate::insight::{Insight, QueryFigures, Totals};
+use crate::pins::hold;
 use crate::places::Places;
 use crate::plan_cache::PlanCache;
 use crate::planning::Planned;
 use crate::preferences::Preferences;
+use crate::registry::{Kill, Registry};
 use crate::request;
 use crate::session::{Basis, Session};
 use crate::settings::{self, Interner};
@@ -85,6 +86,8 @@ pub struct Gate {
     pub(crate) audit: Audit,
     /// Whether the reads of some users share executions; written by [`Gate::set_shares`].
     shares: ArcSwap<HashMap<Box<str>, Share>>,
+    /// All sessions.
+    pub(crate) registry: Arc<Registry>,
     pub(crate) counters: Counters,
     pub(crate) insight: Insight,
 }
@@ -104,6 +107,7 @@ impl Gate {
             interner: Interner::default(),
             access: ArcSwap::from_pointee(Access::unrestricted()),
             audit: Audit::default(),
+            registry: Arc::new(Registry::new()),
             counters: Counters::default(),
         }
     }
@@ -182,7 +186,9 @@ impl Gate {
     pub fn stats(&self) -> Stats {
         let (cached_plans, cached_plan_bytes, plan_hits, plan_misses) = self.plans.figures();
         let version = self.view.load().version;
-        Stats { cached_plans, cached_plan_bytes, plan_hits, plan_misses, version, ..self.counters.snapshot() }
+        let (open_sessions, pinned_sessions) = (self.registry.len(), self.registry.pinned());
+        let counted = Stats { open_sessions, pinned_sessions, ..self.counters.snapshot() };
+        Stats { cached_plans, cached_plan_bytes, plan_hits, plan_misses, version, ..counted }
     }
 
     async fn load(&self, cluster: Option<Arc<Cluster>>, keyspaces: &[Arc<str>]) -> Vec<Finding> {
@@ -246,12 +252,10 @@ impl Gate {
         Ok(Basis { target: Arc::new(target), settings: self.interner.intern(kept), autocommit, preferences })
     }
 
-    /// Rolls back what a session holds, when no request waits for it.
-    async fn let_go(&self, session: &mut Session) {
-        if let Some(transaction) = session.take_transaction() {
-            let (user, settings) = (Arc::clone(&session.user), Arc::clone(&session.now.settings));
-            transaction.abandon(|| background(&user, &settings)).await;
-        }
+    /// Gives up what a session at rest holds.
+    async fn let_go(&self, session: &Session) {
+        let held = session.seat.entry.take_held();
+        hold::give_up(held, &session.user, &session.now.settings).await;
     }
 }
 
@@ -268,7 +272,8 @@ impl Service for Gate {
     fn open(&self, peer: &Arc<Peer>, state: SessionState) -> Result<Session, ErrorBody> {
         let basis = self.basis(state, &peer.user)?;
         Counters::count(&self.counters.sessions_opened);
-        Ok(Session::new(Arc::clone(&peer.user), basis))
+        let seat = self.registry.enter(peer, &basis.target);
+        Ok(Session::new(seat, basis))
     }
 
     async fn handle(
@@ -284,17 +289,20 @@ impl Service for Gate {
     async fn reset(&self, session: &mut Session) -> Result<Reply, ErrorBody> {
         self.let_go(session).await;
         session.restore();
+        if session.seat.entry.killed() == Some(Kill::Session) {
+            session.seat = session.seat.again(&session.now.target);
+        }
         let end = ResultEnd { state: session.news(), ..ResultEnd::default() };
         Ok(Reply { end: Some(end), ..Reply::default() })
     }
 
-    async fn close(&self, mut session: Session) {
-        self.let_go(&mut session).await;
+    async fn close(&self, session: Session) {
+        self.let_go(&session).await;
         Counters::count(&self.counters.sessions_closed);
     }
 
     fn is_busy(&self, session: &Session) -> bool {
-        session.in_transaction()
+        session.seat.entry.is_bound()
     }
 }
 

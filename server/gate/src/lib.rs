@@ -6,7 +6,8 @@
 //! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several) → `answer` (REPLYs), with
 //! `facts` (how it ran).
 //! Beside it: [`access`] (who may do what), `insight` (figures of statements and their log), [`cluster`] (keyspaces and shards),
-//! `view` (cluster and schemas at one moment), `session`, `settings`.
+//! `view` (cluster and schemas at one moment), `session`, `settings`, `pins` (MySQL connections of one session), `registry` (all
+//! sessions, for listings and KILL).
 //!
 //! Invariant: an execution that was started at a service is pulled to its end, or cancelled and then pulled to its end, unless it is
 //! overdue: the request is answered, and the service ends it by itself.
@@ -24,11 +25,13 @@ mod failure;
 mod gate;
 mod insight;
 mod merge;
+mod pins;
 mod places;
 mod plan_cache;
 mod planning;
 mod position;
 mod preferences;
+mod registry;
 mod request;
 mod route;
 mod scatter;

@@ -7,11 +7,14 @@ use vitrail_planner::access::Needs;
 use vitrail_planner::plan::Plan;
 use vitrail_planner::vschema::VSchema;
 use vitrail_proto::error::ErrorBody;
+use vitrail_sql::control::pinned;
 use vitrail_sql::lexer::LexMode;
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::access;
 use crate::control::functions::OwnSelect;
+use crate::failure;
+use crate::pins::Pin;
 use crate::plan_cache::Key;
 use crate::request::Scope;
 use crate::session::Session;
@@ -21,6 +24,8 @@ use crate::session::Session;
 pub(crate) enum Planned {
     /// It runs on shards.
     Plan(Box<Plan>),
+    /// It runs on one shard, and concerns named locks.
+    Locks(Box<Plan>),
     /// The gate answers it.
     Own(OwnSelect),
 }
@@ -35,14 +40,19 @@ pub(crate) fn normalise(text: Arc<str>, session: &Session) -> Result<Normalised,
 /// A keyspace of which the user sees nothing does not exist for it: what was planned over one, or refused, is planned anew
 /// without, so that no answer tells of what is in there.
 pub(crate) fn plan(scope: &Scope<'_>, session: &Session, normalised: &Normalised) -> Result<Arc<Planned>, ErrorBody> {
-    let planned = cached(scope, session, normalised);
+    let planned = match with_temporary_tables(scope, session, normalised) {
+        Ok(None) => cached(scope, session, normalised),
+        Ok(Some(planned)) => Ok(Arc::new(planned)),
+        Err(error) => Err(error),
+    };
     if scope.permit.is_unlimited() {
         return planned;
     }
     match &planned {
         Ok(known) => match &**known {
             Planned::Own(_) => planned,
-            Planned::Plan(plan) => match scope.permit.allow(plan.needs(), Some(plan.keyspace())) {
+            Planned::Plan(plan) | Planned::Locks(plan) => match scope.permit.allow(plan.needs(), Some(plan.keyspace()))
+            {
                 Ok(()) => planned,
                 // It went elsewhere than its names say.
                 Err(_) if scope.target.keyspace.as_deref() != Some(plan.keyspace()) && sees_some(scope) => {
@@ -71,16 +81,7 @@ fn cached(scope: &Scope<'_>, session: &Session, normalised: &Normalised) -> Resu
     if let Some(planned) = scope.gate.plans.get(&key) {
         return Ok(planned);
     }
-    let own = (normalised.kind == StatementKind::Select)
-        .then(|| OwnSelect::of(normalised, target.keyspace.is_some(), scope.gate.is_mariadb()))
-        .flatten();
-    let planned = match own {
-        Some(own) => Planned::Own(own),
-        None => {
-            Planned::Plan(Box::new(vitrail_planner::plan(normalised, &context(scope, scope.view.cluster.vschema()))?))
-        }
-    };
-    let planned = Arc::new(planned);
+    let planned = Arc::new(make(scope, normalised, &context(scope, &[]))?);
     scope.gate.plans.put(&key, Arc::clone(&planned), PLAN_BYTES);
     Ok(planned)
 }
@@ -96,25 +97,68 @@ fn within_sight(scope: &Scope<'_>, normalised: &Normalised) -> Result<Arc<Planne
     for keyspace in scope.view.cluster.vschema().keyspaces().filter(|known| scope.permit.sees_keyspace(&known.name)) {
         seen.insert(keyspace.clone());
     }
-    match vitrail_planner::plan(normalised, &context(scope, &seen)) {
-        Ok(plan) => {
-            access::allow(scope, plan.needs(), Some(plan.keyspace()))?;
-            Ok(Arc::new(Planned::Plan(Box::new(plan))))
+    match make(scope, normalised, &PlanContext { vschema: &seen, ..context(scope, &[]) }) {
+        Ok(planned) => {
+            if let Planned::Plan(plan) | Planned::Locks(plan) = &planned {
+                access::allow(scope, plan.needs(), Some(plan.keyspace()))?;
+            }
+            Ok(Arc::new(planned))
         }
-        Err(refusal) => {
+        Err(error) => {
             access::allow(scope, &Needs::of(normalised), scope.target.keyspace.as_deref())?;
-            Err(refusal.into())
+            Err(error)
         }
     }
 }
 
-fn context<'a>(scope: &'a Scope<'_>, vschema: &'a VSchema) -> PlanContext<'a> {
+/// What the planner is told of the target and of what is behind it.
+pub(crate) fn context<'a>(scope: &'a Scope<'_>, temporary: &'a [&'a str]) -> PlanContext<'a> {
     PlanContext {
-        vschema,
+        vschema: scope.view.cluster.vschema(),
         schemas: &scope.view.schemas,
         keyspace: scope.target.keyspace.as_deref(),
         shard: scope.target.shard.as_deref(),
+        temporary,
     }
+}
+
+fn make(scope: &Scope<'_>, normalised: &Normalised, context: &PlanContext<'_>) -> Result<Planned, ErrorBody> {
+    if normalised.kind == StatementKind::Select {
+        let own = OwnSelect::of(normalised, context.keyspace.is_some(), scope.gate.is_mariadb());
+        if let Some(own) = own {
+            return Ok(Planned::Own(own));
+        }
+        if pinned::locks(normalised)?.is_some() {
+            return Ok(Planned::Locks(Box::new(vitrail_planner::plan_pinned(normalised, context)?)));
+        }
+    }
+    Ok(Planned::Plan(Box::new(vitrail_planner::plan(normalised, context)?)))
+}
+
+/// The plan of a statement that mentions a temporary table of the session, which is nobody else's plan; `None` if it mentions none.
+fn with_temporary_tables(
+    scope: &Scope<'_>,
+    session: &Session,
+    normalised: &Normalised,
+) -> Result<Option<Planned>, ErrorBody> {
+    let Some(pins) = &session.pins else { return Ok(None) };
+    let all = pins.iter().flat_map(Pin::temporary_tables);
+    if all.clone().next().is_none() || !pinned::mentions(normalised, all) {
+        return Ok(None);
+    }
+    let keyspace = scope.target.keyspace.as_deref().unwrap_or_default();
+    let here: Vec<&str> = pins.temporary_tables(keyspace).collect();
+    let planned = make(scope, normalised, &context(scope, &here))?;
+    if let Planned::Plan(plan) | Planned::Locks(plan) = &planned {
+        let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
+        if scope.only_shard(keyspace)?.is_none()
+            && let Some(name) =
+                pins.temporary_tables(&keyspace.name).find(|name| pinned::mentions(normalised, [*name].into_iter()))
+        {
+            return Err(failure::hidden_by_temporary(&keyspace.name, name));
+        }
+    }
+    Ok(Some(planned))
 }
 
 /// What a plan takes in memory, about, beyond its key. Plans hold no syntax tree, so that they differ little.

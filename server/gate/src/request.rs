@@ -16,9 +16,12 @@ use vitrail_sql::normalise::{Normalised, StatementKind};
 use crate::access::Permit;
 use crate::answer::Answer;
 use crate::calling::Calling;
+use crate::cluster::Keyspace;
 use crate::gate::{Gate, check_tablet_type};
 use crate::insight::watch::{self, Watch};
+use crate::pins::hold;
 use crate::preferences::Preferences;
+use crate::registry::Kill;
 use crate::route::Limits;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
@@ -52,6 +55,14 @@ struct Asked {
 }
 
 impl Scope<'_> {
+    /// The one shard that statements on this keyspace go to; `None` if they may go to several.
+    pub(crate) fn only_shard(&self, keyspace: &Keyspace) -> Result<Option<usize>, ErrorBody> {
+        match &self.target.shard {
+            Some(shard) if self.target.keyspace.as_deref() == Some(&*keyspace.name) => keyspace.shard(shard).map(Some),
+            _ => Ok((!keyspace.sharded).then_some(0)),
+        }
+    }
+
     /// Takes over what the session is now, which earlier items of a batch may have changed, and what the directives before the
     /// statement say.
     ///
@@ -76,8 +87,37 @@ impl Scope<'_> {
     }
 }
 
-/// Answers a request. Afterwards the session's transaction is as the answer says.
+/// Answers a request of a session that is at rest, and takes it back there. A killed one says so.
 pub(crate) async fn handle(
+    gate: &Gate,
+    session: &mut Session,
+    request: Request,
+    context: &RequestContext,
+    responder: &mut Responder,
+) -> Result<Reply, ErrorBody> {
+    if !session.wake(&context.cancel) {
+        return Err(failure::session_killed());
+    }
+    let outcome = respond(gate, session, request, context, responder).await;
+    let killed = session.seat.entry.killed();
+    if let Err(held) = session.rest() {
+        hold::give_up(held, &session.user, &session.now.settings).await;
+    }
+    match (outcome, killed) {
+        // What was done before the kill met it stands, and is answered.
+        (Err(error), Some(Kill::Session)) => {
+            session.transaction = TransactionState::None;
+            Err(ErrorBody { executed: error.executed, ..failure::session_killed() })
+        }
+        (Err(error), Some(Kill::Query)) if error.code == Code::Cancelled => {
+            Err(ErrorBody { message: "the statement was stopped by KILL QUERY".into(), ..error })
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+/// Answers a request. Afterwards the session's transaction is as the answer says.
+async fn respond(
     gate: &Gate,
     session: &mut Session,
     mut request: Request,
@@ -104,6 +144,7 @@ pub(crate) async fn handle(
         Ok(end) => Ok(answer.finish(end)),
         Err(mut error) => {
             Counters::count(&gate.counters.errors);
+            hold::tidy(session).await;
             // A lost transaction is one that the client has to end, too.
             error.in_transaction = !matches!(session.transaction, TransactionState::None);
             error.normalise();
@@ -176,7 +217,7 @@ async fn perform(
         Op::Execute => {
             let sql = request.sql.ok_or_else(|| missing("sql"))?;
             let end = statement::execute(scope, session, sql.into(), Arc::new(request.binds), answer).await?;
-            Ok(conclude(session, end))
+            Ok(conclude(session, end).await)
         }
         Op::Batch if request.atomic => atomic_batch(scope, session, request, answer).await,
         Op::Batch => batch(scope, session, request, answer).await,
@@ -185,20 +226,20 @@ async fn perform(
             let begun = control::begin(scope, session, request.begin.unwrap_or_default()).await;
             let outcome = begun.map(|()| ResultEnd::default());
             watch.end(scope, Some(&watch::BEGIN), "BEGIN", &outcome, answer);
-            Ok(conclude(session, outcome?))
+            Ok(conclude(session, outcome?).await)
         }
         Op::Commit => {
             let watch = Watch::begin(session, answer);
             let outcome = control::commit(scope, session).await;
             watch.end(scope, Some(&watch::COMMIT), "COMMIT", &outcome, answer);
-            Ok(conclude(session, outcome?))
+            Ok(conclude(session, outcome?).await)
         }
         Op::Rollback => {
             let watch = Watch::begin(session, answer);
             control::rollback(scope, session).await;
             let outcome = Ok(ResultEnd::default());
             watch.end(scope, Some(&watch::ROLLBACK), "ROLLBACK", &outcome, answer);
-            Ok(conclude(session, outcome?))
+            Ok(conclude(session, outcome?).await)
         }
         Op::Describe => Err(failure::unsupported(
             "describe is not supported yet: columns are known for certain only when the statement runs; run it with LIMIT 0",
@@ -227,7 +268,7 @@ async fn batch(
         answer.set_item(number);
         let binds: Arc<Binds> = Arc::new(item.binds);
         let end = match statement::execute(scope, session, sql, binds, answer).await {
-            Ok(end) => conclude(session, end),
+            Ok(end) => conclude(session, end).await,
             Err(mut error) => {
                 error.item = Some(number);
                 return Err(error);
@@ -268,13 +309,14 @@ async fn atomic_batch(
     }
 }
 
-/// Writes into an end what became of the session, and into the session what the end says.
-fn conclude(session: &mut Session, mut end: ResultEnd) -> ResultEnd {
+/// Writes into an end what became of the session, and into the session what the end says. Pins that are not needed any more end.
+async fn conclude(session: &mut Session, mut end: ResultEnd) -> ResultEnd {
+    hold::tidy(session).await;
     if end.insert_id != 0 {
         session.last_insert_id = end.insert_id;
     }
     end.in_transaction = session.in_transaction();
-    end.pinned = false;
+    end.pinned = session.pins.is_some();
     end.state = session.news();
     end
 }

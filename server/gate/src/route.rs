@@ -13,6 +13,7 @@ use vitrail_service::execution::Part;
 use crate::answer::Answer;
 use crate::calling::Calling;
 use crate::cluster::Keyspace;
+use crate::pins::{Pin, Pins, hold};
 use crate::position::Positions;
 use crate::scatter::{self, Calls, Lane, Task};
 use crate::session::{Session, TransactionState};
@@ -32,8 +33,28 @@ pub(crate) struct Limits {
 ///
 /// Outside a transaction, a write over several shards runs in an implicit one. A failure has no effect on any shard, unless
 /// its `executed` says otherwise.
+///
+/// On a shard that the session is pinned to, it runs on that connection. If that is lost, the error says so.
 pub(crate) async fn run(
     session: &mut Session,
+    keyspace: &Keyspace,
+    resolved: Resolved,
+    limits: Limits,
+    calling: &Calling<'_>,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    let mut pins = session.pins.take();
+    let outcome = dispatch(session, pins.as_deref_mut(), keyspace, resolved, limits, calling, answer).await;
+    session.pins = pins;
+    match outcome {
+        Err(error) => Err(hold::after_failure(session, calling, error).await),
+        done => done,
+    }
+}
+
+async fn dispatch(
+    session: &mut Session,
+    pins: Option<&mut Pins>,
     keyspace: &Keyspace,
     resolved: Resolved,
     limits: Limits,
@@ -51,7 +72,15 @@ pub(crate) async fn run(
         let options = session.next.take().map(|options| *options).unwrap_or_default();
         session.transaction = TransactionState::Open(Box::new(Transaction::new(options)));
     }
-    let work = Work { keyspace, resolved, limits, calling };
+    let mut work = Work { keyspace, resolved, limits, calling, pins: None };
+    let together = session.in_transaction() || session.next.is_some() || work.writes_several();
+    work.pins = match pins {
+        Some(pins) => {
+            hold::set_autocommit(pins, keyspace, !together, calling).await?;
+            Some(pins)
+        }
+        None => None,
+    };
     if let TransactionState::Open(transaction) = &mut session.transaction {
         let outcome = work.in_transaction(transaction, answer).await;
         return match outcome {
@@ -91,6 +120,8 @@ struct Work<'a> {
     resolved: Resolved,
     limits: Limits,
     calling: &'a Calling<'a>,
+    /// The session's.
+    pins: Option<&'a Pins>,
 }
 
 impl Work<'_> {
@@ -100,7 +131,8 @@ impl Work<'_> {
 
     async fn in_autocommit(self, answer: &mut Answer<'_>) -> Result<ResultEnd, ErrorBody> {
         let several = self.resolved.statements.len() > 1;
-        let tasks = self.tasks(true, |_| On::Pool);
+        let own = |index: usize| self.pin(self.resolved.statements[index].shard);
+        let tasks = self.tasks(true, |index| own(index).map_or(On::Pool, |pin| On::Connection(pin.connection)));
         let waiting = several.then(Instant::now);
         let _place = if several { Some(self.calling.places.take(self.calling, &tasks[0]).await?) } else { None };
         let waited = waiting.map_or(Duration::ZERO, |waiting| waiting.elapsed());
@@ -157,7 +189,7 @@ impl Work<'_> {
         if atomic {
             transaction.guard_statement(&self.keyspace.name, &names, self.calling).await.map_err(lost)?;
         }
-        let mut fresh: Vec<ConnectionId> = Vec::new();
+        let mut fresh: Vec<Arc<str>> = Vec::new();
         let done = self.join_and_run(transaction, &mut fresh, answer).await;
         match done {
             Err(error) if atomic && !error.loses => {
@@ -169,11 +201,11 @@ impl Work<'_> {
         }
     }
 
-    /// Shards that have not joined do so; `fresh` gets their connections.
+    /// Shards that have not joined do so; `fresh` gets their names.
     async fn join_and_run(
         &self,
         transaction: &mut Transaction,
-        fresh: &mut Vec<ConnectionId>,
+        fresh: &mut Vec<Arc<str>>,
         answer: &mut Answer<'_>,
     ) -> Result<ResultEnd, Failure> {
         let first = transaction.is_empty();
@@ -182,24 +214,32 @@ impl Work<'_> {
             let shard = &self.keyspace.shards[statement.shard];
             let mut connection = transaction.connection(&self.keyspace.name, &shard.name);
             if connection.is_none() {
-                connection = transaction.join_savepoints(&shard.service, self.calling).await?;
+                let begin = self.begin(transaction, statement.shard);
+                connection = transaction.join_savepoints(&shard.service, begin.clone(), self.calling).await?;
+                if let (None, On::Connection(own)) = (connection, begin) {
+                    connection = Some(own);
+                }
                 if let Some(connection) = connection {
-                    fresh.push(connection);
+                    fresh.push(Arc::clone(&shard.name));
                     transaction.join(self.participant(statement.shard, connection));
                 }
             }
             joined.push(connection);
         }
-        let tasks = self
-            .tasks(first, |index| joined[index].map_or_else(|| On::Begin(transaction.options.clone()), On::Connection));
+        let tasks = self.tasks(first, |index| {
+            let shard = self.resolved.statements[index].shard;
+            joined[index].map_or_else(|| self.begin(transaction, shard), On::Connection)
+        });
         let calls = Calls::of(self.calling.cancel, &tasks);
         let (mut lanes, mut errors, mut loses) = (Vec::with_capacity(tasks.len()), Vec::new(), false);
         for (index, started) in scatter::start(tasks, &calls).await.into_iter().enumerate() {
             match started {
                 Ok(started) => {
-                    if let (None, Some(connection)) = (joined[index], started.connection) {
-                        fresh.push(connection);
-                        transaction.join(self.participant(self.resolved.statements[index].shard, connection));
+                    let shard = self.resolved.statements[index].shard;
+                    let taken = started.connection.or_else(|| self.pin(shard).map(|pin| pin.connection));
+                    if let (None, Some(connection)) = (joined[index], taken) {
+                        fresh.push(Arc::clone(&self.keyspace.shards[shard].name));
+                        transaction.join(self.participant(shard, connection));
                     }
                     lanes.push(started.lane);
                 }
@@ -340,13 +380,22 @@ impl Work<'_> {
     }
 
     fn participant(&self, shard: usize, connection: ConnectionId) -> Participant {
-        let shard_of = &self.keyspace.shards[shard];
-        Participant {
-            keyspace: Arc::clone(&self.keyspace.name),
-            shard: Arc::clone(&shard_of.name),
-            label: self.keyspace.label(shard),
-            service: Arc::clone(&shard_of.service),
-            connection,
+        let pinned = self.pin(shard).is_some_and(|pin| pin.connection == connection);
+        Participant::new(self.keyspace, shard, connection, pinned)
+    }
+
+    /// The session's own connection to a shard.
+    fn pin(&self, shard: usize) -> Option<&Pin> {
+        self.pins?.get(&self.keyspace.name, &self.keyspace.shards[shard].name)
+    }
+
+    /// Where a shard that has not joined begins the transaction.
+    fn begin(&self, transaction: &Transaction, shard: usize) -> On {
+        match self.pin(shard) {
+            // BEGIN would end LOCK TABLES; with autocommit off, MySQL begins by itself.
+            Some(pin) if pin.autocommit_off => On::Connection(pin.connection),
+            Some(pin) => On::BeginOn(pin.connection, transaction.options.clone()),
+            None => On::Begin(transaction.options.clone()),
         }
     }
 

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use vitrail_proto::message::{BeginOptions, SessionState, Warning};
 use vitrail_proto::target::Target;
 use vitrail_service::call::Settings;
 
+use crate::pins::Pins;
 use crate::preferences::Preferences;
+use crate::registry::{Held, Seat};
 use crate::transaction::Transaction;
 
 /// One session. A few hundred bytes while idle: settings and target are shared between equal sessions.
 pub struct Session {
     /// On whose behalf its statements run.
     pub(crate) user: Arc<str>,
+    /// Where others find it.
+    pub(crate) seat: Seat,
     /// What it was opened with; `reset` goes back to it.
     opened: Basis,
     /// What it is now.
@@ -20,7 +25,11 @@ pub struct Session {
     /// Options of `SET TRANSACTION`, for the next one only.
     pub(crate) next: Option<Box<BeginOptions>>,
     /// The transaction, if any.
+    ///
+    /// While no request runs, an open one rests in the registry, and so do the pins.
     pub(crate) transaction: TransactionState,
+    /// MySQL connections of its own.
+    pub(crate) pins: Option<Box<Pins>>,
     /// `LAST_INSERT_ID()`
     pub(crate) last_insert_id: u64,
     /// `ROW_COUNT()`: rows that the last statement changed; -1 if it read or failed.
@@ -55,14 +64,16 @@ pub(crate) enum TransactionState {
 
 impl Session {
     /// A session as it is opened.
-    pub(crate) fn new(user: Arc<str>, opened: Basis) -> Session {
+    pub(crate) fn new(seat: Seat, opened: Basis) -> Session {
         Session {
-            user,
+            user: Arc::clone(&seat.entry.peer.user),
+            seat,
             now: opened.clone(),
             told: opened.clone(),
             opened,
             next: None,
             transaction: TransactionState::None,
+            pins: None,
             last_insert_id: 0,
             row_count: 0,
             warnings: None,
@@ -70,7 +81,32 @@ impl Session {
         }
     }
 
-    /// As it was opened, less the transaction, which the caller has taken out.
+    /// A request begins: takes back what rested in the registry. `false`: the session was killed.
+    pub(crate) fn wake(&mut self, cancel: &CancellationToken) -> bool {
+        let Some(held) = self.seat.entry.wake(cancel) else { return false };
+        if let Some(transaction) = held.transaction {
+            self.transaction = TransactionState::Open(transaction);
+        }
+        self.pins = held.pins;
+        true
+    }
+
+    /// A request ends. What a kill leaves comes back, to be given up.
+    pub(crate) fn rest(&mut self) -> Result<(), Held> {
+        let transaction = if self.in_transaction() { self.take_transaction() } else { None };
+        let held = Held { transaction, pins: self.pins.take() };
+        self.seat.entry.rest(&self.now.target, held)
+    }
+
+    /// The transaction that is open.
+    pub(crate) fn open_transaction(&self) -> Option<&Transaction> {
+        match &self.transaction {
+            TransactionState::Open(transaction) => Some(transaction),
+            TransactionState::None | TransactionState::Lost => None,
+        }
+    }
+
+    /// As it was opened, less the transaction and the pins, which the caller has taken out.
     pub(crate) fn restore(&mut self) {
         self.now = self.opened.clone();
         self.next = None;
@@ -131,7 +167,7 @@ mod tests {
             autocommit: true,
             preferences: Preferences::default(),
         };
-        Session::new("anna".into(), basis)
+        Session::new(Seat::alone("anna"), basis)
     }
 
     /// DESIGN 6: idle costs nothing.

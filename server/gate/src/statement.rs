@@ -10,6 +10,7 @@ use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::answer::Answer;
 use crate::insight::watch::Watch;
+use crate::pins::{hold, locks};
 use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
@@ -47,6 +48,7 @@ async fn run(
     answer: &mut Answer<'_>,
     watch: &mut Watch,
 ) -> Result<ResultEnd, ErrorBody> {
+    session.seat.entry.runs(&normalised.text, normalised.mode, session.open_transaction(), session.pins.as_deref());
     scope.begin_statement(session, normalised)?;
     let scope = &*scope;
     let lost = matches!(session.transaction, TransactionState::Lost);
@@ -54,6 +56,10 @@ async fn run(
         return Err(failure::transaction_lost());
     }
     access::check(scope, normalised)?;
+    // ROLLBACK must not fail; the next statement tells.
+    if normalised.kind != StatementKind::Rollback {
+        hold::refresh(session, &scope.calling).await?;
+    }
     let outcome = match control::answer(scope, session, normalised, binds, answer).await {
         Some(outcome) => outcome,
         None => run_planned(scope, session, normalised, binds, answer, watch).await,
@@ -89,6 +95,7 @@ async fn run_planned(
             watch.own();
             return select.run(scope, session, answer).await;
         }
+        Planned::Locks(plan) => return locks::run(scope, session, normalised, binds, plan, answer).await,
         Planned::Plan(plan) => plan,
     };
     if let Some(verb) = plan.full_write()

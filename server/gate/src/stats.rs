@@ -10,6 +10,14 @@ pub struct Stats {
     pub sessions_opened: u64,
     /// Sessions that were closed.
     pub sessions_closed: u64,
+    /// Sessions that are open, with the stateless requests that run.
+    pub open_sessions: usize,
+    /// Those of them that are pinned to a MySQL connection.
+    pub pinned_sessions: usize,
+    /// MySQL connections that sessions were pinned to.
+    pub pins: u64,
+    /// Sessions that were killed, and statements.
+    pub kills: u64,
     /// Statements that were begun.
     pub statements: u64,
     /// Those that failed.
@@ -48,6 +56,8 @@ pub(crate) struct Counters {
     pub(crate) rollbacks: AtomicU64,
     pub(crate) lost_transactions: AtomicU64,
     pub(crate) denied: AtomicU64,
+    pub(crate) pins: AtomicU64,
+    pub(crate) kills: AtomicU64,
 }
 
 impl Counters {
@@ -68,6 +78,8 @@ impl Counters {
             rollbacks: read(&self.rollbacks),
             lost_transactions: read(&self.lost_transactions),
             denied: read(&self.denied),
+            pins: read(&self.pins),
+            kills: read(&self.kills),
             ..Stats::default()
         }
     }

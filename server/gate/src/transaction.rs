@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::{BeginOptions, CommitMode, Ran, ResultEnd};
 use vitrail_service::QueryService;
@@ -13,8 +15,9 @@ use vitrail_service::call::{Call, Conclusion, ConnectionId, On};
 use vitrail_service::overdue::{GATE_PATIENCE, Overdue, or_detached};
 
 use crate::calling::{Calling, statement};
+use crate::cluster::Keyspace;
 use crate::position::Positions;
-use crate::scatter::at_shard;
+use crate::scatter::{Calls, at_shard};
 use crate::{facts, failure};
 
 /// Set before a write over several shards; client's own names cannot begin like it.
@@ -35,6 +38,16 @@ pub(crate) struct Transaction {
     participants: Vec<Participant>,
     /// The client's savepoints that are set, oldest first. A shard that joins later sets them, too.
     savepoints: Vec<Box<str>>,
+    /// What others see of it. Written when a shard joins or leaves.
+    seen: Arc<Seen>,
+}
+
+/// What can be seen of a transaction from outside.
+pub(crate) struct Seen {
+    /// When it began.
+    pub(crate) began: Instant,
+    /// `keyspace:shard` of those that have joined.
+    pub(crate) shards: Mutex<Vec<Arc<str>>>,
 }
 
 /// A shard that has joined.
@@ -47,11 +60,44 @@ pub(crate) struct Participant {
     pub(crate) label: Arc<str>,
     pub(crate) service: Arc<dyn QueryService>,
     pub(crate) connection: ConnectionId,
+    /// The connection is the session's own, and stays when the transaction ends.
+    pub(crate) pinned: bool,
+}
+
+impl Participant {
+    /// A shard on this connection.
+    pub(crate) fn new(keyspace: &Keyspace, shard: usize, connection: ConnectionId, pinned: bool) -> Participant {
+        let of = &keyspace.shards[shard];
+        Participant {
+            keyspace: Arc::clone(&keyspace.name),
+            shard: Arc::clone(&of.name),
+            label: keyspace.label(shard),
+            service: Arc::clone(&of.service),
+            connection,
+            pinned,
+        }
+    }
+
+    /// Takes the connection out of a transaction that has failed there: what is the session's own is rolled back and stays.
+    async fn give_up(&self, call: Call) {
+        if !self.pinned {
+            return self.service.release(self.connection).await;
+        }
+        if let Err(error) = self.service.conclude(call, self.connection, Conclusion::Rollback).await {
+            tracing::debug!(keyspace = %self.keyspace, shard = %self.shard, %error, "a pinned connection could not be rolled back");
+        }
+    }
 }
 
 impl Transaction {
     pub(crate) fn new(options: BeginOptions) -> Transaction {
-        Transaction { options, participants: Vec::new(), savepoints: Vec::new() }
+        let seen = Seen { began: Instant::now(), shards: Mutex::default() };
+        Transaction { options, participants: Vec::new(), savepoints: Vec::new(), seen: Arc::new(seen) }
+    }
+
+    /// What others see of it.
+    pub(crate) fn seen(&self) -> &Arc<Seen> {
+        &self.seen
     }
 
     /// No shard has joined: nothing is locked yet.
@@ -71,22 +117,72 @@ impl Transaction {
     /// Notes that a shard has joined.
     pub(crate) fn join(&mut self, participant: Participant) {
         self.participants.push(participant);
+        self.show();
     }
 
-    /// Begins on a shard ahead of its first statement where that is needed: because savepoints are set.
+    /// Makes a shard's connection one that stays when the transaction ends; a shard that has not joined does so.
+    pub(crate) async fn keep(
+        &mut self,
+        mut joining: Participant,
+        calling: &Calling<'_>,
+    ) -> Result<ConnectionId, ErrorBody> {
+        let service = Arc::clone(&joining.service);
+        let connection = match self.connection(&joining.keyspace, &joining.shard) {
+            Some(connection) => connection,
+            None => {
+                let begin = On::Begin(self.options.clone());
+                let begun = match self.join_savepoints(&service, begin.clone(), calling).await? {
+                    Some(connection) => Some(connection),
+                    None => {
+                        let call = calling.call(None);
+                        let calls = Calls::new(calling.cancel, [(Arc::clone(&service), call.id)]);
+                        calls.guard(run(&service, call, "DO 0".into(), begin)).await?
+                    }
+                };
+                joining.connection = begun.ok_or_else(|| failure::internal("a transaction without a connection"))?;
+                let connection = joining.connection;
+                self.join(joining);
+                connection
+            }
+        };
+        if let Err(error) = run(&service, calling.settle(), String::new(), On::Keep(connection)).await {
+            // It may be a reservation by now, which would outlive the transaction.
+            service.release(connection).await;
+            return Err(error);
+        }
+        for participant in &mut self.participants {
+            participant.pinned |= participant.connection == connection && Arc::ptr_eq(&participant.service, &service);
+        }
+        Ok(connection)
+    }
+
+    fn show(&self) {
+        let shards = self.participants.iter().map(|participant| {
+            let name = format!("{}:{}", participant.keyspace, participant.shard);
+            Arc::from(name)
+        });
+        *self.seen.shards.lock() = shards.collect();
+    }
+
+    /// Begins on a shard ahead of its first statement where that is needed: because savepoints are set. `begin` says where.
     /// Gives the connection if so.
     pub(crate) async fn join_savepoints(
         &self,
         service: &Arc<dyn QueryService>,
+        begin: On,
         calling: &Calling<'_>,
     ) -> Result<Option<ConnectionId>, ErrorBody> {
+        let own = match &begin {
+            On::BeginOn(connection, _) | On::Connection(connection) => Some(*connection),
+            _ => None,
+        };
         let mut connection = None;
         for name in &self.savepoints {
-            let on = connection.map_or_else(|| On::Begin(self.options.clone()), On::Connection);
+            let on = connection.map_or_else(|| begin.clone(), On::Connection);
             match run(service, calling.call(None), savepoint("SAVEPOINT", name), on).await {
-                Ok(begun) => connection = connection.or(begun),
+                Ok(begun) => connection = connection.or(begun).or(own),
                 Err(error) => {
-                    if let Some(connection) = connection {
+                    if let (Some(connection), None) = (connection, own) {
                         service.release(connection).await;
                     }
                     return Err(error);
@@ -121,18 +217,20 @@ impl Transaction {
             .await
     }
 
-    /// Takes these participants back to before the statement; those in `fresh` had joined for it, and leave.
+    /// Takes these participants back to before the statement; the shards in `fresh` had joined for it, and leave.
     pub(crate) async fn undo_statement(
         &mut self,
         keyspace: &str,
         shards: &[Arc<str>],
-        fresh: &[ConnectionId],
+        fresh: &[Arc<str>],
         calling: &Calling<'_>,
     ) -> Result<(), ErrorBody> {
+        // By their names: connections of two services may have the same number.
         let (leaving, staying) = std::mem::take(&mut self.participants)
             .into_iter()
-            .partition(|participant: &Participant| fresh.contains(&participant.connection));
+            .partition(|participant: &Participant| is_one_of(participant, keyspace, fresh));
         self.participants = staying;
+        self.show();
         let left = or_detached(calling.settled_by(), conclude_all(leaving, calling.settler()));
         let back = self.on_some(
             |participant| is_one_of(participant, keyspace, shards),
@@ -190,11 +288,7 @@ impl Transaction {
 
     /// Rolls back when no request waits for it.
     pub(crate) async fn abandon(self, call: impl Fn() -> Call) {
-        join_all(self.participants.into_iter().map(|participant| {
-            let call = call();
-            async move { conclude(participant, call, Conclusion::Rollback).await }
-        }))
-        .await;
+        conclude_all(self.participants, call).await;
     }
 
     fn savepoint(&self, name: &str) -> Result<usize, ErrorBody> {
@@ -295,7 +389,7 @@ async fn commit_each(participants: Vec<Participant>, call: impl Fn() -> Call) ->
                 all.push((Arc::clone(&participant.label), end.ran));
             }
             Err(error) => {
-                participant.service.release(participant.connection).await;
+                participant.give_up(call()).await;
                 conclude_all(remaining.collect(), call).await;
                 return Err(commit_failed(error, &participant, &committed));
             }
@@ -308,14 +402,14 @@ async fn commit_each(participants: Vec<Participant>, call: impl Fn() -> Call) ->
 
 /// Rolls back on each participant.
 async fn conclude_all(participants: Vec<Participant>, call: impl Fn() -> Call) {
-    join_all(participants.into_iter().map(|participant| conclude(participant, call(), Conclusion::Rollback))).await;
+    join_all(participants.into_iter().map(|participant| roll_back(participant, &call))).await;
 }
 
-/// Ends one participant's transaction; a connection that cannot be ended in order is given up.
-async fn conclude(participant: Participant, call: Call, conclusion: Conclusion) {
-    if let Err(error) = participant.service.conclude(call, participant.connection, conclusion).await {
+/// Rolls one participant's transaction back; a connection where that fails is given up.
+async fn roll_back(participant: Participant, call: impl Fn() -> Call) {
+    if let Err(error) = participant.service.conclude(call(), participant.connection, Conclusion::Rollback).await {
         tracing::debug!(keyspace = %participant.keyspace, shard = %participant.shard, %error, "a transaction could not be ended in order");
-        participant.service.release(participant.connection).await;
+        participant.give_up(call()).await;
     }
 }
 

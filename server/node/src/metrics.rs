@@ -144,6 +144,18 @@ impl Collector for Snapshot {
             scalars.counter("gate_rollbacks", "Transactions rolled back on request.", gate.rollbacks)?;
             scalars.counter("gate_lost_transactions", "Transactions lost.", gate.lost_transactions)?;
             scalars.counter("gate_denied", "Statements that their user may not run.", gate.denied)?;
+            scalars.gauge(
+                "gate_sessions",
+                "Sessions, with the stateless requests that run.",
+                gate.open_sessions as u64,
+            )?;
+            scalars.gauge(
+                "gate_pinned_sessions",
+                "Sessions pinned to a MySQL connection.",
+                gate.pinned_sessions as u64,
+            )?;
+            scalars.counter("gate_pins", "MySQL connections that sessions were pinned to.", gate.pins)?;
+            scalars.counter("gate_kills", "Sessions and statements killed by KILL.", gate.kills)?;
             scalars.counter("gate_plan_hits", "Statements whose plan was in the cache.", gate.plan_hits)?;
             scalars.counter("gate_plan_misses", "Statements planned anew.", gate.plan_misses)?;
             scalars.gauge("gate_plans", "Plans in the cache.", gate.cached_plans as u64)?;
@@ -179,6 +191,7 @@ impl Snapshot {
             }),
             ("hot_row_waiting", "Statements that wait in line for a row.", |s| s.hot_rows.waiting as u64),
             ("transactions_open", "Transactions open.", |s| s.transactions_open as u64),
+            ("reservations", "MySQL connections reserved for pinned sessions.", |s| s.reserved as u64),
             ("consolidator_waiting", "Requests that share the execution of another one.", |s| {
                 s.consolidator.waiting as u64
             }),
@@ -191,6 +204,7 @@ impl Snapshot {
             ("tablet_killed", "Statements killed.", |s| s.killed),
             ("tablet_capped", "Results cut at a row limit.", |s| s.capped),
             ("tablet_lost_transactions", "Transactions lost.", |s| s.transactions_lost),
+            ("tablet_lost_reservations", "Reservations lost.", |s| s.reservations_lost),
             ("pool_waited", "Calls that had to wait for a connection.", |s| s.pool.waited_total),
             ("pool_shed", "Calls refused because others waited for too long.", |s| s.pool.shed_total),
             ("pool_overflowed", "Calls refused because too many waited.", |s| s.pool.overflowed_total),

@@ -16,4 +16,4 @@ pub mod schema;
 pub mod vindex;
 pub mod vschema;
 
-pub use planner::{PlanContext, access, plan};
+pub use planner::{PlanContext, access, plan, plan_pinned};

@@ -17,6 +17,7 @@ mod names;
 mod one_row;
 mod order;
 mod passthrough;
+mod pinned;
 mod placement;
 mod select;
 mod sweep;
@@ -52,6 +53,18 @@ pub struct PlanContext<'a> {
     pub keyspace: Option<&'a str>,
     /// An explicit shard of the default keyspace, by name.
     pub shard: Option<&'a str>,
+    /// The session's temporary tables in the default keyspace: they need no schema, and hide tables of other keyspaces.
+    pub temporary: &'a [&'a str],
+}
+
+/// Plans a statement that needs a connection of the session's own: LOCK TABLES, UNLOCK TABLES, HANDLER, DDL of temporary tables, and
+/// SELECT or DO with functions on named locks. It goes to exactly one place.
+///
+/// # Errors
+/// A target that leads to several shards, and what [`plan`] refuses otherwise.
+pub fn plan_pinned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
+    let plan = pinned::plan(statement, context)?;
+    Ok(Plan { needs: Needs::of(statement), ..plan })
 }
 
 /// Plans a query, a write or a DDL statement. The plan holds for every statement with the same key, under the same context.

@@ -80,6 +80,10 @@ pub enum On {
     Reserve,
     /// On the connection of an earlier `Begin` or `Reserve`.
     Connection(ConnectionId),
+    /// Begins a transaction on a reserved connection and runs there. If the statement fails, no transaction stays behind.
+    BeginOn(ConnectionId, BeginOptions),
+    /// On the connection of an earlier `Begin`, which is reserved from now on: it keeps its transaction, and stays when that ends.
+    Keep(ConnectionId),
 }
 
 /// How a transaction ends.

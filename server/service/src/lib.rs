@@ -32,7 +32,9 @@ pub trait QueryService: Send + Sync + 'static {
     /// Runs one statement. `Ok` means that MySQL has accepted it: the first part (fields or end) is there.
     ///
     /// With [`On::Begin`] and [`On::Reserve`] the execution names the connection that later calls use. If the statement
-    /// itself fails, so does the call, and no connection is left behind; on [`On::Connection`] the connection stays.
+    /// itself fails, so does the call, and no connection is left behind; on [`On::Connection`] and its like the connection stays.
+    ///
+    /// A reserved connection that is gone fails with [`vitrail_proto::error::Code::SessionLost`], a transaction's with `TxLost`.
     async fn execute(&self, call: Call, statement: Statement, on: On) -> Result<Execution>;
 
     /// Ends the transaction of a connection. A connection that was begun returns to the pool; a reserved one stays.

@@ -36,7 +36,7 @@ impl Overdue {
             until: call.deadline.map(|deadline| deadline + patience),
             // What begins a transaction and is not answered leaves nothing behind.
             writes: statement.writes && !matches!(on, On::Begin(_)),
-            held: matches!(on, On::Connection(_)),
+            held: matches!(on, On::Connection(_) | On::BeginOn(..) | On::Keep(_)),
         }
     }
 

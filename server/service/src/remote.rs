@@ -65,8 +65,8 @@ struct Held {
     session: u64,
     /// Taken by `Reserve`: outlives its transactions.
     reserved: bool,
-    /// What the session was last told.
-    settings: Arc<Settings>,
+    /// What the session was last told; `None` if nobody knows, because the request that told it failed.
+    settings: Option<Arc<Settings>>,
 }
 
 impl RemoteService {
@@ -101,6 +101,15 @@ impl QueryService for RemoteService {
             }
             On::Reserve => inner.execute_held(&call, request, Request::new(Op::Reserve)).await,
             On::Connection(connection) => inner.execute_on(&call, request, connection).await,
+            On::BeginOn(connection, options) => {
+                request.begin = Some(options);
+                inner.execute_on(&call, request, connection).await
+            }
+            On::Keep(connection) => {
+                request.op = Op::Reserve;
+                inner.keep(connection);
+                inner.execute_on(&call, request, connection).await
+            }
         }
     }
 
@@ -244,7 +253,7 @@ impl Inner {
         }
         close.kept = true;
         let id = ConnectionId(self.next_session.fetch_add(1, Ordering::Relaxed));
-        let held = Held { connection, session, reserved, settings: call.settings.clone() };
+        let held = Held { connection, session, reserved, settings: Some(call.settings.clone()) };
         self.sessions.lock().insert(id, held);
         Ok(self.execution(Some(id), pending, first, guard, Some(reserved), before))
     }
@@ -252,15 +261,17 @@ impl Inner {
     async fn execute_on(self: &Arc<Self>, call: &Call, mut request: Request, id: ConnectionId) -> Result<Execution> {
         let held = self.held(id)?;
         request.session = Some(held.session);
-        if !Arc::ptr_eq(&held.settings, &call.settings) && held.settings != call.settings {
+        let knows = |known: &Arc<Settings>| Arc::ptr_eq(known, &call.settings) || *known == call.settings;
+        let changes = !held.settings.as_ref().is_some_and(knows);
+        if changes {
             request.state = Some(wire::state_of(&call.settings));
+            self.note_settings(id, None);
         }
-        let changes = request.state.is_some();
         let pending = held.connection.request(&request);
         let guard = CallGuard::new(self.clone(), call.id, &pending);
         let (pending, first) = first_reply(pending).await.map_err(|error| self.lost_or(error, held.reserved))?;
-        if changes && let Some(held) = self.sessions.lock().get_mut(&id) {
-            held.settings = call.settings.clone();
+        if changes {
+            self.note_settings(id, Some(call.settings.clone()));
         }
         Ok(self.execution(None, pending, first, guard, Some(held.reserved), None))
     }
@@ -283,10 +294,24 @@ impl Inner {
         let mut sessions = self.sessions.lock();
         match sessions.get(&id) {
             Some(held) if !held.connection.is_closed() => Ok(held.clone()),
-            _ => {
-                sessions.remove(&id);
-                Err(self.tx_lost())
-            }
+            _ => match sessions.remove(&id) {
+                Some(held) if held.reserved => Err(self.session_lost()),
+                _ => Err(self.tx_lost()),
+            },
+        }
+    }
+
+    fn note_settings(&self, id: ConnectionId, settings: Option<Arc<Settings>>) {
+        if let Some(held) = self.sessions.lock().get_mut(&id) {
+            held.settings = settings;
+        }
+    }
+
+    /// A begun connection is a reserved one from now on. Noted before the tablet hears of it: one that is released too late
+    /// does less harm than one that is released under its owner.
+    fn keep(&self, id: ConnectionId) {
+        if let Some(held) = self.sessions.lock().get_mut(&id) {
+            held.reserved = true;
         }
     }
 
@@ -323,8 +348,11 @@ impl Inner {
     /// The same for a call on a held connection: with the transport, its transaction is gone. A reserved one may have been in
     /// autocommit, so there a statement that was sent may have taken effect.
     fn lost_or(&self, error: vitrail_client::Error, reserved: bool) -> ErrorBody {
-        let gone = error.is_closed() && !(reserved && error.executed() != Executed::No);
-        if gone { self.tx_lost() } else { self.error(error) }
+        match (error.is_closed(), reserved) {
+            (true, false) => self.tx_lost(),
+            (true, true) => self.session_lost().with_executed(error.executed()),
+            (false, _) => self.error(error),
+        }
     }
 
     /// The same for a call that was to take a connection: a transaction that has not begun leaves nothing behind, and loses nothing.
@@ -344,6 +372,16 @@ impl Inner {
         );
         let mut body = ErrorBody::new(Code::TxLost, message).with_shard(&self.shard);
         body.retryable = true;
+        body
+    }
+
+    fn session_lost(&self) -> ErrorBody {
+        let message = format!(
+            "the connection to the tablet of {} was lost, and with it the reserved connection to MySQL and all its state",
+            self.shard
+        );
+        let mut body = ErrorBody::new(Code::SessionLost, message).with_shard(&self.shard);
+        body.retryable = false;
         body
     }
 

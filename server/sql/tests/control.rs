@@ -3,12 +3,14 @@
 use vitrail_proto::message::{BeginOptions, Isolation};
 use vitrail_proto::target::{TabletType, Target};
 use vitrail_sql::control::explain::{self, Explain};
+use vitrail_sql::control::kill::{self, Extent, Victim};
+use vitrail_sql::control::pinned::{self, LockName, Locks, OfConnection};
 use vitrail_sql::control::queries::{self, Queries, QueryOrder};
 use vitrail_sql::control::select::{self, Fact};
 use vitrail_sql::control::set::{self, Assignment, Set};
 use vitrail_sql::control::show::{self, Like, Show};
 use vitrail_sql::control::transaction::{self, Chain, Savepoint};
-use vitrail_sql::control::{ddl, use_target};
+use vitrail_sql::control::{TableName, ddl, use_target};
 use vitrail_sql::{LexMode, Normalised, SqlError, normalise};
 
 const DEFAULT: LexMode = LexMode { no_backslash_escapes: false, ansi_quotes: false, pipes_as_concat: false };
@@ -181,7 +183,7 @@ fn tables_of_ddl_are_found() {
         ("ALTER TABLE t RENAME TO u", Err("unsupported")),
         ("ALTER TABLE t ADD COLUMN x INT, /*!40000 RENAME TO u */", Err("unsupported")),
         ("RENAME TABLE a TO b", Err("unsupported")),
-        ("CREATE TEMPORARY TABLE t (id INT)", Err("unsupported")),
+        ("CREATE TEMPORARY TABLE t (id INT)", Ok(vec!["t"])),
         ("CREATE DATABASE d", Err("unsupported")),
         ("DROP INDEX i", Err("syntax")),
     ] {
@@ -370,5 +372,107 @@ fn only_whole_lists_of_facts() {
         "SELECT DATABASE() UNION SELECT 1",
     ] {
         assert_eq!(items(sql, DEFAULT), None, "{sql}");
+    }
+}
+
+#[test]
+fn kill_names_a_session() {
+    for (sql, extent, victim) in [
+        ("KILL 7", Extent::Connection, Victim::Id(7)),
+        ("kill connection 18446744073709551615;", Extent::Connection, Victim::Id(u64::MAX)),
+        ("KILL QUERY 9", Extent::Query, Victim::Id(9)),
+        ("KILL SOFT QUERY :id", Extent::Query, Victim::Bind("id")),
+        ("KILL QUERY connection_id()", Extent::Query, Victim::Own),
+    ] {
+        assert_eq!(kill::parse(&read(sql)), Ok((extent, victim)), "{sql}");
+    }
+    for (sql, wrong) in [
+        ("KILL", "syntax"),
+        ("KILL QUERY 'a'", "syntax"),
+        ("KILL ::ids", "syntax"),
+        ("KILL 1 2", "syntax"),
+        ("KILL 18446744073709551616", "syntax"),
+        ("KILL USER anna", "unsupported"),
+        ("KILL QUERY ID 3", "unsupported"),
+    ] {
+        assert_eq!(fault(kill::parse(&read(sql))), wrong, "{sql}");
+    }
+    assert_eq!(show::parse(&read("SHOW FULL PROCESSLIST")), Ok(Show::Processlist { full: true }));
+    assert_eq!(show::parse(&read("show vitrail sessions")), Ok(Show::Sessions));
+}
+
+#[test]
+fn statements_of_a_connection_are_told_apart() {
+    let table = |name: &'static str| TableName { keyspace: None, table: name.into() };
+    for (sql, expected) in [
+        ("LOCK TABLES t READ, k.u AS v WRITE", Some(OfConnection::LockTables)),
+        ("lock table t write", Some(OfConnection::LockTables)),
+        ("UNLOCK TABLES;", Some(OfConnection::UnlockTables)),
+        ("HANDLER t OPEN", Some(OfConnection::HandlerOpen(table("t"), None))),
+        ("HANDLER t OPEN AS `h 1`", Some(OfConnection::HandlerOpen(table("t"), Some("h 1".into())))),
+        ("HANDLER h READ `PRIMARY` >= (1) LIMIT 2", Some(OfConnection::HandlerRead(table("h")))),
+        ("HANDLER h CLOSE", Some(OfConnection::HandlerClose(table("h")))),
+        ("DO RELEASE_LOCK('a')", Some(OfConnection::Do)),
+        ("CHECK TABLE t", None),
+    ] {
+        assert_eq!(pinned::parse(&read(sql)), Ok(expected), "{sql}");
+    }
+    for (sql, wrong) in [
+        ("FLUSH TABLES WITH READ LOCK", "unsupported"),
+        ("LOCK INSTANCE FOR BACKUP", "unsupported"),
+        ("UNLOCK TABLES t", "syntax"),
+        ("HANDLER t", "syntax"),
+    ] {
+        assert_eq!(fault(pinned::parse(&read(sql))), wrong, "{sql}");
+    }
+}
+
+#[test]
+fn named_locks_are_found() {
+    let text = |name: &str| vec![LockName::Text(name.into())];
+    let takes = Locks { takes: true, ..Locks::default() };
+    for (sql, expected) in [
+        ("SELECT GET_LOCK('a''b', 10)", Some(Locks { names: text("a'b"), ..takes.clone() })),
+        (
+            "SELECT `get_lock` (:name, 1) AS got",
+            Some(Locks { names: vec![LockName::Bind("name".into())], ..takes.clone() }),
+        ),
+        ("SELECT GET_LOCK(CONCAT('a', 1), 10)", Some(Locks { computed: true, ..takes.clone() })),
+        ("SELECT GET_LOCK('a' 'b', 10)", Some(Locks { computed: true, ..takes.clone() })),
+        ("DO RELEASE_LOCK('a')", Some(Locks { gives: true, ..Locks::default() })),
+        ("SELECT RELEASE_ALL_LOCKS() AS n", Some(Locks { gives: true, releases_all: true, ..Locks::default() })),
+        ("SELECT IF(0, RELEASE_ALL_LOCKS(), 1)", Some(Locks { gives: true, ..Locks::default() })),
+        ("SELECT IS_FREE_LOCK('a')", Some(Locks::default())),
+        ("SELECT 'GET_LOCK(1, 2)', get_lock FROM t", None),
+        ("SELECT k.get_lock('a', 1)", None),
+        ("SELECT 1", None),
+    ] {
+        assert_eq!(pinned::locks(&read(sql)), Ok(expected), "{sql}");
+    }
+    let names = ["tmp", "odd name"];
+    for (sql, expected) in [
+        ("SELECT * FROM TMP", true),
+        ("SELECT k.`odd name`.a", true),
+        ("SELECT 'tmp' FROM t -- tmp", false),
+        ("SELECT 1 /*!40000 FROM tmp */", true),
+    ] {
+        assert_eq!(pinned::mentions(&read(sql), names.iter().copied()), expected, "{sql}");
+    }
+}
+
+#[test]
+fn temporary_tables_are_told_from_others() {
+    for (sql, temporary, tables) in [
+        ("CREATE TEMPORARY TABLE t (a INT)", true, 1),
+        ("CREATE OR REPLACE TEMPORARY TABLE IF NOT EXISTS k.t SELECT 1", true, 1),
+        ("DROP TEMPORARY TABLE IF EXISTS a, b", true, 2),
+        ("DROP TABLE a", false, 1),
+    ] {
+        let statement = read(sql);
+        let change = ddl::parse(&statement).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!((change.temporary, change.tables.len()), (temporary, tables), "{sql}");
+    }
+    for (sql, wrong) in [("CREATE TEMPORARY SEQUENCE s", "unsupported"), ("DROP TEMPORARY VIEW v", "syntax")] {
+        assert_eq!(fault(ddl::parse(&read(sql))), wrong, "{sql}");
     }
 }

@@ -177,7 +177,7 @@ pub struct TransactionConfig {
     /// How long a call waits to begin one before it is refused as `exhausted`.
     #[serde(with = "units::duration")]
     pub wait: Duration,
-    /// A transaction older than this is rolled back; its later statements fail with `tx_lost`. Reservations are not concerned.
+    /// A transaction older than this is rolled back; its later statements fail with `tx_lost`. A reservation that it ran on is released.
     #[serde(with = "units::duration")]
     pub max_age: Duration,
     /// A transaction without a statement for so long is rolled back, a reservation released.

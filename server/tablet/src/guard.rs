@@ -117,7 +117,9 @@ fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBo
         }
     } else if is(&["BEGIN", "START", "COMMIT", "ROLLBACK"]) && place != Place::Reserved {
         return Err(refused(verb, "is not a statement here; use the begin, commit and rollback requests"));
-    } else if is(&["SET"]) && !(place == Place::Reserved && sets_user_variables_only(&tokens)) {
+    } else if is(&["SET"])
+        && !(place == Place::Reserved && (sets_user_variables_only(&tokens) || sets_autocommit(&tokens)))
+    {
         return Err(refused(verb, "is refused by tablets; session variables are part of the session's settings"));
     } else if is(&["USE"]) {
         return Err(refused(verb, "is refused by tablets; the session's target names the keyspace"));
@@ -225,6 +227,15 @@ fn shows_diagnostics(after_verb: &Tokens<'_>) -> bool {
         Some(word) => diagnostics(word),
         None => false,
     }
+}
+
+/// `SET autocommit = …` alone: the only way to be in a transaction without ending LOCK TABLES.
+fn sets_autocommit(after_verb: &Tokens<'_>) -> bool {
+    let mut tokens = after_verb.clone();
+    tokens.next().and_then(Token::word).is_some_and(|word| word.eq_ignore_ascii_case(b"AUTOCOMMIT"))
+        && tokens.next() == Some(Token::Symbol(b'='))
+        && tokens.next() == Some(Token::Value)
+        && tokens.next().is_none_or(|token| token == Token::Symbol(b';'))
 }
 
 /// `SET @a = …, @b = …`.

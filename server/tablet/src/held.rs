@@ -40,7 +40,7 @@ pub(crate) struct Held {
 
 struct Entry {
     place: Place,
-    /// Transactions only.
+    /// While a transaction is open.
     expires: Option<Instant>,
     state: State,
     /// Stops the call that has the connection.
@@ -88,11 +88,33 @@ impl Held {
         self.entries.get(&id).map(|entry| entry.place)
     }
 
+    /// Makes a reservation of a transaction's connection, which keeps its transaction and its age.
+    ///
+    /// # Errors
+    ///
+    /// Why it is gone.
+    pub(crate) fn keep(&self, id: ConnectionId) -> Result<Place, ErrorBody> {
+        let Some(mut entry) = self.entries.get_mut(&id) else { return Err(unknown()) };
+        if let State::Lost { why, .. } = &entry.state {
+            return Err(why.clone());
+        }
+        entry.place = Place::Reserved;
+        Ok(Place::Reserved)
+    }
+
+    /// A transaction begins on a reserved connection, and may grow so old.
+    pub(crate) fn limit(&self, id: ConnectionId, max_age: Option<Duration>) {
+        if let Some(mut entry) = self.entries.get_mut(&id) {
+            let age = max_age.unwrap_or(self.ages.max_age).min(self.ages.max_age);
+            entry.expires = Some(Instant::now() + age);
+        }
+    }
+
     /// Takes a connection for a call.
     ///
     /// # Errors
     ///
-    /// `tx_lost` if it is gone, `invalid` if another call has it.
+    /// `tx_lost` or `session_lost` if it is gone, `invalid` if another call has it.
     pub(crate) fn take(&self, id: ConnectionId) -> Result<Taken, ErrorBody> {
         let Some(mut entry) = self.entries.get_mut(&id) else { return Err(unknown()) };
         match std::mem::replace(&mut entry.state, State::Busy) {
@@ -109,15 +131,21 @@ impl Held {
     }
 
     /// Puts a connection back after a call. If it was released or has expired meanwhile, it comes back to be cleaned up.
-    pub(crate) fn put(&self, id: ConnectionId, lease: Lease) -> Result<(), Lease> {
+    pub(crate) fn put(&self, id: ConnectionId, mut lease: Lease) -> Result<(), Lease> {
         match self.entries.get_mut(&id) {
             Some(mut entry) if matches!(entry.state, State::Busy) && !entry.expire.is_cancelled() => {
+                if entry.place == Place::Reserved {
+                    // Whoever reserved it may begin and end transactions by statements.
+                    let open = lease.connection().status().in_transaction();
+                    let limit = entry.expires.or_else(|| Some(Instant::now() + self.ages.max_age));
+                    entry.expires = limit.filter(|_| open);
+                }
                 entry.state = State::Idle { lease, since: Instant::now() };
                 Ok(())
             }
             Some(mut entry) => {
                 if matches!(entry.state, State::Busy) {
-                    entry.state = State::Lost { why: too_old(), since: Instant::now() };
+                    entry.state = State::Lost { why: too_old(entry.place), since: Instant::now() };
                 }
                 Err(lease)
             }
@@ -157,7 +185,7 @@ impl Held {
             match &entry.state {
                 State::Busy if expired => entry.expire.cancel(),
                 State::Idle { since, .. } if expired || now.duration_since(*since) >= self.ages.max_idle => {
-                    let why = if expired { too_old() } else { too_idle(entry.place) };
+                    let why = if expired { too_old(entry.place) } else { too_idle(entry.place) };
                     due.push((*entry.key(), why));
                 }
                 State::Lost { since, .. } if lost > MOST_LOST || now.duration_since(*since) >= FORGET_AFTER => {
@@ -215,19 +243,39 @@ pub(crate) fn unknown() -> ErrorBody {
     ErrorBody::new(Code::TxLost, "the transaction is over or was lost; roll back, then begin anew")
 }
 
-fn too_old() -> ErrorBody {
-    ErrorBody::new(
-        Code::TxLost,
-        "the transaction took longer than allowed and was rolled back; roll back, then begin anew",
-    )
+/// The answer for a connection that was lost to MySQL.
+pub(crate) fn gone(place: Place) -> ErrorBody {
+    match place {
+        Place::Reserved => session_lost("the reserved connection to MySQL was lost with all its state"),
+        _ => unknown(),
+    }
+}
+
+/// The answer for a reserved connection that is gone. Nothing makes its state anew, so that sending the statement again is no cure.
+pub(crate) fn session_lost(message: &str) -> ErrorBody {
+    let mut lost = ErrorBody::new(Code::SessionLost, message);
+    lost.retryable = false;
+    lost
+}
+
+/// The answer for a transaction that took too long, or for the reservation that it ran on.
+pub(crate) fn too_old(place: Place) -> ErrorBody {
+    match place {
+        Place::Reserved => session_lost(
+            "the transaction took longer than allowed: it was rolled back, and the reserved connection released with all its state",
+        ),
+        _ => ErrorBody::new(
+            Code::TxLost,
+            "the transaction took longer than allowed and was rolled back; roll back, then begin anew",
+        ),
+    }
 }
 
 fn too_idle(place: Place) -> ErrorBody {
     match place {
-        Place::Reserved => ErrorBody::new(
-            Code::SessionLost,
-            "the reserved connection was idle for longer than allowed and was released; open the session anew",
-        ),
+        Place::Reserved => {
+            session_lost("the reserved connection was idle for longer than allowed and was released with all its state")
+        }
         _ => ErrorBody::new(
             Code::TxLost,
             "the transaction was idle for longer than allowed and was rolled back; roll back, then begin anew",

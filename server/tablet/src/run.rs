@@ -47,6 +47,8 @@ pub(crate) struct Run {
     pub(crate) taken_here: bool,
     /// Begin a transaction first.
     pub(crate) begin: Option<BeginOptions>,
+    /// Begin it on a reserved connection: a failure must not leave it there.
+    pub(crate) begins_on: bool,
     pub(crate) call: Call,
     pub(crate) statement: Statement,
     /// How MySQL will read the statement.
@@ -246,8 +248,8 @@ impl Run {
                 Ok(())
             }
             Err(failure) => {
-                // Some of the assignments may have been made.
-                if failure.fate == Fate::Kept && self.place != Place::Transaction && !self.lease.reset().await {
+                // Some of the assignments may have been made. A held connection has more to lose than they are worth.
+                if failure.fate == Fate::Kept && self.place == Place::Shared && !self.lease.reset().await {
                     return Err(Failure { fate: Fate::Lost, ..failure });
                 }
                 Err(failure)

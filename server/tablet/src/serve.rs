@@ -9,6 +9,8 @@
 //! | `execute` with `On::Begin` | `open`, `begin`, `execute`, chained; or `execute` with `begin` |
 //! | `execute` with `On::Reserve` | `open`, `reserve`, `execute`, chained; or `reserve` with `sql` |
 //! | `execute` on a connection | `execute` in the session that holds it; with `state` if the settings have changed |
+//! | `execute` with `On::BeginOn` | `execute` with `begin` in the session that holds a reserved connection |
+//! | `execute` with `On::Keep` | `reserve` in the session that holds a transaction |
 //! | `conclude` | `commit`, `rollback` |
 //! | `release` | `close` or `reset` |
 //! | `cancel` | CANCEL |
@@ -74,6 +76,7 @@ impl TabletService {
         let facts = request.facts;
         let begins = matches!(on, On::Begin(_));
         let reserves = matches!(on, On::Reserve);
+        session.reserved |= matches!(on, On::Keep(_));
         let statement = wire::take_statement(&mut request).unwrap_or_else(|| Statement {
             row_key: request.row_key.take().map(Arc::from),
             ..Statement::new("", !request.read_only)
@@ -220,6 +223,7 @@ impl Service for TabletService {
                     return Err(ErrorBody::new(Code::Invalid, "`execute` needs `sql`"));
                 }
                 let on = match (session.connection, &request.begin) {
+                    (Some(connection), Some(options)) if session.reserved => On::BeginOn(connection, options.clone()),
                     (Some(_), Some(_)) => return Err(held_already()),
                     (Some(connection), None) => On::Connection(connection),
                     (None, Some(options)) => On::Begin(options.clone()),
@@ -228,12 +232,11 @@ impl Service for TabletService {
                 self.execute(session, request, on, context, responder).await
             }
             Op::Begin | Op::Reserve => {
-                if session.connection.is_some() {
-                    return Err(held_already());
-                }
-                let on = match request.op {
-                    Op::Begin => On::Begin(request.begin.clone().unwrap_or_default()),
-                    _ => On::Reserve,
+                let on = match (request.op, session.connection) {
+                    (Op::Begin, None) => On::Begin(request.begin.clone().unwrap_or_default()),
+                    (Op::Reserve, None) => On::Reserve,
+                    (Op::Reserve, Some(connection)) if !session.reserved => On::Keep(connection),
+                    _ => return Err(held_already()),
                 };
                 self.execute(session, request, on, context, responder).await
             }

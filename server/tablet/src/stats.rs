@@ -6,6 +6,7 @@ use vitrail_mysql::PoolStats;
 use vitrail_proto::error::{Code, ErrorBody};
 
 use crate::consolidator::ConsolidatorStats;
+use crate::guard::Place;
 use crate::hot_rows::HotRowStats;
 
 /// What a tablet has done and what it holds.
@@ -40,6 +41,8 @@ pub struct Stats {
     pub transactions_lost: u64,
     /// What executions were shared.
     pub consolidator: ConsolidatorStats,
+    /// Reservations that were lost (idle time, age of their transaction, lost connection).
+    pub reservations_lost: u64,
 }
 
 /// The counters behind [`Stats`].
@@ -53,6 +56,7 @@ pub(crate) struct Counters {
     pub(crate) killed: AtomicU64,
     pub(crate) replaced: AtomicU64,
     pub(crate) transactions_lost: AtomicU64,
+    pub(crate) reservations_lost: AtomicU64,
 }
 
 impl Counters {
@@ -61,6 +65,11 @@ impl Counters {
         if let Some(index) = Code::ALL.iter().position(|code| *code == error.code) {
             self.errors[index].fetch_add(1, Relaxed);
         }
+    }
+
+    /// Where the loss of such a connection is counted.
+    pub(crate) fn lost(&self, place: Place) -> &AtomicU64 {
+        if place == Place::Reserved { &self.reservations_lost } else { &self.transactions_lost }
     }
 
     /// The counters as they are.
@@ -80,6 +89,7 @@ impl Counters {
             killed: self.killed.load(Relaxed),
             replaced: self.replaced.load(Relaxed),
             transactions_lost: self.transactions_lost.load(Relaxed),
+            reservations_lost: self.reservations_lost.load(Relaxed),
             ..Stats::default()
         }
     }

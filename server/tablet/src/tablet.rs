@@ -330,8 +330,9 @@ impl Shared {
         let place = match &on {
             On::Pool => Place::Shared,
             On::Begin(_) => Place::Transaction,
-            On::Reserve => Place::Reserved,
+            On::Reserve | On::BeginOn(..) => Place::Reserved,
             On::Connection(id) => shared.held.place(*id).ok_or_else(|| shared.refuse(held::unknown()))?,
+            On::Keep(id) => shared.held.keep(*id).map_err(|error| shared.refuse(error))?,
         };
         let mode = shared.lex_mode(&call).await.map_err(|error| shared.refuse(error))?;
         let passed = guard::check(&statement.sql, place, mode).map_err(|error| {
@@ -363,6 +364,7 @@ impl Shared {
             id: None,
             taken_here: false,
             begin: None,
+            begins_on: matches!(on, On::BeginOn(..)),
             mode,
             stops: Stops {
                 cancel: cancel.clone(),
@@ -382,11 +384,15 @@ impl Shared {
             killed: false,
         };
         match on {
-            On::Connection(id) => {
+            On::Connection(id) | On::Keep(id) | On::BeginOn(id, _) => {
                 let taken = shared.held.take(id).map_err(|error| shared.refuse(error))?;
                 run.id = Some(id);
                 run.lease = taken.lease;
                 run.stops.expire = taken.expire;
+                if let On::BeginOn(_, options) = on {
+                    shared.held.limit(id, options.max_ms.map(|millis| Duration::from_millis(u64::from(millis))));
+                    run.begin = Some(options);
+                }
             }
             on => {
                 let waiting = Instant::now();
@@ -535,8 +541,8 @@ impl Shared {
                     return Ok(ResultEnd::default());
                 }
                 if broken {
-                    add(&shared.counters.transactions_lost, 1);
-                    shared.held.lose(id, held::unknown());
+                    add(shared.counters.lost(taken.place), 1);
+                    shared.held.lose(id, held::gone(taken.place));
                     lease.discard();
                     if body.executed == Executed::Unknown {
                         body.message =
@@ -592,7 +598,7 @@ async fn background(shared: Arc<Shared>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = reap.tick() => {
                 for (lease, place) in shared.held.reap() {
-                    add(&shared.counters.transactions_lost, u64::from(place == Place::Transaction));
+                    add(shared.counters.lost(place), 1);
                     Shared::clean_up(&shared, lease, place).await;
                 }
             }

@@ -139,6 +139,86 @@ async fn reservations_keep_their_state_and_take_it_with_them() {
 }
 
 #[tokio::test]
+async fn a_transaction_begins_on_a_reserved_connection() {
+    for subject in subjects(|config| config.transactions.size = 1).await {
+        accounts(&subject).await;
+        let connection = subject.on("CREATE TEMPORARY TABLE t (a INT)", On::Reserve).await.unwrap().connection.unwrap();
+        let begin = || On::BeginOn(connection, BeginOptions::default());
+        let answer = subject.on("UPDATE account SET v = 0", begin()).await.unwrap();
+        assert!(answer.end.in_transaction && answer.end.pinned && answer.connection.is_none(), "{}", subject.name);
+        subject.service.conclude(call(), connection, Conclusion::Rollback).await.unwrap();
+        assert_eq!(subject.run("SELECT SUM(v) FROM account").await.cell(), "30");
+
+        // A failure leaves no transaction there, and the reservation as it was.
+        let error = subject.fail("INSERT INTO account VALUES (1, 1)", begin()).await;
+        assert_eq!(error.errno, 1062);
+        let answer = subject.on("UPDATE account SET v = v + 1 WHERE id = 1", On::Connection(connection)).await.unwrap();
+        assert!(!answer.end.in_transaction, "{}: it is in autocommit", subject.name);
+        assert_eq!(subject.run("SELECT SUM(v) FROM account").await.cell(), "31");
+        assert_eq!(subject.on("SELECT COUNT(*) FROM t", On::Connection(connection)).await.unwrap().cell(), "0");
+        subject.service.release(connection).await;
+        assert_eq!(subject.tablet.stats().reserved, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_becomes_a_reservation_and_goes_on() {
+    for subject in subjects(|config| config.transactions.size = 1).await {
+        accounts(&subject).await;
+        let connection = begin(&subject, "UPDATE account SET v = v + 1 WHERE id = 1").await;
+        let kept = subject.on("CREATE TEMPORARY TABLE t (a INT)", On::Keep(connection)).await.unwrap();
+        assert!(kept.end.in_transaction && kept.end.pinned, "{}", subject.name);
+        assert_eq!((subject.tablet.stats().transactions_open, subject.tablet.stats().reserved), (0, 1));
+        let end = subject.service.conclude(call(), connection, Conclusion::Commit).await.unwrap();
+        assert!(end.pinned && !end.in_transaction);
+        assert_eq!(subject.on("SELECT COUNT(*) FROM t", On::Connection(connection)).await.unwrap().cell(), "0");
+        assert_eq!(subject.run("SELECT SUM(v) FROM account").await.cell(), "31");
+        subject.service.release(connection).await;
+        let next = subject.on("SELECT 1", On::Reserve).await.unwrap().connection.unwrap();
+        assert_eq!(subject.fail("SELECT * FROM t", On::Connection(next)).await.errno, 1146);
+        subject.service.release(next).await;
+        let gone = subject.fail("SELECT 1", On::Keep(next)).await;
+        assert_eq!(gone.code, Code::TxLost);
+    }
+}
+
+#[tokio::test]
+async fn a_reservation_goes_with_its_connection_and_with_its_age() {
+    for subject in subjects(|_| {}).await {
+        accounts(&subject).await;
+        let connection = subject.on("CREATE TEMPORARY TABLE t (a INT)", On::Reserve).await.unwrap().connection.unwrap();
+        // A setting that MySQL refuses costs nothing of what is there.
+        let wrong = support::call_with(&[("time_zone", "'nowhere'")], false);
+        let error = subject.ask(wrong, statement("SELECT 1", false), On::Connection(connection)).await.unwrap_err();
+        assert_eq!(error.errno, 1298, "{}", subject.name);
+        assert_eq!(subject.on("SELECT COUNT(*) FROM t", On::Connection(connection)).await.unwrap().cell(), "0");
+        let thread = subject.on("SELECT CONNECTION_ID()", On::Connection(connection)).await.unwrap().cell();
+        subject.admin().await.execute(&format!("KILL {thread}")).await.unwrap();
+        let lost = subject.fail("INSERT INTO t VALUES (1)", On::Connection(connection)).await;
+        assert_eq!((&lost.code, lost.retryable), (&Code::SessionLost, false), "{}: {lost}", subject.name);
+        assert_eq!(subject.fail("SELECT 1", On::Connection(connection)).await.code, Code::SessionLost);
+        assert_eq!(subject.tablet.stats().reservations_lost, 1);
+        subject.service.release(connection).await;
+    }
+    for subject in subjects(|config| config.transactions.max_age = Duration::from_millis(80)).await {
+        accounts(&subject).await;
+        let connection = subject.on("SELECT 1", On::Reserve).await.unwrap().connection.unwrap();
+        subject.on("BEGIN", On::Connection(connection)).await.unwrap();
+        subject.on("UPDATE account SET v = 0", On::Connection(connection)).await.unwrap();
+        eventually("its release", async || subject.tablet.stats().reservations_lost == 1).await;
+        assert_eq!(subject.fail("SELECT 1", On::Connection(connection)).await.code, Code::SessionLost);
+        assert_eq!(subject.run("SELECT SUM(v) FROM account FOR UPDATE").await.cell(), "30");
+        // Without a transaction it may be as old as it likes.
+        let connection = subject.on("SELECT 1", On::Reserve).await.unwrap().connection.unwrap();
+        let grown = tokio::time::Instant::now() + Duration::from_millis(300);
+        while tokio::time::Instant::now() < grown {
+            assert_eq!(subject.on("SELECT 2", On::Connection(connection)).await.unwrap().cell(), "2");
+        }
+        subject.service.release(connection).await;
+    }
+}
+
+#[tokio::test]
 async fn transactions_are_bounded() {
     for subject in subjects(|config| {
         config.transactions.size = 1;

@@ -128,7 +128,10 @@ impl Observer for Known {
         if let Some(body) = error.as_server_error()
             && body.code != Code::Skipped
         {
-            self.0.lock().in_transaction = body.in_transaction;
+            let mut inner = self.0.lock();
+            inner.in_transaction = body.in_transaction;
+            // What pinned it is gone.
+            inner.pinned &= body.code != Code::SessionLost;
         }
     }
 }

@@ -10,7 +10,10 @@ use vitrail_sql::control::TableName;
 use vitrail_sql::control::ddl::{self, Change};
 use vitrail_sql::normalise::Normalised;
 
+use super::temporary;
+use crate::answer::Answer;
 use crate::cluster::Keyspace;
+use crate::pins::{Pins, hold};
 use crate::position::Positions;
 use crate::request::Scope;
 use crate::scatter::{Calls, at_shard};
@@ -22,6 +25,7 @@ pub(super) async fn run(
     scope: &Scope<'_>,
     session: &mut Session,
     statement: &Normalised,
+    answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     if scope.limits.read_only {
         return Err(ErrorBody::new(Code::Denied, "the request is read only, and the statement changes tables")
@@ -32,16 +36,30 @@ pub(super) async fn run(
     }
     let change = ddl::parse(statement)?;
     let keyspace = keyspace_of(scope, &change)?;
+    if change.temporary {
+        return temporary::by_word(scope, session, keyspace, statement, &change, answer).await;
+    }
+    if let Some(end) = temporary::by_name(scope, session, keyspace, statement, &change).await? {
+        return Ok(end);
+    }
     check(scope, keyspace, &change)?;
     let sql: Arc<str> = ddl::without_qualifiers(statement, &keyspace.name)?.into();
     super::implicit_commit(scope, session).await?;
-    let outcome = on_all_shards(scope, keyspace, &sql).await;
+    let outcome = on_all_shards(scope, keyspace, &sql, session.pins.as_deref()).await;
     scope.gate.refresh_some(std::slice::from_ref(&keyspace.name)).await;
-    outcome
+    match outcome {
+        Err(error) => Err(hold::after_failure(session, &scope.calling, error).await),
+        done => done,
+    }
 }
 
 /// Runs on the target's shard, or on all, side by side; each is brought to its end, whatever happens on the others.
-async fn on_all_shards(scope: &Scope<'_>, keyspace: &Keyspace, sql: &Arc<str>) -> Result<ResultEnd, ErrorBody> {
+async fn on_all_shards(
+    scope: &Scope<'_>,
+    keyspace: &Keyspace,
+    sql: &Arc<str>,
+    pins: Option<&Pins>,
+) -> Result<ResultEnd, ErrorBody> {
     let chosen = match &scope.target.shard {
         Some(shard) => vec![keyspace.shard(shard)?],
         None => (0..keyspace.shards.len()).collect(),
@@ -53,12 +71,14 @@ async fn on_all_shards(scope: &Scope<'_>, keyspace: &Keyspace, sql: &Arc<str>) -
     );
     let running = join_all(made.into_iter().map(|(index, call)| async move {
         let shard = &keyspace.shards[index];
+        // Its own LOCK TABLES would lock it out.
+        let own = pins.and_then(|pins| pins.get(&keyspace.name, &shard.name));
         let task = scatter::Task {
             service: Arc::clone(&shard.service),
             shard: keyspace.label(index),
             call,
             statement: calling::statement(Arc::clone(sql), true),
-            on: On::Pool,
+            on: own.map_or(On::Pool, |pin| On::Connection(pin.connection)),
         };
         (index, scatter::run_one(task).await)
     }));

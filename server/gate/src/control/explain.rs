@@ -55,7 +55,7 @@ async fn describe(
     let normalised = planning::normalise(inner.into(), session)?;
     let planned = planning::plan(scope, session, &normalised)?;
     let text = match &*planned {
-        Planned::Plan(plan) => plan.describe(),
+        Planned::Plan(plan) | Planned::Locks(plan) => plan.describe(),
         Planned::Own(_) => "answered by the gate\n".to_owned(),
     };
     super::show::list(&[Own::Text("Plan")], text.lines().map(|line| vec![Some(line.to_owned())]).collect(), answer)

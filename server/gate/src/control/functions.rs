@@ -92,12 +92,7 @@ impl OwnSelect {
         let name = scope.target.keyspace.clone().or_else(first).ok_or_else(failure::no_keyspace)?;
         let keyspace = scope.view.cluster.keyspace(&name)?;
         let statement = planning::normalise(self.sql(scope, session).into(), session)?;
-        let context = PlanContext {
-            vschema: scope.view.cluster.vschema(),
-            schemas: &scope.view.schemas,
-            keyspace: Some(&name),
-            shard: scope.target.shard.as_deref(),
-        };
+        let context = PlanContext { keyspace: Some(&name), ..planning::context(scope, &[]) };
         let plan = vitrail_planner::plan(&statement, &context)?;
         let resolved = plan.resolve(&statement, &Arc::new(Binds::new()), &keyspace.layout)?;
         route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
@@ -136,7 +131,7 @@ impl Function {
             Function::RowCount => Some(session.row_count.to_string()),
             Function::WarningCount => Some(session.warning_count.to_string()),
             Function::Keyspace => scope.target.keyspace.clone(),
-            Function::ConnectionId => Some(scope.connection_id.to_string()),
+            Function::ConnectionId => Some(session.seat.entry.id.to_string()),
             Function::User => Some(format!("{}@%", session.user)),
             Function::Preference(name) => {
                 preferences::registered(name).ok().map(|known| known.value(&session.now.preferences))

@@ -4,10 +4,14 @@ mod consolidations;
 pub(crate) mod ddl;
 pub(crate) mod explain;
 pub(crate) mod functions;
+mod kill;
+mod pinned;
 mod queries;
+mod sessions;
 pub(crate) mod set;
 pub(crate) mod show;
 mod target;
+mod temporary;
 
 use std::sync::Arc;
 
@@ -22,6 +26,7 @@ use vitrail_sql::normalise::{Normalised, StatementKind};
 use crate::answer::Answer;
 use crate::calling::statement;
 use crate::failure;
+use crate::pins::{Pins, hold};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
@@ -44,11 +49,12 @@ pub(crate) async fn answer(
         StatementKind::Use => target::run(scope, session, normalised),
         StatementKind::Show => show::run(scope, session, normalised, answer).await,
         StatementKind::Explain => explain::run(scope, session, normalised, binds, answer).await,
-        StatementKind::Ddl => ddl::run(scope, session, normalised).await,
-        StatementKind::Kill => {
-            Err(failure::unsupported("KILL is not supported: cancel the request on its own connection instead"))
-        }
-        StatementKind::Other => return queries::reset(scope, normalised),
+        StatementKind::Ddl => ddl::run(scope, session, normalised, answer).await,
+        StatementKind::Kill => kill::run(scope, session, normalised, binds).await,
+        StatementKind::Other => match queries::reset(scope, normalised) {
+            Some(done) => done,
+            None => return pinned::answer(scope, session, normalised, binds, answer).await,
+        },
         StatementKind::Empty => {
             Err(ErrorBody::new(vitrail_proto::error::Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
         }
@@ -64,6 +70,7 @@ pub(crate) async fn begin(scope: &Scope<'_>, session: &mut Session, options: Beg
         ));
     }
     implicit_commit(scope, session).await?;
+    hold::unlock_tables(session, &scope.calling).await?;
     let next = session.next.take().map(|next| *next).unwrap_or_default();
     let options = BeginOptions {
         isolation: options.isolation.or(next.isolation),
@@ -72,7 +79,7 @@ pub(crate) async fn begin(scope: &Scope<'_>, session: &mut Session, options: Beg
     };
     let mut transaction = Transaction::new(options);
     if transaction.options.snapshot
-        && let Err(error) = join_snapshot(scope, &mut transaction).await
+        && let Err(error) = join_snapshot(scope, &mut transaction, session.pins.as_deref()).await
     {
         transaction.rollback(&scope.calling).await;
         return Err(error);
@@ -111,7 +118,7 @@ pub(crate) async fn implicit_commit(scope: &Scope<'_>, session: &mut Session) ->
 }
 
 /// A snapshot is taken when the transaction begins, so that every shard of the target joins at once.
-async fn join_snapshot(scope: &Scope<'_>, transaction: &mut Transaction) -> Result<(), ErrorBody> {
+async fn join_snapshot(scope: &Scope<'_>, transaction: &mut Transaction, pins: Option<&Pins>) -> Result<(), ErrorBody> {
     let Some(name) = &scope.target.keyspace else {
         return Err(failure::unsupported(
             "WITH CONSISTENT SNAPSHOT needs a keyspace in the session's target, whose shards it begins on",
@@ -125,28 +132,29 @@ async fn join_snapshot(scope: &Scope<'_>, transaction: &mut Transaction) -> Resu
     transaction.admit(name, chosen.iter().map(|index| &*keyspace.shards[*index].name))?;
     for index in chosen {
         let shard = &keyspace.shards[index];
-        let on = On::Begin(transaction.options.clone());
+        let own = pins.and_then(|pins| pins.get(&keyspace.name, &shard.name)).map(|pin| pin.connection);
+        let on = match own {
+            Some(connection) => On::BeginOn(connection, transaction.options.clone()),
+            None => On::Begin(transaction.options.clone()),
+        };
         let (call, begin) = (scope.calling.call(None), statement("DO 0", true));
         let overdue = Overdue::new(&call, GATE_PATIENCE, &begin, &on);
         let mut execution = overdue.guard(shard.service.execute(call, begin, on)).await?;
-        let connection = execution.connection.ok_or_else(|| failure::internal("a transaction without a connection"))?;
+        let connection =
+            execution.connection.or(own).ok_or_else(|| failure::internal("a transaction without a connection"))?;
         loop {
             match overdue.guard(execution.parts.next()).await {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(error) => {
-                    shard.service.release(connection).await;
+                    if own.is_none() {
+                        shard.service.release(connection).await;
+                    }
                     return Err(error);
                 }
             }
         }
-        transaction.join(Participant {
-            keyspace: keyspace.name.clone(),
-            shard: shard.name.clone(),
-            label: keyspace.label(index),
-            service: shard.service.clone(),
-            connection,
-        });
+        transaction.join(Participant::new(keyspace, index, connection, own.is_some()));
     }
     Ok(())
 }
@@ -169,7 +177,7 @@ async fn commit_statement(
     let then = transaction::ending(statement)?;
     let options = chained(session, then);
     let end = commit(scope, session).await?;
-    chain(session, options);
+    chain(scope, session, options).await?;
     Ok(end)
 }
 
@@ -181,7 +189,7 @@ async fn rollback_statement(
     let then = transaction::ending(statement)?;
     let options = chained(session, then);
     rollback(scope, session).await;
-    chain(session, options);
+    chain(scope, session, options).await?;
     Ok(ResultEnd::default())
 }
 
@@ -196,10 +204,12 @@ fn chained(session: &Session, then: Chain) -> Option<BeginOptions> {
     }
 }
 
-fn chain(session: &mut Session, options: Option<BeginOptions>) {
+async fn chain(scope: &Scope<'_>, session: &mut Session, options: Option<BeginOptions>) -> Result<(), ErrorBody> {
     if let Some(options) = options {
+        hold::unlock_tables(session, &scope.calling).await?;
         session.transaction = TransactionState::Open(Box::new(Transaction::new(options)));
     }
+    Ok(())
 }
 
 async fn savepoint_statement(

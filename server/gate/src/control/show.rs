@@ -31,6 +31,8 @@ pub(super) async fn run(
         Show::Shards => shards(scope, answer).await,
         Show::Consolidations => consolidations::list(scope, answer).await,
         Show::Queries(wanted) => super::queries::show(scope, &wanted, answer).await,
+        Show::Sessions => super::sessions::list(scope, session, answer).await,
+        Show::Processlist { full } => super::sessions::processlist(scope, session, full, answer).await,
         Show::Preferences { full, like } => preferences(session, full, like, answer).await,
         Show::Tables { full, keyspace, like } => tables(scope, full, keyspace.as_deref(), like, answer).await,
         Show::Table { before, table, after } => on_table(scope, session, before, &table, after, answer).await,
@@ -147,7 +149,8 @@ async fn on_table(
     let keyspace =
         keyspace.as_deref().or(scope.target.keyspace.as_deref()).ok_or_else(failure::no_keyspace)?.to_owned();
     let known = scope.view.keyspace(&keyspace, &scope.permit)?;
-    if let Some(schema) = scope.view.tables.get(&known.name)
+    if !super::temporary::is_one(scope, session, known, table)?
+        && let Some(schema) = scope.view.tables.get(&known.name)
         && !schema.tables.iter().any(|known| known.name.eq_ignore_ascii_case(table))
     {
         return Err(failure::unknown_table(&keyspace, table));
@@ -193,7 +196,7 @@ async fn grants(scope: &Scope<'_>, answer: &mut Answer<'_>) -> Result<ResultEnd,
     list(&[Own::Text(&title)], rows.collect(), answer).await
 }
 
-/// Puts a small listing into `answer`.
+/// Puts a listing into `answer`.
 pub(super) async fn list(
     columns: &[Own<'_>],
     rows: Vec<Vec<Option<String>>>,
@@ -201,10 +204,15 @@ pub(super) async fn list(
 ) -> Result<ResultEnd, ErrorBody> {
     let mut packer = Packer::default();
     let count = rows.len() as u64;
+    answer.fields(columns::pack(columns)).await?;
     for row in rows {
         packer.push_cells(row);
+        if packer.is_full()
+            && let Some(batch) = packer.take()
+        {
+            answer.rows(batch).await?;
+        }
     }
-    answer.fields(columns::pack(columns)).await?;
     if let Some(batch) = packer.take() {
         answer.rows(batch).await?;
     }

@@ -26,6 +26,7 @@ use crate::columns::{Own, pack};
 use crate::merge::row::Packer;
 use crate::places::Places;
 use crate::preferences::Preferences;
+use crate::registry::Seat;
 use crate::session::Basis;
 
 /// What a shard answers next to a statement that begins with this text; statements that no script names end well.
@@ -74,6 +75,8 @@ impl QueryService for Scripted {
             On::Begin(_) => ("begin; ", Some(ConnectionId(1))),
             On::Reserve => ("reserve; ", Some(ConnectionId(1))),
             On::Connection(_) => ("in: ", None),
+            On::BeginOn(..) => ("begin on: ", None),
+            On::Keep(_) => ("keep: ", None),
         };
         self.log.lock().push(format!("{place}{}", statement.sql));
         let parts = self.take(&statement.sql).unwrap_or_else(|| Ok(vec![end(1)]))?;
@@ -153,7 +156,7 @@ impl World {
             autocommit: true,
             preferences: Preferences::default(),
         };
-        World { left, right, keyspace, session: Session::new("anna".into(), basis) }
+        World { left, right, keyspace, session: Session::new(Seat::alone("anna"), basis) }
     }
 
     fn begin(&mut self, options: BeginOptions) {
@@ -325,6 +328,23 @@ async fn a_write_over_shards_is_atomic() {
     world.told();
     world.run(&[0], "INSERT", Merge::Pass, Limits::default()).await.expect("written");
     assert_eq!(world.told(), (vec!["INSERT".to_owned()], vec![]));
+}
+
+/// Connections of two services may have the same number.
+#[tokio::test]
+async fn a_shard_that_joined_for_a_failed_write_leaves_alone() {
+    let mut world = World::new();
+    world.begin(BeginOptions::default());
+    world.run(&[1], "INSERT a", Merge::Pass, Limits::default()).await.expect("written");
+    world.right.on("INSERT b", Err(error(Code::Constraint)));
+    world.told();
+    world.run(&[0, 1], "INSERT b", Merge::Writes, Limits::default()).await.expect_err("refused");
+    let savepoint =
+        ["in: SAVEPOINT `vitrail_statement`", "in: INSERT b", "in: ROLLBACK TO SAVEPOINT `vitrail_statement`"];
+    let (left, right) = world.told();
+    assert_eq!(left, ["begin; INSERT b", "ROLLBACK"]);
+    assert_eq!(right, savepoint);
+    assert_eq!(world.session.open_transaction().expect("it goes on").seen().shards.lock().as_slice(), ["k:80-".into()]);
 }
 
 #[tokio::test]

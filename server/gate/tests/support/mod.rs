@@ -139,6 +139,20 @@ impl World {
     }
 }
 
+/// Waits until MySQL runs a statement that contains `part`.
+pub async fn until_running(databases: &Databases, part: &str) {
+    let mut admin = databases.server.admin().await;
+    let quoted = part.replace('\'', "''");
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE INFO LIKE '%{quoted}%' AND ID <> CONNECTION_ID()"
+    );
+    let end = Instant::now() + Duration::from_secs(60);
+    while admin.fetch_cell(&sql).await.expect("a count").as_deref() == Some("0") {
+        assert!(Instant::now() < end, "{part} never ran");
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A row as `a|b`; NULL is `NULL`.
 pub fn joined(cells: impl IntoIterator<Item = Option<String>>) -> String {
     cells.into_iter().map(|cell| cell.unwrap_or_else(|| "NULL".to_owned())).collect::<Vec<_>>().join("|")

@@ -187,6 +187,8 @@ fn shown(statement: &Normalised) -> Needs {
         // What these list is what the user may see.
         Show::Keyspaces { .. }
         | Show::Shards
+        | Show::Sessions
+        | Show::Processlist { .. }
         | Show::Preferences { .. }
         | Show::Tables { .. }
         | Show::Warnings

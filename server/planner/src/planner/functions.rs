@@ -2,7 +2,9 @@
 
 mod catalogue;
 
-use self::catalogue::{AGGREGATE, BARE, CONNECTION, CONNECTION_VARIABLES, ONE_PER_STATEMENT, PURE, VOLATILE, WINDOW};
+use self::catalogue::{
+    AGGREGATE, BARE, CONNECTION, CONNECTION_VARIABLES, LOCKS, ONE_PER_STATEMENT, PURE, VOLATILE, WINDOW,
+};
 use crate::refusal::Refusal;
 
 /// What a function's result depends on, besides its arguments and the tables.
@@ -62,8 +64,22 @@ pub(super) fn is_bare_call(word: &str) -> bool {
     BARE.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
+/// Whether a function takes, gives back or looks at named locks.
+pub(super) fn is_on_locks(name: &str) -> bool {
+    LOCKS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// The refusal of a function that depends on the connection.
 pub(super) fn refuse_connection(name: &str) -> Refusal {
+    if is_on_locks(name) {
+        return Refusal::unsupported(
+            "connection-function",
+            format!(
+                "{0}() takes effect on a connection of the session's own: use it in a SELECT or DO of one MySQL, such as SELECT {0}(…)",
+                name.to_ascii_uppercase()
+            ),
+        );
+    }
     Refusal::unsupported(
         "connection-function",
         format!(

@@ -127,7 +127,11 @@ impl<'a> PlanContext<'a> {
     /// Whether a keyspace is known to have a table.
     fn has(&self, keyspace: &Keyspace, name: &str) -> bool {
         let known = || self.schemas.get(&keyspace.name).is_some_and(|schema| schema.table(name).is_some());
-        keyspace.table(name).is_some() || (!keyspace.sharded && known())
+        let temporary = || {
+            self.keyspace == Some(&*keyspace.name)
+                && self.temporary.iter().any(|known| known.eq_ignore_ascii_case(name))
+        };
+        keyspace.table(name).is_some() || (!keyspace.sharded && known()) || temporary()
     }
 }
 

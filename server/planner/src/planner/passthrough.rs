@@ -46,7 +46,25 @@ pub(super) fn begins_like_nothing(statement: &Normalised) -> bool {
 pub(super) fn plan(
     statement: &Normalised,
     context: &PlanContext<'_>,
+    destination: (&Keyspace, Route),
+) -> Result<Plan, Refusal> {
+    read(statement, context, destination, false)
+}
+
+/// The same for a connection of the session's own, which may take and give back named locks.
+pub(super) fn plan_pinned(
+    statement: &Normalised,
+    context: &PlanContext<'_>,
+    destination: (&Keyspace, Route),
+) -> Result<Plan, Refusal> {
+    read(statement, context, destination, true)
+}
+
+fn read(
+    statement: &Normalised,
+    context: &PlanContext<'_>,
     (keyspace, route): (&Keyspace, Route),
+    pinned: bool,
 ) -> Result<Plan, Refusal> {
     let text = Text::new(statement);
     let definition = statement.kind == StatementKind::Ddl;
@@ -55,6 +73,7 @@ pub(super) fn plan(
         keyspace,
         text: &text,
         definition,
+        pinned,
         frames: vec![Frame { lists_tables: false, table: false }],
         edits: Vec::new(),
     };
@@ -95,6 +114,8 @@ struct Reading<'a> {
     text: &'a Text<'a>,
     /// In DDL before its SELECT: every name with a dot is that of a table.
     definition: bool,
+    /// On a connection of the session's own.
+    pinned: bool,
     /// Never empty.
     frames: Vec<Frame>,
     edits: Vec<Edit>,
@@ -201,7 +222,7 @@ impl Reading<'_> {
                 .is_some_and(|before| words.iter().any(|word| self.text.is_word(&self.text.tokens[before], word)))
         };
         let column = is(&["UPDATE"]) && after(&["KEY", "FOR", "ON"]);
-        let verb = index == 0 && is(&["INSERT", "REPLACE"]);
+        let verb = index == 0 && is(&["INSERT", "REPLACE", "HANDLER"]);
         if is(&["INTO"]) && (self.follows(index, "OUTFILE") || self.follows(index, "DUMPFILE")) {
             return Err(functions::refuse_into());
         }
@@ -224,7 +245,10 @@ impl Reading<'_> {
     fn call(&self, index: usize, name: &str) -> Result<(), Refusal> {
         let word = self.text.tokens[index].kind == TokenKind::Word;
         let bare = word && functions::is_bare_call(name);
-        if (bare || self.is(index + 1, TokenKind::Open)) && functions::nature(name) == Nature::Connection {
+        if (bare || self.is(index + 1, TokenKind::Open))
+            && functions::nature(name) == Nature::Connection
+            && !(self.pinned && functions::is_on_locks(name))
+        {
             return Err(functions::refuse_connection(name));
         }
         if word && name.eq_ignore_ascii_case("SQL_CALC_FOUND_ROWS") {

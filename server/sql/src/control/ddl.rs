@@ -12,6 +12,10 @@ pub struct Change<'a> {
     pub creates: bool,
     /// `CREATE TABLE … SELECT`: reads.
     pub selects: bool,
+    /// Makes or drops temporary tables, by that word.
+    pub temporary: bool,
+    /// Drops tables or views.
+    pub drops: bool,
     /// Makes or drops a view.
     pub view: bool,
     /// Every table that it changes.
@@ -27,10 +31,14 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
     let mut change = Change::default();
     if words.take(&["CREATE"]) {
         words.take(&["OR", "REPLACE"]);
+        let temporary = words.take(&["TEMPORARY"]);
         if words.take(&["TABLE"]) {
             words.take(&["IF", "NOT", "EXISTS"]);
             change.tables.push(words.table()?);
-            return Ok(Change { creates: true, selects: has_word(&words, "select"), ..change });
+            return Ok(Change { creates: true, selects: has_word(&words, "select"), temporary, ..change });
+        }
+        if temporary {
+            return Err(unsupported("a temporary object that is no table", "create a temporary table"));
         }
         if words.take(&["VIEW"]) {
             change.tables.push(words.table()?);
@@ -47,15 +55,19 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
             return if renames(&words) { Err(no_rename()) } else { Ok(change) };
         }
     } else if words.take(&["DROP"]) {
-        let view = words.take(&["VIEW"]);
+        let temporary = words.take(&["TEMPORARY"]);
+        let view = !temporary && words.take(&["VIEW"]);
         if view || words.take(&["TABLE"]) || words.take(&["TABLES"]) {
             words.take(&["IF", "EXISTS"]);
             loop {
                 change.tables.push(words.table()?);
                 if !words.take_symbol(",") {
-                    return Ok(Change { view, ..change });
+                    return Ok(Change { view, temporary, drops: true, ..change });
                 }
             }
+        }
+        if temporary {
+            return Err(words.unexpected());
         }
         if words.take(&["INDEX"]) {
             return index(words, change);

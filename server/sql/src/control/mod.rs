@@ -4,6 +4,8 @@
 
 pub mod ddl;
 pub mod explain;
+pub mod kill;
+pub mod pinned;
 pub mod queries;
 pub mod select;
 pub mod set;

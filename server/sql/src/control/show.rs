@@ -31,6 +31,13 @@ pub enum Show<'a> {
         /// `LIKE`
         like: Option<Like>,
     },
+    /// `SHOW VITRAIL SESSIONS`
+    Sessions,
+    /// `SHOW [FULL] PROCESSLIST`
+    Processlist {
+        /// With the whole of each statement.
+        full: bool,
+    },
     /// `SHOW [FULL] TABLES`
     Tables {
         /// With the kind of each.
@@ -105,6 +112,14 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
     if let Some(like) = of_preferences(words.clone()) {
         return Ok(Show::Preferences { full: false, like: Some(like) });
     }
+    if words.take(&["VITRAIL", "SESSIONS"]) {
+        words.end()?;
+        return Ok(Show::Sessions);
+    }
+    if words.take(&["PROCESSLIST"]) {
+        words.end()?;
+        return Ok(Show::Processlist { full });
+    }
     if words.take(&["TABLES"]) {
         let keyspace = if words.take(&["FROM"]) || words.take(&["IN"]) { Some(words.name()?) } else { None };
         let like = like(&mut words)?;
@@ -156,7 +171,7 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
     Err(unsupported(
         "this SHOW",
         "there are SHOW DATABASES, TABLES, COLUMNS, INDEX, CREATE TABLE, WARNINGS, GRANTS, VARIABLES, COLLATION, CHARACTER SET, \
-         ENGINES, VITRAIL CONSOLIDATIONS, VITRAIL QUERIES, VITRAIL SHARDS and VITRAIL VARIABLES",
+         ENGINES, PROCESSLIST, VITRAIL CONSOLIDATIONS, VITRAIL QUERIES, VITRAIL SESSIONS, VITRAIL SHARDS and VITRAIL VARIABLES",
     ))
 }
 

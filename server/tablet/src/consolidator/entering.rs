@@ -62,6 +62,7 @@ impl Consolidator {
             id: None,
             taken_here: false,
             begin: None,
+            begins_on: false,
             call: Call { deadline: None, ..asked.call.clone() },
             statement: asked.statement.clone(),
             mode: asked.mode,

@@ -5,6 +5,7 @@ use vitrail_service::call::ConnectionId;
 
 use super::{Failure, Fate, Run};
 use crate::guard::Place;
+use crate::held;
 use crate::stats::add;
 use crate::stop::Why;
 use crate::tablet::Shared;
@@ -24,6 +25,7 @@ impl Run {
         if !lost && let Err(failure) = &mut outcome {
             self.look_what_a_routine_left(failure).await;
         }
+        let lost = lost || !self.end_what_was_begun(&outcome).await;
         let failed_to_open = outcome.is_err() && self.outbox.is_unopened() && self.taken_here;
         let abandoned = self.taken_here && !self.outbox.is_delivered() && self.stopped == Some(Why::Abandoned);
         let fate = match &outcome {
@@ -57,9 +59,25 @@ impl Run {
         outcome
     }
 
+    /// A statement that failed leaves no transaction that was begun for it on a reserved connection. `false`: the connection is lost.
+    async fn end_what_was_begun(&mut self, outcome: &Result<(), Failure>) -> bool {
+        let kept = matches!(outcome, Err(failure) if failure.fate == Fate::Kept);
+        if !self.begins_on || !kept || !self.lease.connection().is_clean() {
+            return true;
+        }
+        let grace = self.shared.config.limits.kill_grace;
+        let rolled_back = tokio::time::timeout(grace, self.lease.roll_back()).await;
+        // What it was reserved for is still there.
+        self.lease.marked = true;
+        matches!(rolled_back, Ok(true))
+    }
+
     /// What a caller reads whose transaction went with the statement.
     fn lost_transaction(&self, mut error: ErrorBody, fate: Fate) -> ErrorBody {
         error.in_transaction = false;
+        if self.place == Place::Reserved && self.stopped == Some(Why::Expired) {
+            return held::too_old(Place::Reserved).with_executed(error.executed);
+        }
         if fate == Fate::Lost && self.place == Place::Transaction && self.stopped.is_none() {
             // MySQL rolls back what its connection leaves open: no effect remains.
             error = ErrorBody::new(
@@ -68,17 +86,18 @@ impl Run {
             );
         } else if self.place == Place::Transaction && fate != Fate::Ended {
             error.executed = Executed::No;
+        } else if fate == Fate::Lost && self.place == Place::Reserved && self.stopped.is_none() {
+            // It may have run in autocommit: what is known of its effect stands.
+            error = held::gone(Place::Reserved).with_executed(error.executed);
         }
         error
     }
 
     async fn lose(&mut self, id: ConnectionId, fate: Fate, lost: bool) {
         let why = match (self.place, fate, self.stopped) {
+            (Place::Reserved, _, Some(Why::Expired)) => Some(held::too_old(Place::Reserved)),
             (Place::Reserved, Fate::RolledBack, _) => None,
-            (Place::Reserved, ..) => Some(ErrorBody::new(
-                Code::SessionLost,
-                "the reserved connection to MySQL was lost with all its state; open the session anew",
-            )),
+            (Place::Reserved, ..) => Some(held::gone(Place::Reserved)),
             (_, _, Some(Why::Expired)) => Some(Why::Expired.error()),
             (_, Fate::Ended, _) => Some(ErrorBody::new(
                 Code::TxLost,
@@ -98,7 +117,7 @@ impl Run {
                 }
             }
             Some(why) => {
-                add(&self.shared.counters.transactions_lost, u64::from(self.place == Place::Transaction));
+                add(self.shared.counters.lost(self.place), 1);
                 self.shared.held.lose(id, why);
                 self.retire_lease(lost).await;
             }

@@ -47,6 +47,9 @@ pub(super) const CONNECTION: &[&str] = &[
     "wait_for_executed_gtid_set",
 ];
 
+/// Those of [`CONNECTION`] on named locks.
+pub(super) const LOCKS: &[&str] = &["get_lock", "is_free_lock", "is_used_lock", "release_all_locks", "release_lock"];
+
 /// Functions of time or chance.
 pub(super) const VOLATILE: &[&str] = &[
     "curdate",
