@@ -28,6 +28,8 @@ use watchdog::{Signal, Watchdog};
 const MAX_SOCKET_PATH: usize = 107;
 /// Another process may take a free port before the server does.
 const PORT_ATTEMPTS: usize = 5;
+/// How long a server may take to stand still once it was told to.
+const FREEZE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Whether and where a server listens on TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -208,9 +210,21 @@ impl Mysqld {
         Ok(())
     }
 
-    /// Freezes it (SIGSTOP): it keeps its connections, and answers nobody until [`Mysqld::thaw`].
+    /// Freezes it (SIGSTOP) and waits until it stands still: it keeps its connections, and answers nobody until [`Mysqld::thaw`].
+    /// Needs Linux's `/proc`.
     pub async fn freeze(&mut self) -> Result<()> {
-        self.watchdog.signal(Signal::Stop).await
+        self.watchdog.signal(Signal::Stop).await?;
+        let mut tick = interval(Duration::from_millis(1));
+        let deadline = Instant::now() + FREEZE_LIMIT;
+        while !watchdog::stands_still(self.process_id())
+            .map_err(|error| cannot("see whether it stands still", error))?
+        {
+            if Instant::now() >= deadline {
+                return Err(Error::Mysqld(format!("{} does not stand still after SIGSTOP", self.flavour)));
+            }
+            tick.tick().await;
+        }
+        Ok(())
     }
 
     /// Lets a frozen server go on (SIGCONT).

@@ -137,3 +137,18 @@ impl Watchdog {
         let _ = self.shell.wait().await;
     }
 }
+
+/// Whether every thread of a process is stopped, as Linux's `/proc` tells it. Threads on other processors run on for a moment after a
+/// signal to stop.
+pub(super) fn stands_still(process: u32) -> std::io::Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // One that ends meanwhile has run.
+        let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else { return Ok(false) };
+        // proc(5): the state follows the name, which is in parentheses and may contain some.
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        if state != Some('T') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
