@@ -38,6 +38,10 @@ pub const MAX_BINDS: usize = 65_535;
 pub const MAX_BIND_NAME: usize = 256;
 /// Most capabilities, other gates and variables that one message may name.
 pub const MAX_NAMES: usize = 256;
+/// Longest name of a user variable or prepared statement, in bytes.
+pub const MAX_VARIABLE_NAME: usize = 256;
+/// Most bytes that names and contents of one message's user variables, or of its prepared statements, have together.
+pub const MAX_SESSION_BYTES: usize = 1024 * 1024;
 /// Longest user, application, driver or instance name, in bytes.
 pub const MAX_NAME: usize = 256;
 /// Longest message of an authentication mechanism, in bytes.

@@ -12,6 +12,6 @@ pub use control::{Credit, GoAway, decode_empty};
 pub use hello::{Auth, ClientHello, Mechanism, ServerHello};
 pub use reply::{Capped, Ran, Reply, ResultEnd, Warning};
 pub use request::{BatchItem, Op, Request, Share};
-pub use session::{BeginOptions, CommitMode, Isolation, SessionState};
+pub use session::{BeginOptions, CommitMode, Isolation, SessionState, SessionValues};
 
 pub use crate::limits::DEFAULT_CREDIT;

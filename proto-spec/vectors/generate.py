@@ -340,6 +340,10 @@ def messages():
     good("request", "a read that runs by itself", {**execute, "share": "off"})
     good("request", "a read that may join a running one", {**execute, "share": "running"})
     good("request", "begin", {"op": "begin", "s": 1, "begin": {"isolation": "READ COMMITTED", "read_only": False, "snapshot": True, "mode": "twopc", "max_ms": 5000}})
+    good("request", "open with what a session has besides settings", {"op": "open", "s": 1, "state": {
+         "user_variables": {"a b": "_utf8mb4 x'61'", "\u00e4": "5"}, "prepared": {"s": "select ?"}, "last_insert_id": counter(2**64 - 1)}})
+    good("request", "a statement with values of its session", {**execute, "values": {"user_variables": {"x": "NULL"}, "last_insert_id": 0, "found_rows": 0, "back": True, "whole": True}})
+    good("request", "a statement with no value of its session", {**execute, "values": {}})
     good("request", "begin as it is", {"op": "begin", "s": 1})
     good("request", "commit, chained", {"op": "commit", "s": 1, "chain": True})
     good("request", "rollback", {"op": "rollback", "s": 1})
@@ -383,6 +387,11 @@ def messages():
     bad("request", "variable with an upper-case name", {"op": "open", "s": 1, "state": {"variables": {"SQL_MODE": "''"}}}, "bad_field")
     bad("request", "variable that is SQL", {"op": "open", "s": 1, "state": {"variables": {"a=1, b": "1"}}}, "bad_field")
     bad("request", "variable twice", {"op": "open", "s": 1, "state": {"variables": Raw(3, doc([("a", "1"), ("a", "2")]))}}, "duplicate_field")
+    bad("request", "user variable without a name", {"op": "open", "s": 1, "state": {"user_variables": {"": "1"}}}, "bad_field")
+    bad("request", "user variable with a name above 256 bytes", {"op": "open", "s": 1, "state": {"user_variables": {"x" * 257: "1"}}}, "bad_field")
+    bad("request", "user variable twice", {"op": "open", "s": 1, "state": {"user_variables": Raw(3, doc([("a", "1"), ("a", "2")]))}}, "duplicate_field")
+    bad("request", "257 user variables", {**execute, "values": {"user_variables": {f"v{at}": "1" for at in range(257)}}}, "bad_field")
+    bad("request", "prepared statement that is no text", {"op": "open", "s": 1, "state": {"prepared": {"a": 1}}}, "bad_field")
     bad("request", "date in an unknown field", {**execute, "x": Raw(9, b"\0" * 8)}, "bad_type", True)
 
     row = b"\x01\0\0\0\xfb"
@@ -395,6 +404,8 @@ def messages():
          "matched": 5, "info": "i", "capped": {"by": "gate", "limit": 2}, "state": {"target": "ks", "autocommit": True, "variables": {"sql_mode": "''"}},
          "texts": [{"level": "Warning", "errno": 1265, "message": "Data truncated"}], "item": 1,
          "ran": {"shards": 2, "wait_us": 10, "mysql_us": 900, "shared": True, "slowest": "-80", "slowest_us": 800}}})
+    good("reply", "values of the session after a statement", {"end": {"values": {"user_variables": {"x": "1.5"}, "found_rows": 1000}}})
+    good("reply", "state besides settings", {"end": {"state": {"user_variables": {"x": "NULL"}, "prepared": {"s": ""}, "last_insert_id": 7}}})
     good("reply", "ran by itself on one shard", {"end": {"ran": {"shards": 1, "mysql_us": counter(2**64 - 1)}}})
     good("reply", "describe", {"params": 2})
     good("reply", "schema", {"json": "{}", "end": {}})

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::document::{Fields, Writer, index};
 use crate::error::ProtocolError;
 use crate::limits::MAX_POSITION;
-use crate::message::SessionState;
+use crate::message::{SessionState, SessionValues};
 use crate::rows::RowBatch;
 
 /// Why a result has fewer rows than the statement has.
@@ -78,6 +78,8 @@ pub struct ResultEnd {
     pub item: Option<u32>,
     /// How the statement ran, if the request asked.
     pub ran: Option<Ran>,
+    /// From tablets: the values that the request named, as they are after the statement, if it asked.
+    pub values: Option<Box<SessionValues>>,
 }
 
 impl ResultEnd {
@@ -220,12 +222,15 @@ impl ResultEnd {
         if let Some(ran) = &self.ran {
             document.document("ran", |inner| ran.encode(inner));
         }
+        if let Some(values) = &self.values {
+            document.document("values", |inner| values.encode(inner));
+        }
     }
 
     fn decode(fields: Fields<'_>) -> Result<ResultEnd, ProtocolError> {
         let (mut rows, mut affected, mut insert_id, mut warnings, mut status) = (None, None, None, None, None);
         let (mut in_transaction, mut pinned, mut position, mut matched, mut info) = (None, None, None, None, None);
-        let (mut capped, mut state, mut texts, mut item, mut ran) = (None, None, None, None, None);
+        let (mut capped, mut state, mut texts, mut item, mut ran, mut values) = (None, None, None, None, None, None);
         for field in fields.iter() {
             let field = field?;
             match field.name {
@@ -247,6 +252,7 @@ impl ResultEnd {
                 }
                 "item" => field.put(&mut item, field.u32()?)?,
                 "ran" => field.put(&mut ran, Ran::decode(field.document()?)?)?,
+                "values" => field.put(&mut values, Box::new(SessionValues::decode(field.document()?)?))?,
                 _ => field.unknown()?,
             }
         }
@@ -266,6 +272,7 @@ impl ResultEnd {
             warning_texts: texts.unwrap_or_default(),
             item,
             ran,
+            values,
         })
     }
 }

@@ -3,7 +3,7 @@
 use crate::document::{Field, Fields, Writer, index, shortened};
 use crate::error::ProtocolError;
 use crate::limits::{CREDIT_LIMIT, DEFAULT_CREDIT, ID_LIMIT, MAX_NAME, MAX_POSITION};
-use crate::message::{BeginOptions, SessionState};
+use crate::message::{BeginOptions, SessionState, SessionValues};
 use crate::target::Target;
 use crate::value::Binds;
 
@@ -154,6 +154,8 @@ pub struct Request {
     pub application: Option<String>,
     /// Tablets only: names the unique key that a write goes to. Writes to one key run one after the other.
     pub row_key: Option<String>,
+    /// Tablets only: what the statement sees of its session besides settings.
+    pub values: Option<SessionValues>,
 }
 
 impl Request {
@@ -183,6 +185,7 @@ impl Request {
             facts: false,
             application: None,
             row_key: None,
+            values: None,
         }
     }
 }
@@ -254,6 +257,9 @@ impl Request {
         if let Some(key) = &self.row_key {
             body.text("row_key", key);
         }
+        if let Some(values) = &self.values {
+            body.document("values", |document| values.encode(document));
+        }
         body.finish();
     }
 
@@ -264,7 +270,7 @@ impl Request {
         let (mut caller, mut trace, mut sql, mut binds, mut target) = (None, None, None, None, None);
         let (mut max_rows, mut read_only, mut hash, mut warnings, mut position) = (None, None, None, None, None);
         let (mut state, mut begin, mut items, mut atomic) = (None, None, None, None);
-        let (mut share, mut facts, mut application, mut row_key) = (None, None, None, None);
+        let (mut share, mut facts, mut application, mut row_key, mut values) = (None, None, None, None, None);
         for field in fields.iter() {
             let field = field?;
             match field.name {
@@ -298,6 +304,7 @@ impl Request {
                 "facts" => field.put(&mut facts, field.boolean()?)?,
                 "app" => field.put(&mut application, field.text_within(MAX_NAME)?.to_owned())?,
                 "row_key" => field.put(&mut row_key, field.text_within(MAX_POSITION)?.to_owned())?,
+                "values" => field.put(&mut values, SessionValues::decode(field.document()?)?)?,
                 _ => field.unknown()?,
             }
         }
@@ -325,6 +332,7 @@ impl Request {
             facts: facts.unwrap_or(false),
             application,
             row_key,
+            values,
         };
         request.check()?;
         Ok(request)

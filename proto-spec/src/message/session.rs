@@ -1,8 +1,8 @@
 //! What a session and a transaction are told: parts of REQUEST and REPLY.
 
-use crate::document::{Field, Fields, Writer};
+use crate::document::{Field, Fields, Writer, shortened};
 use crate::error::ProtocolError;
-use crate::limits::MAX_NAMES;
+use crate::limits::{MAX_NAMES, MAX_SESSION_BYTES, MAX_VARIABLE_NAME};
 use crate::message::request::target_of;
 use crate::target::Target;
 
@@ -17,6 +17,27 @@ pub struct SessionState {
     pub found_rows: Option<bool>,
     /// Settings by lower-case system variable name, each the text of an SQL literal (`'+00:00'`, `100`).
     pub variables: Vec<(String, String)>,
+    /// User variables by lower-case name without `@`, each the text of an SQL literal; `NULL`: none.
+    pub user_variables: Vec<(String, String)>,
+    /// Statements that the session has prepared by `PREPARE`, by lower-case name; an empty text: none.
+    pub prepared: Vec<(String, String)>,
+    /// `LAST_INSERT_ID()`
+    pub last_insert_id: Option<u64>,
+}
+
+/// What a statement sees of its session besides settings, and what became of it: parts of REQUEST and REPLY between gates and tablets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct SessionValues {
+    /// User variables that the statement names, as [`SessionState::user_variables`].
+    pub user_variables: Vec<(String, String)>,
+    /// `LAST_INSERT_ID()`, if the statement calls it.
+    pub last_insert_id: Option<u64>,
+    /// `FOUND_ROWS()`, if it is asked for.
+    pub found_rows: Option<u64>,
+    /// Answer what is named here as it is after the statement.
+    pub back: bool,
+    /// All other user variables are NULL, as far as the statement may see: it runs stored code. Statements that write always may.
+    pub whole: bool,
 }
 
 /// How a transaction begins.
@@ -112,10 +133,16 @@ impl SessionState {
                 }
             });
         }
+        encode_texts(document, "user_variables", &self.user_variables);
+        encode_texts(document, "prepared", &self.prepared);
+        if let Some(id) = self.last_insert_id {
+            document.counter("last_insert_id", id);
+        }
     }
 
     pub(super) fn decode(fields: Fields<'_>) -> Result<SessionState, ProtocolError> {
         let (mut target, mut autocommit, mut found_rows, mut variables) = (None, None, None, None);
+        let (mut user_variables, mut prepared, mut last_insert_id) = (None, None, None);
         for field in fields.iter() {
             let field = field?;
             match field.name {
@@ -123,11 +150,90 @@ impl SessionState {
                 "autocommit" => field.put(&mut autocommit, field.boolean()?)?,
                 "found_rows" => field.put(&mut found_rows, field.boolean()?)?,
                 "variables" => field.put(&mut variables, variables_of(field)?)?,
+                "user_variables" => field.put(&mut user_variables, texts_of(field)?)?,
+                "prepared" => field.put(&mut prepared, texts_of(field)?)?,
+                "last_insert_id" => field.put(&mut last_insert_id, field.counter()?)?,
                 _ => field.unknown()?,
             }
         }
-        Ok(SessionState { target, autocommit, found_rows, variables: variables.unwrap_or_default() })
+        Ok(SessionState {
+            target,
+            autocommit,
+            found_rows,
+            variables: variables.unwrap_or_default(),
+            user_variables: user_variables.unwrap_or_default(),
+            prepared: prepared.unwrap_or_default(),
+            last_insert_id,
+        })
     }
+}
+
+impl SessionValues {
+    pub(super) fn encode(&self, document: &mut Writer<'_>) {
+        encode_texts(document, "user_variables", &self.user_variables);
+        for (name, value) in [("last_insert_id", self.last_insert_id), ("found_rows", self.found_rows)] {
+            if let Some(value) = value {
+                document.counter(name, value);
+            }
+        }
+        document.flag("back", self.back);
+        document.flag("whole", self.whole);
+    }
+
+    pub(super) fn decode(fields: Fields<'_>) -> Result<SessionValues, ProtocolError> {
+        let (mut user_variables, mut last_insert_id, mut found_rows) = (None, None, None);
+        let (mut back, mut whole) = (None, None);
+        for field in fields.iter() {
+            let field = field?;
+            match field.name {
+                "user_variables" => field.put(&mut user_variables, texts_of(field)?)?,
+                "last_insert_id" => field.put(&mut last_insert_id, field.counter()?)?,
+                "found_rows" => field.put(&mut found_rows, field.counter()?)?,
+                "back" => field.put(&mut back, field.boolean()?)?,
+                "whole" => field.put(&mut whole, field.boolean()?)?,
+                _ => field.unknown()?,
+            }
+        }
+        Ok(SessionValues {
+            user_variables: user_variables.unwrap_or_default(),
+            last_insert_id,
+            found_rows,
+            back: back.unwrap_or(false),
+            whole: whole.unwrap_or(false),
+        })
+    }
+}
+
+fn encode_texts(document: &mut Writer<'_>, field: &str, texts: &[(String, String)]) {
+    if !texts.is_empty() {
+        document.document(field, |inner| {
+            for (name, text) in texts {
+                inner.text(name, text);
+            }
+        });
+    }
+}
+
+/// Names, which a session's SQL has chosen, with a text each.
+fn texts_of(field: Field<'_>) -> Result<Vec<(String, String)>, ProtocolError> {
+    let mut texts: Vec<(String, String)> = Vec::new();
+    let mut bytes = 0;
+    for entry in field.document()?.iter() {
+        let entry = entry?;
+        if entry.name.is_empty() || entry.name.len() > MAX_VARIABLE_NAME {
+            return Err(entry.error("a name has 1 to 256 bytes"));
+        }
+        if texts.iter().any(|(known, _)| known == entry.name) {
+            return Err(ProtocolError::DuplicateField(shortened(entry.name)));
+        }
+        let text = entry.text()?;
+        bytes += entry.name.len() + text.len();
+        if texts.len() == MAX_NAMES || bytes > MAX_SESSION_BYTES {
+            return Err(field.error("has too many entries, or too long ones"));
+        }
+        texts.push((entry.name.to_owned(), text.to_owned()));
+    }
+    Ok(texts)
 }
 
 fn variables_of(field: Field<'_>) -> Result<Vec<(String, String)>, ProtocolError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use vitrail_proto::message::Share;
+use vitrail_proto::message::{SessionValues, Share};
 use vitrail_service::call::{Call, CallId, Settings, Statement};
 use vitrail_service::overdue::GATE_PATIENCE;
 
@@ -31,6 +31,10 @@ pub(crate) struct Calling<'a> {
     pub(crate) settings: Arc<Settings>,
     /// Vitrail's own variables: of the session, overridden by the request and by the statement's directives.
     pub(crate) preferences: Preferences,
+    /// What the statement under way sees of its session besides settings.
+    pub(crate) values: Option<Arc<SessionValues>>,
+    /// The statement under way is no statement of the client's: it neither begins a transaction nor uses `SET TRANSACTION` up.
+    pub(crate) apart: bool,
     pub(crate) traceparent: Option<Arc<str>>,
     /// Whether reads share executions, when nobody says anything else.
     pub(crate) default_share: Share,

@@ -17,6 +17,7 @@ use vitrail_sql::control::queries::QueryOrder;
 use crate::access::{Access, Audit, Permit};
 use crate::cluster::Cluster;
 use crate::failure;
+use crate::holdings::Holdings;
 use crate::insight::log::QueryLog;
 use crate::insight::{Insight, QueryFigures, Totals};
 use crate::pins::hold;
@@ -246,10 +247,18 @@ impl Gate {
                 variables::Effect::Keep(name, value) => kept = settings::with(&kept, name, &value),
                 variables::Effect::Default(name) => kept = settings::without(&kept, name),
                 variables::Effect::Preference(name, value) => preferences.set(name, value)?,
-                variables::Effect::Nothing => {}
+                variables::Effect::LastInsertId(_) | variables::Effect::Nothing => {}
             }
         }
-        Ok(Basis { target: Arc::new(target), settings: self.interner.intern(kept), autocommit, preferences })
+        let mut held = Holdings::default();
+        for (name, literal) in &state.user_variables {
+            held.set_user_variable(&name.to_ascii_lowercase(), literal)?;
+        }
+        for (name, text) in &state.prepared {
+            held.prepare(&name.to_lowercase(), text)?;
+        }
+        let holdings = (held != Holdings::default()).then(|| Arc::new(held));
+        Ok(Basis { target: Arc::new(target), settings: self.interner.intern(kept), autocommit, preferences, holdings })
     }
 
     /// Gives up what a session at rest holds.
@@ -270,10 +279,11 @@ impl Service for Gate {
     }
 
     fn open(&self, peer: &Arc<Peer>, state: SessionState) -> Result<Session, ErrorBody> {
+        let last_insert_id = state.last_insert_id.unwrap_or(0);
         let basis = self.basis(state, &peer.user)?;
         Counters::count(&self.counters.sessions_opened);
         let seat = self.registry.enter(peer, &basis.target);
-        Ok(Session::new(seat, basis))
+        Ok(Session::new(seat, basis, last_insert_id))
     }
 
     async fn handle(

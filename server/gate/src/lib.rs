@@ -5,8 +5,11 @@
 //! gate answers itself) or `planning` (from text to plan, through `plan_cache`) → `route` (in autocommit, or in a
 //! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several) → `answer` (REPLYs), with
 //! `facts` (how it ran).
+//! A statement that names its session goes by `values` (user variables, `LAST_INSERT_ID()`) and `substitute` (what the gate knows);
+//! `diagnostics` keeps what it says of itself for the next one.
 //! Beside it: [`access`] (who may do what), `insight` (figures of statements and their log), [`cluster`] (keyspaces and shards),
-//! `view` (cluster and schemas at one moment), `session`, `settings`, `pins` (MySQL connections of one session), `registry` (all
+//! `view` (cluster and schemas at one moment), `session`, with `holdings` (variables and prepared statements) and `preferences`
+//! (variables of Vitrail's own), `settings`, with `system_variables`, `pins` (MySQL connections of one session), `registry` (all
 //! sessions, for listings and KILL).
 //!
 //! Invariant: an execution that was started at a service is pulled to its end, or cancelled and then pulled to its end, unless it is
@@ -20,9 +23,11 @@ mod answer;
 mod calling;
 mod columns;
 mod control;
+mod diagnostics;
 mod facts;
 mod failure;
 mod gate;
+mod holdings;
 mod insight;
 mod merge;
 mod pins;
@@ -39,7 +44,10 @@ mod session;
 mod settings;
 mod statement;
 mod stats;
+mod substitute;
+mod system_variables;
 mod transaction;
+mod values;
 mod variables;
 mod view;
 

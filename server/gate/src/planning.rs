@@ -128,9 +128,10 @@ fn make(scope: &Scope<'_>, normalised: &Normalised, context: &PlanContext<'_>) -
         if let Some(own) = own {
             return Ok(Planned::Own(own));
         }
-        if pinned::locks(normalised)?.is_some() {
-            return Ok(Planned::Locks(Box::new(vitrail_planner::plan_pinned(normalised, context)?)));
-        }
+    }
+    let may_lock = normalised.kind == StatementKind::Select || pinned::is_do(normalised);
+    if may_lock && pinned::locks(normalised)?.is_some() {
+        return Ok(Planned::Locks(Box::new(vitrail_planner::plan_pinned(normalised, context)?)));
     }
     Ok(Planned::Plan(Box::new(vitrail_planner::plan(normalised, context)?)))
 }
@@ -164,7 +165,8 @@ fn with_temporary_tables(
 /// What a plan takes in memory, about, beyond its key. Plans hold no syntax tree, so that they differ little.
 const PLAN_BYTES: usize = 1024;
 
-fn lex_mode(session: &Session) -> LexMode {
+/// How the session's statements are read.
+pub(crate) fn lex_mode(session: &Session) -> LexMode {
     let modes = &session.now.settings.variables;
     match modes.binary_search_by(|(name, _)| name.as_str().cmp("sql_mode")) {
         Ok(index) => LexMode::from_sql_mode(modes[index].1.trim_matches('\'')),

@@ -52,7 +52,12 @@ struct Asked {
     target: bool,
     deadline: Option<Instant>,
     share: Option<Share>,
+    /// Texts of warnings that the client wants at once.
+    warnings: u32,
 }
+
+/// Texts of warnings that are fetched with each statement that has any: pooling loses them, and `SHOW WARNINGS` may come.
+const WARNINGS: u32 = 64;
 
 impl Scope<'_> {
     /// The one shard that statements on this keyspace go to; `None` if they may go to several.
@@ -84,6 +89,11 @@ impl Scope<'_> {
         self.calling.deadline = self.asked.deadline.or_else(|| timeout.map(|timeout| Instant::now() + timeout));
         self.calling.preferences = preferences;
         Ok(())
+    }
+
+    /// Leaves as many texts of warnings in an end as the client asked for.
+    pub(crate) fn cut_warnings(&self, end: &mut ResultEnd) {
+        end.warning_texts.truncate(usize::try_from(self.asked.warnings).unwrap_or(usize::MAX));
     }
 }
 
@@ -164,7 +174,12 @@ fn scope<'a>(
             "reads that wait for a position are not supported yet; leave 'position' out, primaries are always current",
         ));
     }
-    let asked = Asked { target: request.target.is_some(), deadline: context.deadline, share: request.share };
+    let asked = Asked {
+        target: request.target.is_some(),
+        deadline: context.deadline,
+        share: request.share,
+        warnings: request.warnings,
+    };
     let believed = request.caller.take().filter(|_| context.peer.gate);
     let caller = believed.map_or_else(|| Arc::clone(&context.peer.user), Arc::from);
     let permit = gate.access.load().permit(&caller)?;
@@ -198,9 +213,11 @@ fn scope<'a>(
             deadline: context.deadline,
             settings: Arc::clone(&session.now.settings),
             preferences: session.now.preferences,
+            values: None,
+            apart: false,
             traceparent: request.traceparent.take().map(Arc::from),
             default_share,
-            warnings: request.warnings,
+            warnings: request.warnings.max(WARNINGS),
             cancel: &context.cancel,
             places: &gate.places,
         },
@@ -309,12 +326,9 @@ async fn atomic_batch(
     }
 }
 
-/// Writes into an end what became of the session, and into the session what the end says. Pins that are not needed any more end.
+/// Writes into an end what became of the session. Pins that are not needed any more end.
 async fn conclude(session: &mut Session, mut end: ResultEnd) -> ResultEnd {
     hold::tidy(session).await;
-    if end.insert_id != 0 {
-        session.last_insert_id = end.insert_id;
-    }
     end.in_transaction = session.in_transaction();
     end.pinned = session.pins.is_some();
     end.state = session.news();

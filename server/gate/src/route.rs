@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vitrail_planner::plan::{Merge, Resolved, Window};
 use vitrail_proto::error::{Code, ErrorBody};
-use vitrail_proto::message::{BeginOptions, Capped, ResultEnd, Share};
+use vitrail_proto::message::{BeginOptions, Capped, ResultEnd, SessionValues, Share};
 use vitrail_service::call::{ConnectionId, On, Statement};
 use vitrail_service::execution::Part;
 
@@ -68,7 +68,7 @@ async fn dispatch(
     if matches!(session.transaction, TransactionState::Lost) {
         return Err(failure::transaction_lost());
     }
-    if !session.now.autocommit && !session.in_transaction() {
+    if !session.now.autocommit && !session.in_transaction() && !calling.apart {
         let options = session.next.take().map(|options| *options).unwrap_or_default();
         session.transaction = TransactionState::Open(Box::new(Transaction::new(options)));
     }
@@ -94,7 +94,7 @@ async fn dispatch(
             outcome => outcome.map_err(|error| error.body),
         };
     }
-    let next = session.next.take();
+    let next = if calling.apart { None } else { session.next.take() };
     if next.is_some() || work.writes_several() {
         return work.in_implicit_transaction(next.map(|options| *options).unwrap_or_default(), answer).await;
     }
@@ -277,7 +277,7 @@ impl Work<'_> {
         };
         let end = match done {
             // Inside a transaction a kill could hit the connection's next statement: what is left is short, and is read.
-            Ok(end) if in_transaction => {
+            Ok(end) if in_transaction || self.counts_rows() => {
                 scatter::drain(&mut lanes).await;
                 Ok(end)
             }
@@ -290,7 +290,13 @@ impl Work<'_> {
                 Err(error)
             }
         }?;
+        let end = if self.counts_rows() && lanes.len() > 1 { with_found_rows(end, &lanes) } else { end };
         Ok(ResultEnd { ran: Some(scatter::ran(&lanes)), ..end })
+    }
+
+    /// The statement counts rows for `FOUND_ROWS()`: each shard does so at the end of its rows.
+    fn counts_rows(&self) -> bool {
+        self.calling.values.as_ref().is_some_and(|values| values.found_rows.is_some())
     }
 
     /// Hands the parts of one shard on. While the next one is awaited, what is there travels.
@@ -405,7 +411,8 @@ impl Work<'_> {
         let cap = self.shard_cap();
         let make = |(index, statement): (usize, &vitrail_planner::plan::ShardStatement)| {
             let on = on(index);
-            let may_share = self.resolved.shareable && matches!(on, On::Pool);
+            // What sees values of its session is for that session alone.
+            let may_share = self.resolved.shareable && matches!(on, On::Pool) && self.calling.values.is_none();
             Task {
                 service: Arc::clone(&self.keyspace.shards[statement.shard].service),
                 shard: self.keyspace.label(statement.shard),
@@ -414,6 +421,7 @@ impl Work<'_> {
                     binds: Arc::clone(&statement.binds),
                     row_key: self.resolved.row_key.clone().filter(|_| first),
                     share: if may_share { self.calling.share() } else { Share::Off },
+                    values: self.calling.values.clone(),
                     ..Statement::new(Arc::clone(&statement.sql), self.resolved.writes)
                 },
                 on,
@@ -433,6 +441,13 @@ impl Work<'_> {
         let more = u64::from(self.resolved.statements.len() > 1);
         self.limits.max_rows.map(|cap| cap.saturating_add(window.offset).saturating_add(more))
     }
+}
+
+/// The rows that the shards have found, added up; nothing if one of them has not told.
+fn with_found_rows(end: ResultEnd, lanes: &[Lane]) -> ResultEnd {
+    let found: Option<u64> = lanes.iter().map(Lane::found_rows).sum();
+    let values = found.map(|rows| Box::new(SessionValues { found_rows: Some(rows), ..SessionValues::default() }));
+    ResultEnd { values, ..end }
 }
 
 fn lost(body: ErrorBody) -> Failure {

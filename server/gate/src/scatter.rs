@@ -150,7 +150,14 @@ async fn start_one(task: Task, read_ahead: bool) -> Result<Started, ErrorBody> {
     let execution = executed.map_err(|error| at_shard(error, &task.shard))?;
     // What it took is held from now on.
     let overdue = Overdue { held: overdue.held || execution.connection.is_some(), ..overdue };
-    let mut lane = Lane { shard: task.shard, parts: Some(execution.parts), ahead: VecDeque::new(), ran: None, overdue };
+    let mut lane = Lane {
+        shard: task.shard,
+        parts: Some(execution.parts),
+        ahead: VecDeque::new(),
+        ran: None,
+        found_rows: None,
+        overdue,
+    };
     if read_ahead {
         lane.read_ahead().await;
     }
@@ -165,6 +172,8 @@ pub(crate) struct Lane {
     ahead: VecDeque<Result<Part, ErrorBody>>,
     /// How it ran, once an end has said so.
     ran: Option<Ran>,
+    /// `FOUND_ROWS()` of the shard, if the statement counts them and has ended.
+    found_rows: Option<u64>,
     /// How long its parts are awaited.
     overdue: Overdue,
 }
@@ -194,6 +203,11 @@ impl Lane {
         &self.shard
     }
 
+    /// What it has counted for `FOUND_ROWS()`.
+    pub(crate) fn found_rows(&self) -> Option<u64> {
+        self.found_rows
+    }
+
     /// Buffers the first parts, to the end if that is near. Errors wait in the buffer for their turn.
     async fn read_ahead(&mut self) {
         let mut batches = 0;
@@ -213,10 +227,11 @@ impl Lane {
         let Some(parts) = &mut self.parts else { return Ok(None) };
         match self.overdue.guard(parts.next()).await {
             Ok(Some(part)) => {
-                if let Part::End(end) = &part
-                    && end.ran.is_some()
-                {
-                    self.ran.clone_from(&end.ran);
+                if let Part::End(end) = &part {
+                    if end.ran.is_some() {
+                        self.ran.clone_from(&end.ran);
+                    }
+                    self.found_rows = end.values.as_ref().and_then(|values| values.found_rows).or(self.found_rows);
                 }
                 Ok(Some(part))
             }

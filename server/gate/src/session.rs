@@ -1,12 +1,14 @@
 //! What the gate keeps per session.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tokio_util::sync::CancellationToken;
+use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{BeginOptions, SessionState, Warning};
 use vitrail_proto::target::Target;
 use vitrail_service::call::Settings;
 
+use crate::holdings::Holdings;
 use crate::pins::Pins;
 use crate::preferences::Preferences;
 use crate::registry::{Held, Seat};
@@ -32,9 +34,13 @@ pub struct Session {
     pub(crate) pins: Option<Box<Pins>>,
     /// `LAST_INSERT_ID()`
     pub(crate) last_insert_id: u64,
+    /// What the client knows of it.
+    told_insert_id: u64,
     /// `ROW_COUNT()`: rows that the last statement changed; -1 if it read or failed.
     pub(crate) row_count: i64,
-    /// Warnings of the last statement that asked for their texts, for `SHOW WARNINGS`.
+    /// `FOUND_ROWS()`
+    pub(crate) found_rows: u64,
+    /// Warnings and errors of the last statement, for `SHOW WARNINGS`.
     pub(crate) warnings: Option<Box<[Warning]>>,
     /// How many warnings the last statement had.
     pub(crate) warning_count: u32,
@@ -50,6 +56,15 @@ pub(crate) struct Basis {
     pub(crate) autocommit: bool,
     /// Vitrail's own variables.
     pub(crate) preferences: Preferences,
+    /// User variables and prepared statements; `None`: it has none.
+    pub(crate) holdings: Option<Arc<Holdings>>,
+}
+
+impl Basis {
+    fn holdings(&self) -> &Holdings {
+        static NONE: LazyLock<Holdings> = LazyLock::new(Holdings::default);
+        self.holdings.as_deref().unwrap_or(&NONE)
+    }
 }
 
 /// Whether a session is in a transaction.
@@ -64,7 +79,7 @@ pub(crate) enum TransactionState {
 
 impl Session {
     /// A session as it is opened.
-    pub(crate) fn new(seat: Seat, opened: Basis) -> Session {
+    pub(crate) fn new(seat: Seat, opened: Basis, last_insert_id: u64) -> Session {
         Session {
             user: Arc::clone(&seat.entry.peer.user),
             seat,
@@ -74,8 +89,10 @@ impl Session {
             next: None,
             transaction: TransactionState::None,
             pins: None,
-            last_insert_id: 0,
+            last_insert_id,
+            told_insert_id: last_insert_id,
             row_count: 0,
+            found_rows: 0,
             warnings: None,
             warning_count: 0,
         }
@@ -113,6 +130,7 @@ impl Session {
         self.transaction = TransactionState::None;
         self.last_insert_id = 0;
         self.row_count = 0;
+        self.found_rows = 0;
         self.warnings = None;
         self.warning_count = 0;
     }
@@ -130,12 +148,37 @@ impl Session {
         }
     }
 
+    /// Its user variables and prepared statements.
+    pub(crate) fn holdings(&self) -> &Holdings {
+        self.now.holdings()
+    }
+
+    /// Changes its user variables and prepared statements.
+    pub(crate) fn hold(
+        &mut self,
+        change: impl FnOnce(&mut Holdings) -> Result<(), ErrorBody>,
+    ) -> Result<(), ErrorBody> {
+        let mut held = self.holdings().clone();
+        change(&mut held)?;
+        if held != *self.holdings() {
+            self.now.holdings = (held != Holdings::default()).then(|| Arc::new(held));
+        }
+        Ok(())
+    }
+
+    /// How many errors the last statement had.
+    pub(crate) fn error_count(&self) -> usize {
+        self.warnings.iter().flatten().filter(|warning| warning.level == "Error").count()
+    }
+
     /// What changed since the client was last told, in the form that `open` accepts: a variable that went back to its default
     /// is there as `DEFAULT`.
     pub(crate) fn news(&mut self) -> Option<SessionState> {
-        if self.now == self.told {
+        if self.now == self.told && self.last_insert_id == self.told_insert_id {
             return None;
         }
+        let insert_id = (self.last_insert_id != self.told_insert_id).then_some(self.last_insert_id);
+        self.told_insert_id = self.last_insert_id;
         let (now, told) = (&self.now, &self.told);
         let mut variables = difference(&told.settings.variables, &now.settings.variables);
         variables.extend(now.preferences.difference(&told.preferences));
@@ -144,6 +187,9 @@ impl Session {
             autocommit: (now.autocommit != told.autocommit).then_some(now.autocommit),
             found_rows: (now.settings.found_rows != told.settings.found_rows).then_some(now.settings.found_rows),
             variables,
+            user_variables: now.holdings().changed_variables(told.holdings()),
+            prepared: now.holdings().changed_prepared(told.holdings()),
+            last_insert_id: insert_id,
         };
         self.told = self.now.clone();
         Some(state)
@@ -166,8 +212,9 @@ mod tests {
             settings: Arc::default(),
             autocommit: true,
             preferences: Preferences::default(),
+            holdings: None,
         };
-        Session::new(Seat::alone("anna"), basis)
+        Session::new(Seat::alone("anna"), basis, 0)
     }
 
     /// DESIGN 6: idle costs nothing.

@@ -10,6 +10,7 @@ use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_service::call::Settings;
 
 use crate::failure;
+use crate::system_variables::VARIABLES;
 
 /// What the gate does with a system variable that a session sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,49 +29,11 @@ pub(crate) enum Rule {
     Moot,
     /// Only this value, which it has anyway.
     Only(&'static str),
+    /// What `LAST_INSERT_ID()` gives, which the gate knows.
+    LastInsertId,
+    /// It is no session's business; why.
+    Refused(&'static str),
 }
-
-/// Every system variable that `SET` accepts. All others are refused, so that nothing is lost in silence.
-pub(crate) const VARIABLES: &[(&str, Rule)] = &[
-    ("autocommit", Rule::Autocommit),
-    ("big_tables", Rule::Kept),
-    ("character_set_client", Rule::Utf8mb4),
-    ("character_set_connection", Rule::Utf8mb4),
-    ("character_set_results", Rule::Utf8mb4),
-    ("collation_connection", Rule::Kept),
-    ("default_week_format", Rule::Kept),
-    ("div_precision_increment", Rule::Kept),
-    ("foreign_key_checks", Rule::Kept),
-    ("group_concat_max_len", Rule::Kept),
-    ("innodb_lock_wait_timeout", Rule::Kept),
-    ("interactive_timeout", Rule::Moot),
-    ("join_buffer_size", Rule::Kept),
-    ("lc_time_names", Rule::Kept),
-    ("lock_wait_timeout", Rule::Kept),
-    ("max_execution_time", Rule::Kept),
-    ("max_sort_length", Rule::Kept),
-    ("max_statement_time", Rule::Kept),
-    ("names", Rule::Utf8mb4),
-    ("net_read_timeout", Rule::Moot),
-    ("net_write_timeout", Rule::Moot),
-    ("optimizer_switch", Rule::Kept),
-    ("sort_buffer_size", Rule::Kept),
-    ("sql_auto_is_null", Rule::Only("0")),
-    ("sql_big_selects", Rule::Kept),
-    ("sql_mode", Rule::Kept),
-    ("sql_notes", Rule::Kept),
-    ("sql_quote_show_create", Rule::Kept),
-    ("sql_safe_updates", Rule::Kept),
-    ("sql_select_limit", Rule::Only("18446744073709551615")),
-    ("sql_warnings", Rule::Kept),
-    ("time_zone", Rule::Kept),
-    ("transaction_isolation", Rule::Isolation),
-    ("transaction_read_only", Rule::ReadOnly),
-    ("tx_isolation", Rule::Isolation),
-    ("tx_read_only", Rule::ReadOnly),
-    ("unique_checks", Rule::Kept),
-    ("wait_timeout", Rule::Moot),
-];
 
 /// The rule of a variable, by its lower-case name.
 ///
@@ -79,14 +42,18 @@ pub(crate) const VARIABLES: &[(&str, Rule)] = &[
 /// `unsupported` for a variable that sessions cannot set.
 pub(crate) fn rule(name: &str) -> Result<Rule, ErrorBody> {
     match VARIABLES.binary_search_by_key(&name, |(known, _)| known) {
-        Ok(index) => Ok(VARIABLES[index].1),
+        Ok(index) => match VARIABLES[index].1 {
+            Rule::Refused(why) => {
+                Err(failure::unsupported(format!("SET {name} is not supported: {why}")).with_errno(1238, "HY000"))
+            }
+            rule => Ok(rule),
+        },
         Err(_) => {
             let hint = failure::nearest(name, VARIABLES.iter().map(|(known, _)| *known))
                 .map(|near| format!("; did you mean '{near}'?"))
                 .unwrap_or_default();
-            let message = format!(
-                "SET {name} is not supported: sessions share MySQL connections, and this variable is not among those that are re-set for each{hint}"
-            );
+            let message =
+                format!("SET {name} is not supported: sessions cannot set it, or there is no such variable{hint}");
             Err(failure::unsupported(message).with_errno(1193, "HY000"))
         }
     }
@@ -146,6 +113,13 @@ struct Known {
 const FEW: usize = 1024;
 
 impl Interner {
+    /// The one copy of `settings`, if some session has them.
+    pub(crate) fn find(&self, settings: &Settings) -> Option<Arc<Settings>> {
+        let hash = self.hasher.hash_one(settings);
+        let known = self.known.lock();
+        known.by_hash.get(&hash)?.iter().filter_map(Weak::upgrade).find(|found| **found == *settings)
+    }
+
     /// The one copy of `settings`.
     pub(crate) fn intern(&self, settings: Settings) -> Arc<Settings> {
         let hash = self.hasher.hash_one(&settings);
@@ -202,6 +176,8 @@ mod tests {
         assert!(VARIABLES.is_sorted_by_key(|(name, _)| *name));
         assert_eq!(rule("time_zone").expect("known"), Rule::Kept);
         assert_eq!(rule("tyme_zone").expect_err("unknown").errno, 1193);
+        let refused = rule("sql_log_bin").expect_err("not a session's");
+        assert!(refused.errno == 1238 && refused.message.contains("sql_log_bin"), "{}", refused.message);
     }
 
     #[test]
@@ -226,5 +202,7 @@ mod tests {
         }
         assert!(interner.known.lock().entries <= 2 * FEW);
         assert!(Arc::ptr_eq(&zone, &interner.intern(with(&plain, "time_zone", "'+00:00'"))));
+        assert!(interner.find(&zone).is_some_and(|found| Arc::ptr_eq(&found, &zone)));
+        assert!(interner.find(&with(&plain, "time_zone", "'+07:00'")).is_none());
     }
 }

@@ -1,11 +1,13 @@
-//! One statement: answered by the gate, or planned, resolved and run on shards.
+//! One statement from text to rows: normalised, answered by the gate or planned, resolved, run on shards.
 
 use std::sync::Arc;
 
 use tracing::Instrument;
+use vitrail_planner::plan::{InsertId, Merge, Resolved};
 use vitrail_proto::error::ErrorBody;
-use vitrail_proto::message::ResultEnd;
+use vitrail_proto::message::{ResultEnd, SessionValues};
 use vitrail_proto::value::Binds;
+use vitrail_sql::control::prepare;
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::answer::Answer;
@@ -15,7 +17,7 @@ use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
-use crate::{access, control, failure, route};
+use crate::{access, control, diagnostics, failure, route, values};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
@@ -43,60 +45,88 @@ pub(crate) async fn execute(
 async fn run(
     scope: &mut Scope<'_>,
     session: &mut Session,
-    normalised: &Normalised,
+    statement: &Normalised,
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
 ) -> Result<ResultEnd, ErrorBody> {
-    session.seat.entry.runs(&normalised.text, normalised.mode, session.open_transaction(), session.pins.as_deref());
-    scope.begin_statement(session, normalised)?;
-    let scope = &*scope;
+    session.seat.entry.runs(&statement.text, statement.mode, session.open_transaction(), session.pins.as_deref());
+    scope.begin_statement(session, statement)?;
     let lost = matches!(session.transaction, TransactionState::Lost);
-    if lost && !matches!(normalised.kind, StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback) {
+    if lost && !matches!(statement.kind, StatementKind::Begin | StatementKind::Commit | StatementKind::Rollback) {
         return Err(failure::transaction_lost());
     }
-    access::check(scope, normalised)?;
-    // ROLLBACK must not fail; the next statement tells.
-    if normalised.kind != StatementKind::Rollback {
-        hold::refresh(session, &scope.calling).await?;
-    }
-    let outcome = match control::answer(scope, session, normalised, binds, answer).await {
-        Some(outcome) => outcome,
-        None => run_planned(scope, session, normalised, binds, answer, watch).await,
+    let mut outcome = match admit(scope, session, statement).await {
+        Ok(()) => perform(scope, session, statement, binds, answer, watch).await,
+        Err(error) => Err(error),
     };
     if !lost && matches!(session.transaction, TransactionState::Lost) {
         Counters::count(&scope.gate.counters.lost_transactions);
     }
-    let reads = matches!(normalised.kind, StatementKind::Select | StatementKind::Show | StatementKind::Explain);
-    session.row_count = match &outcome {
-        Ok(end) if !reads => i64::try_from(end.affected).unwrap_or(i64::MAX),
-        _ => -1,
-    };
-    // SHOW WARNINGS leaves what it shows.
-    if normalised.kind != StatementKind::Show {
-        let end = outcome.as_ref().ok();
-        session.warning_count = end.map_or(0, |end| end.warnings);
-        session.warnings = end.filter(|end| !end.warning_texts.is_empty()).map(|end| end.warning_texts.clone().into());
+    // The statement inside has left word itself.
+    if !watch.is_left_to_another() {
+        diagnostics::note(scope, session, statement, outcome.as_ref());
+    }
+    if let Ok(end) = &mut outcome {
+        scope.cut_warnings(end);
     }
     outcome
 }
 
-async fn run_planned(
-    scope: &Scope<'_>,
+/// Whether the session's user may run it, and the session is whole.
+async fn admit(scope: &Scope<'_>, session: &mut Session, statement: &Normalised) -> Result<(), ErrorBody> {
+    access::check(scope, statement)?;
+    // ROLLBACK must not fail; the next statement tells.
+    if statement.kind != StatementKind::Rollback {
+        hold::refresh(session, &scope.calling).await?;
+    }
+    Ok(())
+}
+
+async fn perform(
+    scope: &mut Scope<'_>,
     session: &mut Session,
-    normalised: &Normalised,
+    statement: &Normalised,
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
 ) -> Result<ResultEnd, ErrorBody> {
-    let planned = tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, normalised))?;
-    let plan = match &*planned {
+    if statement.kind == StatementKind::Set {
+        return control::set::run(scope, session, statement, answer, watch).await;
+    }
+    if statement.kind == StatementKind::Other
+        && let Some(prepared) = prepare::parse(statement)?
+    {
+        return control::prepare::run(scope, session, prepared, answer, watch).await;
+    }
+    match control::answer(scope, session, statement, binds, answer).await {
+        Some(outcome) => outcome,
+        None if values::concern(session, statement) => {
+            values::run(scope, session, statement, binds, answer, watch).await
+        }
+        None => run_plan(scope, session, statement, (binds, binds), None, answer, watch).await,
+    }
+}
+
+/// Runs a statement by its plan. Binds: those of the client, and those that the plan may use. `clause`: the INTO that stands where
+/// the statement has its mark.
+pub(crate) async fn run_plan(
+    scope: &mut Scope<'_>,
+    session: &mut Session,
+    statement: &Normalised,
+    (binds, all_binds): (&Arc<Binds>, &Arc<Binds>),
+    clause: Option<&str>,
+    answer: &mut Answer<'_>,
+    watch: &mut Watch,
+) -> Result<ResultEnd, ErrorBody> {
+    let planned = tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement))?;
+    let (plan, of_locks) = match &*planned {
         Planned::Own(select) => {
             watch.own();
             return select.run(scope, session, answer).await;
         }
-        Planned::Locks(plan) => return locks::run(scope, session, normalised, binds, plan, answer).await,
-        Planned::Plan(plan) => plan,
+        Planned::Locks(plan) => (plan, true),
+        Planned::Plan(plan) => (plan, false),
     };
     if let Some(verb) = plan.full_write()
         && !scope.gate.config.allow_full_writes
@@ -104,11 +134,71 @@ async fn run_planned(
     {
         return Err(failure::full_write(verb));
     }
-    let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
-    let resolved = plan.resolve(normalised, binds, &keyspace.layout)?;
+    let view = Arc::clone(&scope.view);
+    let keyspace = view.cluster.keyspace(plan.keyspace())?;
+    let mut resolved = plan.resolve(statement, all_binds, &keyspace.layout)?;
     watch.goes_to(&keyspace.name, resolved.statements.len());
+    for of_shard in &mut resolved.statements {
+        if Arc::ptr_eq(&of_shard.binds, all_binds) {
+            of_shard.binds = Arc::clone(binds);
+        }
+    }
+    if let Some(clause) = clause {
+        let [only] = &mut resolved.statements[..] else {
+            return Err(failure::unsupported(
+                "SELECT … INTO over several shards is not supported: which of them gives the row cannot be known; pin it to one shard",
+            ));
+        };
+        only.sql = values::with_clause(&only.sql, clause)?;
+    }
+    if of_locks {
+        return locks::run(scope, session, statement, binds, (keyspace, resolved), answer).await;
+    }
     if resolved.statements.len() > 1 {
         Counters::count(&scope.gate.counters.scatters);
+        if statement.kind == StatementKind::Select {
+            limit_select(session, &mut resolved)?;
+        }
     }
-    route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
+    let (insert_id, one) = (resolved.insert_id, resolved.statements.len() == 1);
+    let asked = scope.calling.values.as_ref().is_some_and(|values| values.back && values.last_insert_id.is_some());
+    let asks = insert_id == InsertId::Unknown && one && scope.calling.values.is_none();
+    if asks {
+        // MySQL tells an id that was given to it as well: only the server knows whether it has made one up.
+        let values =
+            SessionValues { last_insert_id: Some(session.last_insert_id), back: true, ..SessionValues::default() };
+        scope.calling.values = Some(Arc::new(values));
+    }
+    let calls = plan.needs().may_run_stored_code();
+    // A tablet knows by itself what a write of a session without variables may see.
+    if calls || (resolved.writes && !session.holdings().user_variables().is_empty()) {
+        scope.calling.values = Some(values::for_stored_code(session, scope.calling.values.take()));
+    }
+    let outcome = route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await;
+    scope.calling.values = None;
+    let mut end = outcome?;
+    if asks {
+        let told = end.values.take().and_then(|values| values.last_insert_id);
+        session.last_insert_id = told.unwrap_or(session.last_insert_id);
+    } else if end.insert_id != 0 && !asked && insert_id != InsertId::Given {
+        session.last_insert_id = end.insert_id;
+    }
+    Ok(end)
+}
+
+/// `sql_select_limit` holds for the whole answer, where the statement has no LIMIT of its own.
+fn limit_select(session: &Session, resolved: &mut Resolved) -> Result<(), ErrorBody> {
+    let variables = &session.now.settings.variables;
+    let Some((_, literal)) = variables.iter().find(|(name, _)| name == "sql_select_limit") else { return Ok(()) };
+    let Ok(limit) = literal.parse::<u64>() else { return Ok(()) };
+    match &mut resolved.merge {
+        Merge::Concat(window) | Merge::Sort { window, .. } if window.limit.is_none() => window.limit = Some(limit),
+        Merge::Aggregate(_) if limit == 0 => {
+            return Err(failure::unsupported(
+                "sql_select_limit = 0 with an aggregate over several shards is not supported",
+            ));
+        }
+        _ => {}
+    }
+    Ok(())
 }

@@ -17,6 +17,8 @@ pub(crate) enum Effect<'a> {
     Default(&'a str),
     /// `autocommit` is on or off.
     Autocommit(bool),
+    /// `LAST_INSERT_ID()` is this.
+    LastInsertId(u64),
     /// One of Vitrail's own, with this literal.
     Preference(&'a str, &'a str),
     /// It is so already, or concerns nothing that the session has.
@@ -38,16 +40,22 @@ pub(crate) fn decide<'a>(name: &'a str, literal: &'a str, mariadb: bool) -> Resu
     Ok(match settings::rule(name)? {
         Rule::Autocommit => Effect::Autocommit(default || switch(literal).ok_or_else(wrong)?),
         Rule::Moot => Effect::Nothing,
+        // The collation goes back to the character set's own.
+        Rule::Utf8mb4 if settings::is_utf8mb4(literal) && matches!(name, "names" | "character_set_connection") => {
+            Effect::Default("collation_connection")
+        }
         Rule::Utf8mb4 if settings::is_utf8mb4(literal) => Effect::Nothing,
         Rule::Utf8mb4 => {
             let message = format!("SET {name} to {literal} is not supported: text travels as utf8mb4 only");
             return Err(crate::failure::unsupported(message));
         }
-        Rule::Only(value) if default || literal == value => Effect::Nothing,
+        Rule::Only(value) if default || literal.trim_matches('\'').eq_ignore_ascii_case(value) => Effect::Nothing,
         Rule::Only("0") if switch(literal) == Some(false) => Effect::Nothing,
         Rule::Only(value) => {
             return Err(crate::failure::unsupported(format!("SET {name} is supported with the value {value} only")));
         }
+        Rule::LastInsertId => Effect::LastInsertId(literal.parse().map_err(|_| wrong())?),
+        Rule::Refused(_) => return Err(crate::failure::internal("a variable that its rule had refused")),
         Rule::Isolation if default => Effect::Default(physical(name, mariadb)),
         Rule::Isolation => {
             let level = literal.trim_matches('\'').replace('-', " ");
@@ -62,6 +70,17 @@ pub(crate) fn decide<'a>(name: &'a str, literal: &'a str, mariadb: bool) -> Resu
         Rule::Kept if default => Effect::Default(name),
         Rule::Kept => Effect::Keep(name, Cow::Borrowed(literal)),
     })
+}
+
+/// Whether a session may set the variable at all.
+///
+/// # Errors
+/// As [`decide`].
+pub(crate) fn is_settable(name: &str) -> Result<(), ErrorBody> {
+    if name.starts_with(preferences::PREFIX) {
+        return preferences::registered(name).map(drop);
+    }
+    settings::rule(name).map(drop)
 }
 
 /// The value of an isolation level as the system variable takes it.
@@ -103,7 +122,10 @@ mod tests {
             ("autocommit", "DEFAULT", false, Effect::Autocommit(true)),
             ("time_zone", "'+02:00'", false, keep("time_zone", "'+02:00'")),
             ("time_zone", "default", false, Effect::Default("time_zone")),
-            ("names", "utf8mb4", false, Effect::Nothing),
+            ("names", "utf8mb4", false, Effect::Default("collation_connection")),
+            ("sql_select_limit", "10", false, keep("sql_select_limit", "10")),
+            ("last_insert_id", "7", false, Effect::LastInsertId(7)),
+            ("completion_type", "'no_chain'", false, Effect::Nothing),
             ("character_set_results", "'utf8mb4'", false, Effect::Nothing),
             ("wait_timeout", "28800", false, Effect::Nothing),
             ("sql_auto_is_null", "OFF", false, Effect::Nothing),
@@ -115,8 +137,9 @@ mod tests {
         }
         for (name, literal, errno) in [
             ("names", "'latin1'", 1235),
-            ("sql_select_limit", "10", 1235),
-            ("sql_log_bin", "0", 1193),
+            ("completion_type", "1", 1235),
+            ("sql_log_bin", "0", 1238),
+            ("max_connections", "1", 1193),
             ("autocommit", "2", 1231),
             ("tx_isolation", "'SNAPSHOT'", 1231),
             ("time_zone", "@@x", 1235),

@@ -108,3 +108,31 @@ async fn a_batch_ends_at_the_item_that_is_refused() {
     let rows = world.run(&mut session, "SELECT id FROM bank.account ORDER BY id").await.expect("read").1;
     assert_eq!(rows, ["1"]);
 }
+
+/// What reads a table is refused however it is written: evaluated by SET, prepared, or run on the way to a variable.
+#[tokio::test]
+async fn the_way_round_by_variables_and_prepared_statements_is_closed() {
+    let world = bank().await;
+    let some = Grant { right: Right::Write, keyspace: "bank".into(), tables: "other*".into() };
+    world.gate.set_access(Access::of([(Arc::from("anna"), vec![some])]));
+    let mut session = world.open();
+    world.run(&mut session, "USE bank").await.expect("a keyspace");
+    for sql in [
+        "SET @a = (SELECT balance FROM account WHERE id = 1)",
+        "SET sql_select_limit = (SELECT balance FROM account WHERE id = 1)",
+        "SELECT balance FROM account WHERE id = 1 INTO @a",
+        "PREPARE p FROM 'SELECT balance FROM account WHERE id = 1'",
+        "EXECUTE IMMEDIATE 'DELETE FROM account WHERE id = 1'",
+        "DO (SELECT balance FROM account WHERE id = 1)",
+    ] {
+        let refused = world.run(&mut session, sql).await.expect_err(sql);
+        assert_eq!(refused.code, Code::Denied, "{sql}: {}", refused.message);
+    }
+    world.run(&mut session, "SET @text = 'TRUNCATE account'").await.expect("a text");
+    let prepared = world.run(&mut session, "PREPARE p FROM @text").await;
+    let refused = match prepared {
+        Ok(_) => world.run(&mut session, "EXECUTE p").await.expect_err("no administrator"),
+        Err(refused) => refused,
+    };
+    assert_eq!(refused.errno, 1142);
+}

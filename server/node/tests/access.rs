@@ -76,7 +76,7 @@ async fn statements_are_held_against_grants() {
             ("clerk", "DESCRIBE users", 1142),
             ("clerk", "ALTER TABLE orders ADD COLUMN x INT", 1142),
             ("clerk", "TABLE orders", 1044),
-            ("clerk", "SET @x = (SELECT MAX(id) FROM users)", 1044),
+            ("clerk", "SET @x = (SELECT MAX(id) FROM users)", 1142),
             ("clerk", "DO (SELECT 1 FROM users)", 1044),
             // A writer everywhere, by default.
             ("plain", "INSERT INTO users (id, name, email) VALUES (3, 'c', 'c@d')", 0),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub(crate) use row_key::{RowColumn, RowTemplate};
 pub use template::Plan;
-pub(crate) use template::{Edit, MergePlan, Pin, Replacement, Route, RowPlan, Source, WindowPlan};
+pub(crate) use template::{Edit, Ids, MergePlan, Pin, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::Binds;
 
 /// One statement for one shard.
@@ -41,6 +41,20 @@ pub struct Resolved {
     pub row_key: Option<Arc<str>>,
     /// A read whose answer is the same for everybody who asks at the same time: one execution may answer several requests.
     pub shareable: bool,
+    /// What an INSERT means to `LAST_INSERT_ID()`.
+    pub insert_id: InsertId,
+}
+
+/// Whether the insert id of a statement's end is the session's `LAST_INSERT_ID()`: MySQL also tells the value of a row that was given one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InsertId {
+    /// It is, unless it is 0.
+    #[default]
+    Generated,
+    /// It is not: the rows had their values.
+    Given,
+    /// Ask the server.
+    Unknown,
 }
 
 /// How the answers of several shards become one. With a single statement it is always [`Merge::Pass`].

@@ -29,7 +29,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sqlparser::ast::{Query, Statement, Visit, Visitor};
-use vitrail_sql::lexer::TokenKind;
+use vitrail_sql::lexer::{Token, TokenKind};
 use vitrail_sql::normalise::{Normalised, StatementKind};
 use vitrail_sql::parse::parse;
 
@@ -92,6 +92,8 @@ fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Ref
                 format!("syntax error near '{near}': no statement begins like this"),
             ));
         }
+        StatementKind::Call => return in_one_place(statement, context, "CALL"),
+        StatementKind::Other if begins_with(statement, "DO") => return in_one_place(statement, context, "DO"),
         _ => return Err(unsupported_kind()),
     }
     match planned(statement, context) {
@@ -101,6 +103,25 @@ fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Ref
         },
         plan => plan,
     }
+}
+
+/// A statement of which nobody knows what it does, where it can do it on one MySQL only.
+fn in_one_place(statement: &Normalised, context: &PlanContext<'_>, command: &str) -> Result<Plan, Refusal> {
+    match passthrough::destination(context) {
+        Some(destination) => passthrough::plan(statement, context, destination),
+        None => Err(Refusal::unsupported(
+            "one-place-only",
+            format!(
+                "{command} runs where everything is on one MySQL: in an unsharded keyspace, or on a shard that the target names"
+            ),
+        )),
+    }
+}
+
+fn begins_with(statement: &Normalised, word: &str) -> bool {
+    let body = &statement.text[statement.body.clone()];
+    let first = body.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
+    first.eq_ignore_ascii_case(word)
 }
 
 fn unsupported_kind() -> Refusal {
@@ -115,12 +136,8 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
         errno: None,
     })?;
     let text = Text::new(statement);
-    for token in &text.tokens {
-        match token.kind {
-            TokenKind::UserVariable => return Err(functions::refuse_user_variable(text.str(token))),
-            TokenKind::SystemVariable => functions::check_variable(text.str(token))?,
-            _ => {}
-        }
+    for token in text.tokens.iter().filter(|token| token.kind == TokenKind::SystemVariable) {
+        functions::check_variable(text.str(token))?;
     }
     let mut walk = Walk::new(context, &text);
     walk.individual =
@@ -150,8 +167,30 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
     let stores = writes && !matches!(statement.kind, StatementKind::Select | StatementKind::Delete);
     let statement_value = walk.statement_value.take().filter(|_| stores).map(Arc::from);
     let row = if writes { one_row::find(&walk, &parsed.statement) } else { None };
+    let alone = why_alone(&text, &merge);
     let plan = finish(walk, route, merge, writes, statement_value)?;
-    Ok(Plan { full_write: full_write::verb(&text), row, ..plan })
+    Ok(Plan { full_write: full_write::verb(&text), row, alone, ..plan })
+}
+
+/// What a statement does to its session that several shards could not do as one.
+fn why_alone(text: &Text<'_>, merge: &MergePlan) -> Option<&'static str> {
+    let calls_with_argument = |index: usize| {
+        let next = |ahead: usize| text.tokens.get(index + ahead).map(|token| token.kind);
+        next(1) == Some(TokenKind::Open) && next(2) != Some(TokenKind::Close)
+    };
+    let is = |token: &Token, word: &str| text.str(token).eq_ignore_ascii_case(word);
+    text.tokens.iter().enumerate().find_map(|(index, token)| match token.kind {
+        TokenKind::Operator if text.assigns(index) => {
+            Some("a statement over several shards cannot assign user variables: each shard would assign its own; pin it to one shard")
+        }
+        TokenKind::Word | TokenKind::QuotedName if is(token, "last_insert_id") && calls_with_argument(index) => Some(
+            "LAST_INSERT_ID(expr) sets one value, and each of several shards would set its own; pin the statement to one shard",
+        ),
+        TokenKind::Word if is(token, "sql_calc_found_rows") && matches!(merge, MergePlan::Aggregate { .. }) => {
+            Some("SQL_CALC_FOUND_ROWS counts rows of shards, and an aggregate over several has one; leave it out")
+        }
+        _ => None,
+    })
 }
 
 fn finish(
@@ -215,6 +254,8 @@ fn finish(
         full_write: None,
         row: None,
         needs: Needs::default(),
+        alone: None,
+        ids: walk.ids,
     })
 }
 
@@ -235,13 +276,6 @@ impl Visitor for Clauses {
     fn pre_visit_select(&mut self, select: &sqlparser::ast::Select) -> ControlFlow<Refusal> {
         if select.into.is_some() {
             return ControlFlow::Break(functions::refuse_into());
-        }
-        if select
-            .select_modifiers
-            .as_ref()
-            .is_some_and(|modifiers| modifiers.to_string().contains("SQL_CALC_FOUND_ROWS"))
-        {
-            return ControlFlow::Break(functions::refuse_calc_found_rows());
         }
         ControlFlow::Continue(())
     }

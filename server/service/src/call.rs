@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use vitrail_proto::message::{BeginOptions, Share};
+use vitrail_proto::message::{BeginOptions, SessionValues, Share};
 use vitrail_proto::value::Binds;
 
 /// Names a call at a service, so that it can be cancelled. Unique per caller process.
@@ -60,12 +60,15 @@ pub struct Statement {
     pub share: Share,
     /// The unique key that a write goes to: writes to one key run one after the other. `None`: it goes to several, or nobody knows.
     pub row_key: Option<Arc<str>>,
+    /// What the statement sees of its session besides settings, and whether the end tells what became of it. Nearly always `None`.
+    /// A read that has values is not the same for everybody: it is not shared.
+    pub values: Option<Arc<SessionValues>>,
 }
 
 impl Statement {
     /// A statement without binds that runs by itself.
     pub fn new(sql: impl Into<Arc<str>>, writes: bool) -> Statement {
-        Statement { sql: sql.into(), binds: Arc::default(), writes, share: Share::Off, row_key: None }
+        Statement { sql: sql.into(), binds: Arc::default(), writes, share: Share::Off, row_key: None, values: None }
     }
 }
 

@@ -20,6 +20,7 @@ pub fn state_of(settings: &Settings) -> SessionState {
         autocommit: None,
         found_rows: settings.found_rows.then_some(true),
         variables: settings.variables.clone(),
+        ..SessionState::default()
     }
 }
 
@@ -53,6 +54,7 @@ pub fn write_statement(request: &mut Request, statement: &Statement) {
     request.read_only = !statement.writes;
     request.share = (statement.share != Share::Off).then_some(statement.share);
     request.row_key = statement.row_key.as_deref().map(str::to_owned);
+    request.values = statement.values.as_deref().cloned();
 }
 
 /// The call that a request stands for, at the receiving side.
@@ -85,6 +87,7 @@ pub fn take_statement(request: &mut Request) -> Option<Statement> {
         binds: Arc::new(std::mem::take(&mut request.binds)),
         share: request.share.unwrap_or(Share::Off),
         row_key: request.row_key.take().map(Arc::from),
+        values: request.values.take().map(Arc::new),
         ..Statement::new(sql, !request.read_only)
     })
 }
@@ -97,6 +100,8 @@ pub fn remaining_ms(deadline: Instant) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use vitrail_proto::message::SessionValues;
+
     use super::*;
 
     #[test]
@@ -127,8 +132,19 @@ mod tests {
             warnings: 3,
             traceparent: Some("00-01-02-00".into()),
         };
-        let statement =
-            Statement { share: Share::Next, row_key: Some("t 1".into()), ..Statement::new("select :a", false) };
+        let values = SessionValues {
+            user_variables: vec![("a b".into(), "'x'".into())],
+            last_insert_id: Some(3),
+            found_rows: Some(0),
+            back: true,
+            whole: true,
+        };
+        let statement = Statement {
+            share: Share::Next,
+            row_key: Some("t 1".into()),
+            values: Some(Arc::new(values)),
+            ..Statement::new("select :a", false)
+        };
         let mut request = Request::new(vitrail_proto::message::Op::Execute);
         write_call(&mut request, &call);
         write_statement(&mut request, &statement);
@@ -137,7 +153,7 @@ mod tests {
         assert_eq!((request.caller.as_deref(), &*back.application), (Some("anna"), "shop"));
         let taken = take_statement(&mut request).unwrap();
         assert_eq!((&*taken.sql, taken.writes, taken.share), ("select :a", false, Share::Next));
-        assert_eq!(taken.row_key, statement.row_key);
+        assert_eq!((taken.row_key, taken.values), (statement.row_key, statement.values));
         assert!(take_statement(&mut request).is_none());
     }
 }

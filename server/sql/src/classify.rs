@@ -52,6 +52,8 @@ pub fn classify(bytes: &[u8], start: usize, mode: LexMode) -> Result<StatementKi
             ) => StatementKind::Explain,
             _ => StatementKind::Show,
         },
+        // DROP PREPARE drops what the session has, no table.
+        "drop" if words.next()?.as_deref() == Some("prepare") => StatementKind::Other,
         "create" | "alter" | "drop" | "truncate" | "rename" => StatementKind::Ddl,
         "call" => StatementKind::Call,
         "kill" => StatementKind::Kill,

@@ -118,6 +118,15 @@ pub struct Anchor {
     pub offset: u32,
 }
 
+/// What of its session a statement names: found in the same pass, so that most statements are asked no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mentions {
+    /// `@x`
+    pub user_variables: bool,
+    /// `@@x`, or a function such as `LAST_INSERT_ID()` whose answer is the session's; may be true where there is none.
+    pub session: bool,
+}
+
 /// A statement after one pass of the lexer: its text untouched, and what the plan cache needs to know of it.
 #[derive(Debug, Clone)]
 pub struct Normalised {
@@ -137,6 +146,8 @@ pub struct Normalised {
     /// 64-bit hash of a canonical form (blanks, letter case, literals and how many there are in a list do not count), for statistics
     /// and rules.
     pub fingerprint: u64,
+    /// What of its session it names.
+    pub mentions: Mentions,
 }
 
 /// Lexes `text` once and finds its key, its literals and its kind.
@@ -166,10 +177,11 @@ pub fn normalise(text: Arc<str>, mode: LexMode) -> Result<Normalised, SqlError> 
             literals: Vec::new(),
             kind: StatementKind::Empty,
             fingerprint,
+            mentions: Mentions::default(),
         });
     };
     let kind = classify::classify(text.as_bytes(), first.start, mode)?;
-    let (body_end, key, literals, fingerprint) = {
+    let (body_end, key, literals, fingerprint, mentions) = {
         let mut walk = Walk::new(&text, mode, kind, first.start);
         let mut token = first;
         loop {
@@ -186,7 +198,7 @@ pub fn normalise(text: Arc<str>, mode: LexMode) -> Result<Normalised, SqlError> 
         walk.finish()
     };
     let body = first.start.min(body_end)..body_end;
-    Ok(Normalised { text, mode, body, key, literals, kind, fingerprint })
+    Ok(Normalised { text, mode, body, key, literals, kind, fingerprint, mentions })
 }
 
 impl Normalised {

@@ -4,12 +4,26 @@ use std::ops::Range;
 
 use crate::fingerprint::Fingerprint;
 use crate::lexer::{LexMode, Token, TokenKind};
-use crate::normalise::{Literal, LiteralKind, StatementKind};
+use crate::normalise::{Literal, LiteralKind, Mentions, StatementKind};
 
 /// Marks are control bytes: the lexer refuses them outside strings, names and comments, and those end by themselves.
 const MARK: char = '\u{1}';
 const MODE_MARK: char = '\u{2}';
 const MAX_DEPTH: usize = 64;
+
+/// Functions whose answer is the session's.
+const SESSION_FUNCTIONS: [&str; 10] = [
+    "last_insert_id",
+    "found_rows",
+    "row_count",
+    "connection_id",
+    "database",
+    "schema",
+    "user",
+    "session_user",
+    "system_user",
+    "current_user",
+];
 
 /// Whether literals at one depth of parentheses are kept in the key.
 #[derive(Clone, Copy, Default)]
@@ -49,6 +63,7 @@ pub(crate) struct Walk<'a> {
     copied: usize,
     literals: Vec<Literal>,
     fingerprint: Fingerprint,
+    mentions: Mentions,
     end: usize,
 }
 
@@ -77,6 +92,7 @@ impl<'a> Walk<'a> {
             copied: start,
             literals: Vec::new(),
             fingerprint: Fingerprint::default(),
+            mentions: Mentions::default(),
             end: start,
         }
     }
@@ -90,18 +106,45 @@ impl<'a> Walk<'a> {
         }
         self.end = token.end;
         self.fingerprint.token(self.text.as_bytes(), token, self.mode);
+        self.mention(token);
         if self.parametrise && !self.pending_takes(token) {
             self.step(token);
         }
         self.before_previous = self.previous.replace(token);
     }
 
-    /// Where the body ends, the key, the literals and the fingerprint.
-    pub(crate) fn finish(mut self) -> (usize, String, Vec<Literal>, u64) {
+    /// Where the body ends, the key, the literals, the fingerprint, and what of the session is named.
+    pub(crate) fn finish(mut self) -> (usize, String, Vec<Literal>, u64, Mentions) {
         self.settle();
         self.key.push_str(&self.text[self.copied..self.end]);
         let fingerprint = self.fingerprint.finish(self.text.as_bytes());
-        (self.end, self.key, self.literals, fingerprint)
+        (self.end, self.key, self.literals, fingerprint, self.mentions)
+    }
+
+    /// Notes what of the session is named.
+    fn mention(&mut self, token: Token) {
+        match token.kind {
+            TokenKind::UserVariable => self.mentions.user_variables = true,
+            TokenKind::SystemVariable => self.mentions.session = true,
+            // What is inside was not looked at.
+            TokenKind::VersionComment => self.mentions = Mentions { user_variables: true, session: true },
+            TokenKind::Word if matches!(token.end - token.start, 12 | 19) => {
+                let word = &self.text[token.start..token.end];
+                self.mentions.session |=
+                    word.eq_ignore_ascii_case("current_user") || word.eq_ignore_ascii_case("sql_calc_found_rows");
+            }
+            TokenKind::Open => {
+                let Some(name) =
+                    self.previous.filter(|previous| matches!(previous.kind, TokenKind::Word | TokenKind::QuotedName))
+                else {
+                    return;
+                };
+                let name = self.text[name.start..name.end].trim_matches(['`', '"']);
+                self.mentions.session |=
+                    SESSION_FUNCTIONS.iter().any(|known| known.len() == name.len() && known.eq_ignore_ascii_case(name));
+            }
+            _ => {}
+        }
     }
 
     /// Feeds a pending run; false if the token is to be handled as usual.

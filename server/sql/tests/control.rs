@@ -7,7 +7,7 @@ use vitrail_sql::control::kill::{self, Extent, Victim};
 use vitrail_sql::control::pinned::{self, LockName, Locks, OfConnection};
 use vitrail_sql::control::queries::{self, Queries, QueryOrder};
 use vitrail_sql::control::select::{self, Fact};
-use vitrail_sql::control::set::{self, Assignment, Set};
+use vitrail_sql::control::set::{self, Assignment, Given, Set, Variable};
 use vitrail_sql::control::show::{self, Like, Show};
 use vitrail_sql::control::transaction::{self, Chain, Savepoint};
 use vitrail_sql::control::{TableName, ddl, use_target};
@@ -85,7 +85,8 @@ fn savepoints_have_names() {
 }
 
 fn one(name: &str, literal: &str, next_only: bool) -> Set {
-    Set::Variables(vec![Assignment { name: name.into(), literal: literal.into(), next_only }])
+    let variable = Variable::System { name: name.into(), next_only };
+    Set::Variables(vec![Assignment { variable, given: Given::Literal(literal.into()) }])
 }
 
 #[test]
@@ -126,19 +127,53 @@ fn transactions_have_characteristics() {
 }
 
 #[test]
+fn set_takes_expressions_and_user_variables() {
+    let user = |name: &str| Variable::User(name.into());
+    let system = |name: &str| Variable::System { name: name.into(), next_only: false };
+    let literal = |text: &str| Given::Literal(text.into());
+    let expression = |text: &str| Given::Expression(text.into());
+    for (sql, mode, expected) in [
+        ("SET x = 1 + 1", DEFAULT, vec![(system("x"), expression("1 + 1"))]),
+        (
+            "SET x = (SELECT 1, 2), y = @@z",
+            DEFAULT,
+            vec![(system("x"), expression("(SELECT 1, 2)")), (system("y"), expression("@@z"))],
+        ),
+        (r"SET x = 'a\'b'", DEFAULT, vec![(system("x"), expression(r"'a\'b'"))]),
+        (r#"SET x = "a""#, ANSI, vec![(system("x"), expression(r#""a""#))]),
+        (
+            "SET @a = 5, @`B c` := -7, @c=null",
+            DEFAULT,
+            vec![(user("a"), literal("5")), (user("b c"), literal("-7")), (user("c"), literal("null"))],
+        ),
+        (
+            "SET @a = 'x', @b = 1.5, @c = true",
+            DEFAULT,
+            vec![(user("a"), expression("'x'")), (user("b"), expression("1.5")), (user("c"), expression("true"))],
+        ),
+        (
+            "/*!40101 SET @old = @@SQL_MODE, SQL_MODE = 'ANSI' */",
+            DEFAULT,
+            vec![(user("old"), expression("@@SQL_MODE")), (system("sql_mode"), literal("'ANSI'"))],
+        ),
+    ] {
+        let wanted = expected.into_iter().map(|(variable, given)| Assignment { variable, given }).collect();
+        assert_eq!(set::parse(&read_as(sql, mode)), Ok(Set::Variables(wanted)), "{sql}");
+    }
+}
+
+#[test]
 fn what_set_does_not_support_says_so() {
     for (sql, mode) in [
-        ("SET @a = 1", DEFAULT),
+        ("SET @ä = 1", DEFAULT),
+        ("SET PASSWORD = 'x'", DEFAULT),
+        ("SET DEFAULT ROLE r", DEFAULT),
+        ("SET NAMES CONCAT('utf8', 'mb4')", DEFAULT),
         ("SET GLOBAL x = 1", DEFAULT),
         ("SET @@global.x = 1", DEFAULT),
-        ("SET x = 1 + 1", DEFAULT),
-        ("SET x = (SELECT 1)", DEFAULT),
-        ("SET x = @@y", DEFAULT),
-        (r"SET x = 'a\'b'", DEFAULT),
-        (r"SET x = 'a\b'", PLAIN_BACKSLASH),
-        (r#"SET x = "a""#, ANSI),
         ("SET NAMES utf8mb4 COLLATE latin1_bin", DEFAULT),
         ("SET /*!80000 x = */ 1", DEFAULT),
+        ("SET x = 1 /*!40000 + */ 2", DEFAULT),
     ] {
         assert_eq!(fault(set::parse(&read_as(sql, mode))), "unsupported", "{sql}");
     }
@@ -237,7 +272,9 @@ fn lists_are_told_apart() {
             DEFAULT,
             Show::Tables { full: true, keyspace: Some("k".into()), like: like("x%", true) },
         ),
-        ("SHOW WARNINGS", DEFAULT, Show::Warnings),
+        ("SHOW WARNINGS", DEFAULT, Show::Warnings { errors: false, offset: 0, limit: usize::MAX }),
+        ("show errors limit 2, 5", DEFAULT, Show::Warnings { errors: true, offset: 2, limit: 5 }),
+        ("SHOW COUNT(*) ERRORS", DEFAULT, Show::WarningCount { errors: true }),
         ("SHOW SESSION VARIABLES LIKE 'x'", DEFAULT, Show::Anywhere),
     ] {
         assert_eq!(show::parse(&read_as(sql, mode)), Ok(expected), "{sql}");
@@ -412,7 +449,7 @@ fn statements_of_a_connection_are_told_apart() {
         ("HANDLER t OPEN AS `h 1`", Some(OfConnection::HandlerOpen(table("t"), Some("h 1".into())))),
         ("HANDLER h READ `PRIMARY` >= (1) LIMIT 2", Some(OfConnection::HandlerRead(table("h")))),
         ("HANDLER h CLOSE", Some(OfConnection::HandlerClose(table("h")))),
-        ("DO RELEASE_LOCK('a')", Some(OfConnection::Do)),
+        ("DO RELEASE_LOCK('a')", None),
         ("CHECK TABLE t", None),
     ] {
         assert_eq!(pinned::parse(&read(sql)), Ok(expected), "{sql}");

@@ -5,8 +5,10 @@
 //! text, without allocation. Text inside version comments counts as code, because MySQL runs it.
 
 use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::message::SessionValues;
 use vitrail_sql::error::SqlError;
 use vitrail_sql::lexer::{LexMode, Lexer, TokenKind};
+use vitrail_sql::user_variable;
 
 /// Whose connection a statement would run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +62,16 @@ const LOCK_FUNCTIONS: &[&str] = &["GET_LOCK", "RELEASE_LOCK", "RELEASE_ALL_LOCKS
 /// Functions that read what the connection's previous statement left.
 const STATE_FUNCTIONS: &[&str] = &["FOUND_ROWS", "ROW_COUNT"];
 
-/// Checks one statement.
+/// Checks one statement, which sees `values` of its session: user variables and `LAST_INSERT_ID()` are what it names there.
 ///
 /// # Errors
 ///
 /// [`Code::Unsupported`], with the construct's name and the way around it; [`Code::Invalid`] if a literal or comment has no end.
-pub fn check(sql: &str, place: Place, mode: LexMode) -> Result<Passed, ErrorBody> {
+pub fn check(sql: &str, place: Place, mode: LexMode, values: Option<&SessionValues>) -> Result<Passed, ErrorBody> {
     let text = sql.as_bytes();
     let read = |run_versions: bool| {
         let lexer = if run_versions { Lexer::expanding(text, mode) } else { Lexer::new(text, mode) };
-        check_reading(Tokens { text, lexer, error: None }, place)
+        check_reading(Tokens { text, lexer, error: None }, place, values)
     };
     let passed = read(true)?;
     if sql.contains("/*!") || sql.contains("/*M!") {
@@ -79,7 +81,7 @@ pub fn check(sql: &str, place: Place, mode: LexMode) -> Result<Passed, ErrorBody
     Ok(passed)
 }
 
-fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBody> {
+fn check_reading(mut tokens: Tokens<'_>, place: Place, values: Option<&SessionValues>) -> Result<Passed, ErrorBody> {
     let mut first = tokens.next();
     while matches!(first, Some(Token::Symbol(b'('))) {
         first = tokens.next();
@@ -143,8 +145,11 @@ fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBo
         }
         match token {
             Token::Symbol(b';') => ended = true,
-            Token::UserVariable if place != Place::Reserved => {
-                return Err(refused(b"a user variable", "needs a reserved connection"));
+            Token::UserVariable(variable) if place != Place::Reserved && !is_named(variable, values) => {
+                return Err(refused(
+                    b"a user variable",
+                    "has to be named with the statement, or needs a reserved connection",
+                ));
             }
             Token::Symbol(b'(') => {
                 if let Some(function) = previous.and_then(Token::word) {
@@ -156,7 +161,8 @@ fn check_reading(mut tokens: Tokens<'_>, place: Place) -> Result<Passed, ErrorBo
                     if place == Place::Shared && named(STATE_FUNCTIONS) {
                         return Err(refused(function, "on a shared connection tells of somebody else's statement"));
                     }
-                    if place == Place::Shared && named(&["LAST_INSERT_ID"]) {
+                    let told = values.is_some_and(|values| values.last_insert_id.is_some());
+                    if place == Place::Shared && !told && named(&["LAST_INSERT_ID"]) {
                         depth_of_call = Some(function);
                     }
                 }
@@ -188,6 +194,12 @@ fn refused(what: &[u8], why: &str) -> ErrorBody {
     // A description has blanks; a keyword or function is written as SQL writes it.
     let name = if what.contains(' ') { what.into_owned() } else { what.to_uppercase() };
     ErrorBody::new(Code::Unsupported, format!("{name} {why}"))
+}
+
+/// The statement was sent with the value of this variable.
+fn is_named(variable: &[u8], values: Option<&SessionValues>) -> bool {
+    let name = std::str::from_utf8(variable).ok().and_then(|token| user_variable::name(token).ok());
+    name.is_some_and(|name| values.is_some_and(|values| values.user_variables.iter().any(|(known, _)| *known == name)))
 }
 
 /// `CREATE [OR REPLACE] TEMPORARY`, `DROP TEMPORARY`.
@@ -243,7 +255,7 @@ fn sets_user_variables_only(after_verb: &Tokens<'_>) -> bool {
     let mut depth = 0_u32;
     let mut starts = true;
     for token in after_verb.clone() {
-        if starts && token != Token::UserVariable {
+        if starts && !matches!(token, Token::UserVariable(_)) {
             return false;
         }
         starts = false;
@@ -261,8 +273,8 @@ fn sets_user_variables_only(after_verb: &Tokens<'_>) -> bool {
 enum Token<'a> {
     /// A keyword or identifier; backticks taken off (doubled ones inside are left).
     Word(&'a [u8]),
-    /// `@name`; not `@@name`.
-    UserVariable,
+    /// `@name`, as it is written; not `@@name`.
+    UserVariable(&'a [u8]),
     /// A string, number, system variable or bind: whatever cannot change a connection.
     Value,
     /// Any other byte.
@@ -304,7 +316,7 @@ impl<'a> Iterator for Tokens<'a> {
                 TokenKind::Comment | TokenKind::Hint | TokenKind::VersionComment => continue,
                 TokenKind::Word => Token::Word(text),
                 TokenKind::QuotedName => Token::Word(&text[1..text.len() - 1]),
-                TokenKind::UserVariable => Token::UserVariable,
+                TokenKind::UserVariable => Token::UserVariable(text),
                 TokenKind::Open
                 | TokenKind::Close
                 | TokenKind::Comma

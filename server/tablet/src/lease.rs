@@ -88,7 +88,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
-        if self.marked {
+        if self.marked || self.applied.user_variables.are_too_many() {
             connection.discard();
         } else if self.applied.is_fresh() {
             *connection.memo() = None;

@@ -6,7 +6,8 @@
 //! * [`tablet`]: [`Tablet`], the [`vitrail_service::QueryService`] over one MySQL.
 //! * [`guard`]: refuses what would leave its mark on a connection that others use.
 //! * `hot_rows`: lines of those who write one row.
-//! * `lease` and `settings`: a connection in a call's hands, brought to the call's settings by difference.
+//! * `lease`, `settings` and `values`: a connection in a call's hands, brought to the call's settings by difference, and to what the statement
+//!   sees of its session.
 //! * `run`, with `outbox`, `stop`, `late`, `running`, `begin`, `clock` and `comment`: one statement from its text to its last row, or to
 //!   its kill.
 //! * `consolidator`: identical reads share an execution.
@@ -42,6 +43,7 @@ pub mod stats;
 mod stop;
 pub mod tablet;
 pub mod units;
+mod values;
 
 pub use config::TabletConfig;
 pub use consolidator::ConsolidatorStats;

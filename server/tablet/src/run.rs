@@ -32,6 +32,7 @@ use crate::running::{Executing, Registered};
 use crate::stats::add;
 use crate::stop::{Step, Stops, Why};
 use crate::tablet::Shared;
+use crate::values;
 
 /// Errors of a CALL that did not begin: it cannot be read, there is no such routine, it takes other arguments, it is not allowed.
 const NOT_BEGUN: [u16; 4] = [1064, 1305, 1318, 1370];
@@ -198,6 +199,7 @@ impl Run {
         if let Some(failure) = self.ended_unseen() {
             return Err(failure);
         }
+        self.read_values_back().await;
         self.fetch_warnings().await;
         Ok(())
     }
@@ -235,16 +237,30 @@ impl Run {
         }
     }
 
-    /// Brings the session to the call's settings.
+    /// Brings the session to the call's settings, and to what the statement may see besides.
     async fn apply_settings(&mut self) -> Result<(), Failure> {
-        let set = match self.lease.applied.difference(&self.call.settings) {
-            Ok(None) => return Ok(()),
+        let values = self.statement.values.clone();
+        // What writes may run triggers.
+        let whole = self.statement.writes || values.as_ref().is_some_and(|values| values.whole);
+        let hides = values.as_ref().is_some_and(|values| self.lease.applied.user_variables.may_hide_others(values));
+        if hides && self.place == Place::Shared {
+            let grace = self.shared.config.limits.kill_grace;
+            if !tokio::time::timeout(grace, self.lease.reset()).await.unwrap_or(false) {
+                return Err(Failure { body: Box::new(lost_before_sent()), fate: Fate::Lost, unsent: true });
+            }
+        }
+        let set = match self.lease.applied.difference(&self.call.settings, values.as_deref(), whole) {
+            Ok(None) => {
+                self.lease.applied.user_variables.reached(values.as_deref(), whole);
+                return Ok(());
+            }
             Ok(Some(set)) => set,
             Err(body) => return Err(Failure { body: body.into(), fate: Fate::Kept, unsent: false }),
         };
         match self.prepare(&set).await {
             Ok(()) => {
                 self.lease.applied.reached(&self.call.settings);
+                self.lease.applied.user_variables.reached(values.as_deref(), whole);
                 Ok(())
             }
             Err(failure) => {
@@ -267,10 +283,7 @@ impl Run {
                 if lost {
                     failure.unsent = true;
                     if failure.body.executed != Executed::No {
-                        *failure.body = ErrorBody::new(
-                            Code::Unavailable,
-                            "the connection to MySQL was lost before the statement was sent; send it again",
-                        );
+                        *failure.body = lost_before_sent();
                     }
                 }
                 Err(failure)
@@ -470,6 +483,24 @@ impl Run {
             warning_texts: Vec::new(),
             item: None,
             ran: Some(self.clock.ran()),
+            values: None,
+        }
+    }
+
+    /// Reads what the statement left in the values that were sent with it. Where that fails the end has none, and the caller knows
+    /// that they are lost.
+    async fn read_values_back(&mut self) {
+        let Some(wanted) = self.statement.values.clone().filter(|values| values.back) else { return };
+        let grace = self.shared.config.limits.kill_grace;
+        match tokio::time::timeout(grace, values::read_back(self.lease.connection(), &wanted)).await {
+            Ok(Ok(read)) => {
+                self.lease.applied.user_variables.read(&read);
+                if let Some(end) = self.outbox.last_end() {
+                    end.values = Some(Box::new(read));
+                }
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "what a statement assigned is lost"),
+            Err(_) => tracing::debug!("reading what a statement assigned took too long"),
         }
     }
 
@@ -505,4 +536,8 @@ fn warning(row: Vec<Option<String>>, names: &crate::names::Names) -> Option<Warn
     let [level, errno, message] = <[Option<String>; 3]>::try_from(row).ok()?;
     let errno = errno?.parse().ok()?;
     Some(Warning { level: level?, errno, message: names.map_text(errno, &message?).into_owned() })
+}
+
+fn lost_before_sent() -> ErrorBody {
+    ErrorBody::new(Code::Unavailable, "the connection to MySQL was lost before the statement was sent; send it again")
 }

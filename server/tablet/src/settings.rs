@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::message::SessionValues;
 use vitrail_service::call::{Call, Settings};
+
+use crate::values::UserVariables;
 
 /// Variables that are the tablet's own business: they would change how it reads answers, or what it replicates.
 const OWNED: &[&str] = &[
@@ -46,28 +49,40 @@ pub(crate) struct Applied {
     variables: Vec<(String, String)>,
     /// The settings of the last call, for a look at the pointer alone.
     source: Option<Arc<Settings>>,
+    /// Which user variables are on it.
+    pub(crate) user_variables: UserVariables,
 }
 
 impl Applied {
-    /// The statement that brings the connection to `wanted`; `None` if it is there. Variables that `wanted` does not name go
-    /// back to the server's default.
+    /// The statement that brings the connection to `wanted` and `values`; `None` if it is there. System variables that `wanted` does
+    /// not name go back to the server's default; user variables that `values` does not name go back to NULL if `whole`, and are
+    /// nobody's business otherwise.
     ///
     /// # Errors
     ///
     /// [`Code::Invalid`] for a name or a value that is not the text of one literal, [`Code::Denied`] for variables of the
     /// tablet's own.
-    pub(crate) fn difference(&self, wanted: &Arc<Settings>) -> Result<Option<String>, ErrorBody> {
-        if self.source.as_ref().is_some_and(|source| Arc::ptr_eq(source, wanted)) || self.variables == wanted.variables
-        {
-            return Ok(None);
-        }
+    pub(crate) fn difference(
+        &self,
+        wanted: &Arc<Settings>,
+        values: Option<&SessionValues>,
+        whole: bool,
+    ) -> Result<Option<String>, ErrorBody> {
         let mut set = String::new();
-        let mut assign = |name: &str, value: &str| {
-            set.push_str(if set.is_empty() { "SET SESSION " } else { ", SESSION " });
+        let mut add = |name: &str, value: &str| {
+            set.push_str(if set.is_empty() { "SET " } else { ", " });
             set.push_str(name);
             set.push('=');
             set.push_str(value);
         };
+        self.user_variables.difference(values, whole, &mut add)?;
+        let same = self.source.as_ref().is_some_and(|source| Arc::ptr_eq(source, wanted))
+            || self.variables == wanted.variables;
+        if same {
+            return Ok((!set.is_empty()).then_some(set));
+        }
+        let mut set_names = false;
+        let mut assign = |name: &str, value: &str| add(&format!("SESSION {name}"), value);
         for (name, value) in &wanted.variables {
             if self.variables.iter().any(|(known, has)| known == name && has == value) {
                 continue;
@@ -76,9 +91,17 @@ impl Applied {
             assign(name, value);
         }
         for (name, _) in &self.variables {
-            if !wanted.variables.iter().any(|(kept, _)| kept == name) {
-                assign(name, "DEFAULT");
+            if wanted.variables.iter().any(|(kept, _)| kept == name) {
+                continue;
             }
+            match name.as_str() {
+                // The default is the server's, which may be of another character set: this is how connections begin.
+                "collation_connection" => set_names = true,
+                name => assign(name, "DEFAULT"),
+            }
+        }
+        if set_names {
+            set.push_str(if set.is_empty() { "SET NAMES utf8mb4" } else { ", NAMES utf8mb4" });
         }
         Ok((!set.is_empty()).then_some(set))
     }
@@ -93,7 +116,7 @@ impl Applied {
 
     /// The connection has no variable beyond those of a fresh one.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.variables.is_empty()
+        self.variables.is_empty() && self.user_variables.is_empty()
     }
 
     /// Notes that the connection is as fresh again.
@@ -161,24 +184,27 @@ mod tests {
     fn only_differences_are_set() {
         let mut applied = Applied::default();
         let plain = settings(&[]);
-        assert_eq!(applied.difference(&plain), Ok(None));
+        assert_eq!(applied.difference(&plain, None, false), Ok(None));
 
         let utc = settings(&[("sql_mode", "'ANSI'"), ("time_zone", "'+00:00'")]);
         assert_eq!(
-            applied.difference(&utc).unwrap().as_deref(),
+            applied.difference(&utc, None, false).unwrap().as_deref(),
             Some("SET SESSION sql_mode='ANSI', SESSION time_zone='+00:00'")
         );
         applied.reached(&utc);
-        assert_eq!(applied.difference(&utc), Ok(None));
-        assert_eq!(applied.difference(&settings(&[("sql_mode", "'ANSI'"), ("time_zone", "'+00:00'")])), Ok(None));
+        assert_eq!(applied.difference(&utc, None, false), Ok(None));
+        assert_eq!(
+            applied.difference(&settings(&[("sql_mode", "'ANSI'"), ("time_zone", "'+00:00'")]), None, false),
+            Ok(None)
+        );
 
         let other = settings(&[("sql_mode", "'ANSI'"), ("sql_select_limit", "10")]);
         assert_eq!(
-            applied.difference(&other).unwrap().as_deref(),
+            applied.difference(&other, None, false).unwrap().as_deref(),
             Some("SET SESSION sql_select_limit=10, SESSION time_zone=DEFAULT")
         );
         applied.reset();
-        assert_eq!(applied.difference(&plain), Ok(None));
+        assert_eq!(applied.difference(&plain, None, false), Ok(None));
     }
 
     #[test]
@@ -200,7 +226,7 @@ mod tests {
             ("", Code::Invalid),
             ("global.x", Code::Invalid),
         ] {
-            let error = Applied::default().difference(&settings(&[(name, "1")])).unwrap_err();
+            let error = Applied::default().difference(&settings(&[(name, "1")]), None, false).unwrap_err();
             assert_eq!(error.code, code, "{name}");
         }
     }

@@ -335,7 +335,7 @@ impl Shared {
             On::Keep(id) => shared.held.keep(*id).map_err(|error| shared.refuse(error))?,
         };
         let mode = shared.lex_mode(&call).await.map_err(|error| shared.refuse(error))?;
-        let passed = guard::check(&statement.sql, place, mode).map_err(|error| {
+        let passed = guard::check(&statement.sql, place, mode, statement.values.as_deref()).map_err(|error| {
             shared.refuse(ErrorBody {
                 in_transaction: matches!(on, On::Connection(_)) && place == Place::Transaction,
                 ..error

@@ -147,11 +147,24 @@ fn merge(state: &mut SessionState, change: &SessionState) {
     if change.found_rows.is_some() {
         state.found_rows = change.found_rows;
     }
-    for (name, value) in &change.variables {
-        match state.variables.iter_mut().find(|(known, _)| known == name) {
+    if change.last_insert_id.is_some() {
+        state.last_insert_id = change.last_insert_id;
+    }
+    merge_texts(&mut state.variables, &change.variables, None);
+    merge_texts(&mut state.user_variables, &change.user_variables, Some("NULL"));
+    merge_texts(&mut state.prepared, &change.prepared, Some(""));
+}
+
+/// `gone` is what an entry becomes that is no more.
+fn merge_texts(all: &mut Vec<(String, String)>, changed: &[(String, String)], gone: Option<&str>) {
+    for (name, value) in changed {
+        match all.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => known.clone_from(value),
-            None => state.variables.push((name.clone(), value.clone())),
+            None => all.push((name.clone(), value.clone())),
         }
+    }
+    if let Some(gone) = gone {
+        all.retain(|(_, value)| value != gone);
     }
 }
 
@@ -171,6 +184,22 @@ mod tests {
         }
         let expected = [("time_zone", "'+02:00'"), ("sql_mode", "''")].map(|(n, v)| (n.to_owned(), v.to_owned()));
         assert_eq!(known.state().variables, expected);
+
+        for (variable, text, id) in [("1", "select ?", 4), ("NULL", "", 5)] {
+            let change = SessionState {
+                user_variables: vec![("a".to_owned(), variable.to_owned())],
+                prepared: vec![("s".to_owned(), text.to_owned())],
+                last_insert_id: Some(id),
+                ..SessionState::default()
+            };
+            known.ended(&ResultEnd { state: Some(change), ..ResultEnd::default() });
+            let state = known.state();
+            let kept = usize::from(id == 4);
+            assert_eq!(
+                (state.user_variables.len(), state.prepared.len(), state.last_insert_id),
+                (kept, kept, Some(id))
+            );
+        }
 
         known.ended(&ResultEnd { in_transaction: true, ..ResultEnd::default() });
         assert!(known.is_bound());

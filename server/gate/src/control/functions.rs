@@ -1,13 +1,13 @@
 //! SELECTs of what the gate knows of a session: `LAST_INSERT_ID()`, `DATABASE()`, `@@autocommit` and their like, alone or
 //! beside system variables, which a shard's MySQL answers under the session's settings.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use vitrail_planner::PlanContext;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Binds;
+use vitrail_sql::control::into;
 use vitrail_sql::control::select::{self, Fact};
 use vitrail_sql::normalise::Normalised;
 
@@ -16,7 +16,7 @@ use crate::columns::{self, Own};
 use crate::merge::row::Packer;
 use crate::request::Scope;
 use crate::session::Session;
-use crate::{failure, planning, preferences, route, variables};
+use crate::{failure, planning, preferences, route, substitute, variables};
 
 /// A SELECT list of facts about the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,9 @@ enum Source {
 enum Function {
     LastInsertId,
     RowCount,
+    FoundRows,
     WarningCount,
+    ErrorCount,
     Keyspace,
     ConnectionId,
     User,
@@ -48,6 +50,10 @@ impl OwnSelect {
     /// Reads a SELECT list; `None` if anything else is in it, or if it is the planner's because it asks nothing of the gate,
     /// and a keyspace is chosen.
     pub(crate) fn of(statement: &Normalised, has_keyspace: bool, mariadb: bool) -> Option<OwnSelect> {
+        // SELECT … INTO is MySQL's.
+        if statement.text.contains(into::MARK) {
+            return None;
+        }
         let items = select::parse(statement)?.into_iter();
         let items: Option<Vec<_>> =
             items.map(|item| Some((source(&item.fact, mariadb)?, item.title.into_owned()))).collect();
@@ -119,8 +125,10 @@ impl OwnSelect {
 impl Function {
     fn column(self, title: &str) -> Own<'_> {
         match self {
-            Function::LastInsertId | Function::ConnectionId | Function::WarningCount => Own::Unsigned(title),
-            Function::Autocommit | Function::RowCount => Own::Integer(title),
+            Function::LastInsertId | Function::ConnectionId | Function::WarningCount | Function::ErrorCount => {
+                Own::Unsigned(title)
+            }
+            Function::Autocommit | Function::RowCount | Function::FoundRows => Own::Integer(title),
             Function::Keyspace | Function::User | Function::Preference(_) => Own::Text(title),
         }
     }
@@ -129,7 +137,9 @@ impl Function {
         match self {
             Function::LastInsertId => Some(session.last_insert_id.to_string()),
             Function::RowCount => Some(session.row_count.to_string()),
+            Function::FoundRows => Some(session.found_rows.to_string()),
             Function::WarningCount => Some(session.warning_count.to_string()),
+            Function::ErrorCount => Some(session.error_count().to_string()),
             Function::Keyspace => scope.target.keyspace.clone(),
             Function::ConnectionId => Some(session.seat.entry.id.to_string()),
             Function::User => Some(format!("{}@%", session.user)),
@@ -146,15 +156,7 @@ impl Function {
         match self.column("") {
             Own::Unsigned(_) => format!("CAST({value} AS UNSIGNED)"),
             Own::Integer(_) => format!("CAST({value} AS SIGNED)"),
-            Own::Text(_) => {
-                let mut literal = String::from("_utf8mb4 x'");
-                for byte in value.bytes() {
-                    // Writing to a String cannot fail.
-                    let _ = write!(literal, "{byte:02x}");
-                }
-                literal.push('\'');
-                literal
-            }
+            Own::Text(_) => substitute::text_literal(&value),
         }
     }
 }
@@ -165,6 +167,7 @@ fn source(fact: &Fact, mariadb: bool) -> Option<Source> {
             "autocommit" => Function::Autocommit,
             "last_insert_id" | "identity" => Function::LastInsertId,
             "warning_count" => Function::WarningCount,
+            "error_count" => Function::ErrorCount,
             "transaction_isolation" | "tx_isolation" | "transaction_read_only" | "tx_read_only" => {
                 return Some(Source::Server(format!("@@session.{}", variables::physical(name, mariadb))));
             }
@@ -178,6 +181,7 @@ fn source(fact: &Fact, mariadb: bool) -> Option<Source> {
         Fact::Function(name) => match name.as_str() {
             "last_insert_id" => Function::LastInsertId,
             "row_count" => Function::RowCount,
+            "found_rows" => Function::FoundRows,
             "database" | "schema" => Function::Keyspace,
             "connection_id" => Function::ConnectionId,
             "user" | "current_user" | "session_user" | "system_user" => Function::User,

@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod functions;
 mod kill;
 mod pinned;
+pub(crate) mod prepare;
 mod queries;
 mod sessions;
 pub(crate) mod set;
@@ -45,7 +46,6 @@ pub(crate) async fn answer(
         StatementKind::Commit => commit_statement(scope, session, normalised).await,
         StatementKind::Rollback => rollback_statement(scope, session, normalised).await,
         StatementKind::Savepoint => savepoint_statement(scope, session, normalised).await,
-        StatementKind::Set => set::run(scope, session, normalised).await,
         StatementKind::Use => target::run(scope, session, normalised),
         StatementKind::Show => show::run(scope, session, normalised, answer).await,
         StatementKind::Explain => explain::run(scope, session, normalised, binds, answer).await,
@@ -53,13 +53,35 @@ pub(crate) async fn answer(
         StatementKind::Kill => kill::run(scope, session, normalised, binds).await,
         StatementKind::Other => match queries::reset(scope, normalised) {
             Some(done) => done,
-            None => return pinned::answer(scope, session, normalised, binds, answer).await,
+            None => match refused_by_name(normalised) {
+                Some(refusal) => Err(refusal),
+                None => return pinned::answer(scope, session, normalised, binds, answer).await,
+            },
         },
         StatementKind::Empty => {
             Err(ErrorBody::new(vitrail_proto::error::Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
         }
         _ => return None,
     })
+}
+
+/// Statements that are refused for a reason of their own.
+fn refused_by_name(statement: &Normalised) -> Option<ErrorBody> {
+    let body = statement.body_text();
+    let mut words = body.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is = |word: &str, known: &str| word.eq_ignore_ascii_case(known);
+    if is(first, "SET") && is(second, "STATEMENT") {
+        Some(failure::unsupported(
+            "SET STATEMENT … FOR is not supported: it would change a shared connection; SET the variables for the session, or bound the statement by /*vitrail statement_timeout=… */",
+        ))
+    } else if is(first, "GET") {
+        Some(failure::unsupported(
+            "GET DIAGNOSTICS is not supported; SHOW WARNINGS and SHOW ERRORS tell of the last statement",
+        ))
+    } else {
+        None
+    }
 }
 
 /// Begins a transaction; one that is open commits first, as in MySQL.

@@ -1,4 +1,4 @@
-//! LOCK TABLES, UNLOCK TABLES, HANDLER, and DO with named locks: on a connection of the session's own.
+//! LOCK TABLES, UNLOCK TABLES and HANDLER: on a connection of the session's own.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use vitrail_sql::normalise::Normalised;
 
 use crate::answer::Answer;
 use crate::cluster::Keyspace;
-use crate::pins::{Reason, hold, locks};
+use crate::pins::{Reason, hold};
 use crate::request::Scope;
 use crate::session::Session;
 use crate::{failure, planning, route};
@@ -28,13 +28,6 @@ pub(super) async fn answer(
         Ok(statement) => statement?,
         Err(error) => return Some(Err(error.into())),
     };
-    if statement == OfConnection::Do {
-        match pinned::locks(normalised) {
-            Ok(None) => return None,
-            Ok(Some(_)) => {}
-            Err(error) => return Some(Err(error.into())),
-        }
-    }
     Some(run(scope, session, normalised, statement, binds, answer).await)
 }
 
@@ -50,9 +43,6 @@ async fn run(
         return unlock_tables(scope, session).await;
     }
     let plan = vitrail_planner::plan_pinned(normalised, &planning::context(scope, &[]))?;
-    if statement == OfConnection::Do {
-        return locks::run(scope, session, normalised, binds, &plan, answer).await;
-    }
     let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
     // None of them changes data.
     let resolved = Resolved { writes: false, ..plan.resolve(normalised, binds, &keyspace.layout)? };
@@ -68,7 +58,7 @@ async fn run(
         OfConnection::HandlerClose(table) => {
             use_handler(scope, session, keyspace, resolved, &table.table, true, answer).await
         }
-        OfConnection::UnlockTables | OfConnection::Do => Err(failure::internal("answered above")),
+        OfConnection::UnlockTables => Err(failure::internal("answered above")),
     }
 }
 

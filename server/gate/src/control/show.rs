@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vitrail_planner::plan::{Merge, Resolved, ShardStatement};
+use vitrail_planner::plan::{InsertId, Merge, Resolved, ShardStatement};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Binds;
@@ -36,7 +36,14 @@ pub(super) async fn run(
         Show::Preferences { full, like } => preferences(session, full, like, answer).await,
         Show::Tables { full, keyspace, like } => tables(scope, full, keyspace.as_deref(), like, answer).await,
         Show::Table { before, table, after } => on_table(scope, session, before, &table, after, answer).await,
-        Show::Warnings => warnings(session, answer).await,
+        Show::Warnings { errors, offset, limit } => warnings(session, errors, offset, limit, answer).await,
+        Show::WarningCount { errors } => {
+            let (title, count) = match errors {
+                true => ("@@session.error_count", session.error_count() as u64),
+                false => ("@@session.warning_count", u64::from(session.warning_count)),
+            };
+            list(&[Own::Unsigned(title)], vec![vec![Some(count.to_string())]], answer).await
+        }
         Show::Grants => grants(scope, answer).await,
         Show::Anywhere => anywhere(scope, session, statement.body_text(), answer).await,
     }
@@ -63,6 +70,7 @@ pub(super) async fn on_one_shard(
         writes: false,
         row_key: None,
         shareable: false,
+        insert_id: InsertId::Generated,
     };
     route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
 }
@@ -171,15 +179,17 @@ async fn anywhere(
     on_one_shard(scope, session, &keyspace, body.to_owned(), answer).await
 }
 
-async fn warnings(session: &Session, answer: &mut Answer<'_>) -> Result<ResultEnd, ErrorBody> {
-    let texts = session.warnings.as_deref().unwrap_or_default();
-    if texts.is_empty() && session.warning_count > 0 {
-        return Err(failure::unsupported(
-            "the texts of the last statement's warnings are gone, because sessions share MySQL connections; ask for them with the statement (request field 'warnings')",
-        ));
-    }
+async fn warnings(
+    session: &Session,
+    errors: bool,
+    offset: usize,
+    limit: usize,
+    answer: &mut Answer<'_>,
+) -> Result<ResultEnd, ErrorBody> {
+    let texts = session.warnings.iter().flatten().filter(|warning| !errors || warning.level == "Error");
+    let texts = texts.skip(offset).take(limit);
     let columns = [Own::Text("Level"), Own::Unsigned("Code"), Own::Text("Message")];
-    let rows = texts.iter().map(|warning| {
+    let rows = texts.map(|warning| {
         vec![Some(warning.level.clone()), Some(warning.errno.to_string()), Some(warning.message.clone())]
     });
     list(&columns, rows.collect(), answer).await

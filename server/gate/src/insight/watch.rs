@@ -49,6 +49,7 @@ pub(crate) struct Watch {
     tier: Tier,
     shards: u32,
     keyspace: Option<Arc<str>>,
+    left_to_another: bool,
 }
 
 impl Watch {
@@ -62,7 +63,18 @@ impl Watch {
             tier: Tier::None,
             shards: 0,
             keyspace: None,
+            left_to_another: false,
         }
+    }
+
+    /// It runs another statement, which is counted in its place.
+    pub(crate) fn leave_to_another(&mut self) {
+        self.left_to_another = true;
+    }
+
+    /// See [`Watch::leave_to_another`].
+    pub(crate) fn is_left_to_another(&self) -> bool {
+        self.left_to_another
     }
 
     /// The gate answers it.
@@ -86,6 +98,9 @@ impl Watch {
         outcome: &Result<ResultEnd, ErrorBody>,
         answer: &Answer<'_>,
     ) {
+        if self.left_to_another {
+            return;
+        }
         let took = self.began.elapsed();
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let error = outcome.as_ref().err();

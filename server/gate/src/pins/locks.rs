@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use vitrail_planner::plan::{Plan, Resolved};
+use vitrail_planner::plan::Resolved;
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::{Binds, Value};
@@ -15,6 +15,7 @@ use vitrail_sql::normalise::Normalised;
 use super::{Pin, Reason, hold};
 use crate::answer::Answer;
 use crate::calling::Calling;
+use crate::cluster::Keyspace;
 use crate::request::Scope;
 use crate::session::Session;
 use crate::{failure, route, scatter};
@@ -25,12 +26,10 @@ pub(crate) async fn run(
     session: &mut Session,
     normalised: &Normalised,
     binds: &Arc<Binds>,
-    plan: &Plan,
+    (keyspace, resolved): (&Keyspace, Resolved),
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     let locks = pinned::locks(normalised)?.unwrap_or_default();
-    let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
-    let resolved = plan.resolve(normalised, binds, &keyspace.layout)?;
     if !locks.takes && !locks.gives {
         return route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await;
     }

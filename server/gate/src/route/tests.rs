@@ -155,8 +155,9 @@ impl World {
             settings: Arc::default(),
             autocommit: true,
             preferences: Preferences::default(),
+            holdings: None,
         };
-        World { left, right, keyspace, session: Session::new(Seat::alone("anna"), basis) }
+        World { left, right, keyspace, session: Session::new(Seat::alone("anna"), basis, 0) }
     }
 
     fn begin(&mut self, options: BeginOptions) {
@@ -181,6 +182,7 @@ impl World {
             writes,
             row_key: None,
             shareable: !writes,
+            insert_id: vitrail_planner::plan::InsertId::Generated,
         };
         let cancel = CancellationToken::new();
         let calling = calling(&cancel);
@@ -206,6 +208,8 @@ fn calling(cancel: &CancellationToken) -> Calling<'_> {
     static PLACES: LazyLock<Places> = LazyLock::new(|| Places::new(16));
     Calling {
         preferences: Preferences::default(),
+        values: None,
+        apart: false,
         application: Arc::default(),
         caller: "anna".into(),
         deadline: None,

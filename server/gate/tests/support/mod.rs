@@ -19,7 +19,7 @@ use vitrail_mysql::Address;
 use vitrail_planner::vschema::Keyspace;
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{Op, Reply, Request, ResultEnd, SessionState};
-use vitrail_proto::rows::RowBatch;
+use vitrail_proto::rows::{Column, RowBatch, columns};
 use vitrail_service::QueryService;
 use vitrail_service::remote::{RemoteConfig, RemoteService};
 use vitrail_tablet::{Tablet, TabletConfig, TabletService};
@@ -111,6 +111,17 @@ impl World {
         self.request(session, request).await
     }
 
+    /// The columns of an answer that fits one reply, each as [`column`] has it, and its rows.
+    pub async fn table(&self, session: &mut Session, sql: &str) -> Result<(Vec<String>, Vec<String>), ErrorBody> {
+        let mut request = Request::new(Op::Execute);
+        request.sql = Some(sql.into());
+        let (mut responder, _replies) = Responder::channel(64);
+        let context = RequestContext { peer: Arc::clone(&self.peer), cancel: CancellationToken::new(), deadline: None };
+        let reply = self.gate.handle(session, request, &context, &mut responder).await?;
+        let fields = reply.fields.clone().unwrap_or_default();
+        Ok((columns(&fields).map(|field| column(&field.expect("well formed"))).collect(), texts(&reply)))
+    }
+
     pub async fn request(&self, session: &mut Session, request: Request) -> Outcome {
         self.request_until(session, request, CancellationToken::new(), None).await
     }
@@ -151,6 +162,12 @@ pub async fn until_running(databases: &Databases, part: &str) {
         assert!(Instant::now() < end, "{part} never ran");
         tokio::task::yield_now().await;
     }
+}
+
+/// What of a column has to be as on one MySQL.
+pub fn column(column: &Column<'_>) -> String {
+    let Column { name, column_type, charset, decimals, flags, .. } = column;
+    format!("{name} type {} charset {charset} decimals {decimals} flags {flags}", column_type.name())
 }
 
 /// A row as `a|b`; NULL is `NULL`.

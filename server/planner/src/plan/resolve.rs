@@ -7,8 +7,8 @@ use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::normalise::Normalised;
 
 use super::{
-    Edit, Merge, MergePlan, Pin, Plan, Replacement, Resolved, Route, RowPlan, ShardStatement, Source, Window,
-    WindowPlan,
+    Edit, Ids, InsertId, Merge, MergePlan, Pin, Plan, Replacement, Resolved, Route, RowPlan, ShardStatement, Source,
+    Window, WindowPlan,
 };
 use crate::key_range::{KeyspaceId, Shards};
 use crate::refusal::Refusal;
@@ -43,11 +43,47 @@ impl Plan {
                 ),
             ));
         }
+        if statements.len() > 1
+            && let Some(reason) = self.alone
+        {
+            return Err(Refusal::unsupported("one-shard-only", reason));
+        }
         let merge = if statements.len() > 1 { self.merge(&values)? } else { Merge::Pass };
         let row_key = self.row.as_ref().filter(|_| statements.len() == 1);
         let row_key = row_key.and_then(|row| row.name(|source| values.one(source).ok()));
-        let (writes, shareable) = (self.writes, self.shareable);
-        Ok(Resolved { keyspace: Arc::clone(&self.keyspace), statements, merge, writes, row_key, shareable })
+        Ok(Resolved {
+            keyspace: Arc::clone(&self.keyspace),
+            statements,
+            merge,
+            writes: self.writes,
+            row_key,
+            shareable: self.shareable,
+            insert_id: self.insert_id(&values),
+        })
+    }
+
+    fn insert_id(&self, values: &Values<'_>) -> InsertId {
+        let sources = match &self.ids {
+            Ids::Generated => return InsertId::Generated,
+            Ids::Given => return InsertId::Given,
+            Ids::Unknown => return InsertId::Unknown,
+            Ids::From(sources) => sources,
+        };
+        let (mut given, mut generated) = (0, 0);
+        for source in sources {
+            match values.one(source) {
+                // Zero is made up, too, unless the sql_mode says otherwise.
+                Ok(Value::Int(number)) if number > 0 => given += 1,
+                Ok(Value::UInt(number)) if number > 0 => given += 1,
+                Ok(Value::Null) => generated += 1,
+                _ => return InsertId::Unknown,
+            }
+        }
+        match (given, generated) {
+            (_, 0) => InsertId::Given,
+            (0, _) => InsertId::Generated,
+            _ => InsertId::Unknown,
+        }
     }
 
     fn choose(&self, route: &Route, values: &Values<'_>, shards: &Shards) -> Result<Vec<usize>, Refusal> {

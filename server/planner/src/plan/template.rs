@@ -29,6 +29,24 @@ pub struct Plan {
     pub(crate) full_write: Option<&'static str>,
     /// The row that it goes to, if it goes to one by a unique key.
     pub(crate) row: Option<RowTemplate>,
+    /// Why it runs on one shard or not at all.
+    pub(crate) alone: Option<&'static str>,
+    /// Where the values of an INSERT's AUTO_INCREMENT column come from.
+    pub(crate) ids: Ids,
+}
+
+/// Whether the server makes up values of a table's AUTO_INCREMENT column: only those are `LAST_INSERT_ID()`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) enum Ids {
+    /// It does, if there is such a column.
+    #[default]
+    Generated,
+    /// All are given, or there is no such column.
+    Given,
+    /// These are given, one per row; it makes up others for NULL and 0.
+    From(Vec<Source>),
+    /// Only the server knows.
+    Unknown,
 }
 
 /// Which shards.

@@ -74,6 +74,12 @@ impl Needs {
         self.tables.is_empty() && self.keyspace.is_none() && self.everything.is_none()
     }
 
+    /// Whether the statement may run a procedure or a function that is stored, which may see anything of its session. Triggers are not
+    /// meant: every statement that writes may have some.
+    pub fn may_run_stored_code(&self) -> bool {
+        [self.keyspace, self.everything].into_iter().flatten().any(|wide| wide.right == Right::Admin)
+    }
+
     /// The highest right that it needs on anything; whoever has it on every table of every keyspace may run the statement.
     pub fn highest(&self) -> Option<Right> {
         let wide = [self.keyspace, self.everything].into_iter().flatten().map(|wide| wide.right);
@@ -169,10 +175,10 @@ fn planned(statement: &Normalised) -> Needs {
     needs
 }
 
-/// SET of the session's own; of what others share it is the administrator's.
+/// SET of the session's own; of what others share it is the administrator's. Its expressions are evaluated by statements of their own.
 fn set(statement: &Normalised) -> Needs {
     let scan = Scan::of(statement);
-    let mut needs = scan.expression();
+    let mut needs = Needs::default();
     const SHARED: &[&str] = &["GLOBAL", "PERSIST", "PERSIST_ONLY", "PASSWORD", "ROLE", "RESOURCE"];
     if scan.has_word(SHARED) || scan.has_shared_variable() {
         needs.add_everything(Right::Admin, "SET");
@@ -191,7 +197,8 @@ fn shown(statement: &Normalised) -> Needs {
         | Show::Processlist { .. }
         | Show::Preferences { .. }
         | Show::Tables { .. }
-        | Show::Warnings
+        | Show::Warnings { .. }
+        | Show::WarningCount { .. }
         | Show::Grants => Needs::default(),
         // Texts of what others ran, without their literals.
         Show::Consolidations => Needs::on_everything(Right::Read, "SHOW"),
@@ -260,7 +267,7 @@ fn other(statement: &Normalised) -> Needs {
         _ if begins_like_nothing(statement) => Needs::default(),
         Some("DO") => scan.expression(),
         // The text that they run is looked at when it runs.
-        Some("PREPARE" | "EXECUTE" | "DEALLOCATE" | "UNLOCK") => Needs::default(),
+        Some("PREPARE" | "EXECUTE" | "DEALLOCATE" | "DROP" | "UNLOCK") => Needs::default(),
         Some("HANDLER") => {
             let mut needs = scan.unread();
             needs.add_keyspace(Right::Read, "SELECT");

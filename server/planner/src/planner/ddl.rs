@@ -8,7 +8,7 @@ use super::access::Needs;
 use super::names::{OneKeyspace, shared};
 use super::passthrough;
 use super::text::tokens;
-use crate::plan::{Edit, MergePlan, Plan, Replacement, Route};
+use crate::plan::{Edit, Ids, MergePlan, Plan, Replacement, Route};
 use crate::refusal::Refusal;
 
 /// Plans a DDL statement on tables.
@@ -72,6 +72,8 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         needs: Needs::default(),
         full_write: None,
         row: None,
+        alone: None,
+        ids: Ids::default(),
     })
 }
 

@@ -90,14 +90,6 @@ pub(super) fn refuse_connection(name: &str) -> Refusal {
     )
 }
 
-/// The refusal of `@x`.
-pub(super) fn refuse_user_variable(variable: &str) -> Refusal {
-    Refusal::unsupported(
-        "user-variable",
-        format!("the user variable {variable} belongs to a connection, and those are shared; send a bind variable"),
-    )
-}
-
 /// Refuses the system variables that tell of a connection's past.
 pub(super) fn check_variable(variable: &str) -> Result<(), Refusal> {
     let name = variable.rsplit(['@', '.']).next().unwrap_or_default().trim_matches('`');
@@ -113,9 +105,4 @@ pub(super) fn check_variable(variable: &str) -> Result<(), Refusal> {
 /// The refusal of `SELECT … INTO`.
 pub(super) fn refuse_into() -> Refusal {
     Refusal::unsupported("select-into", "SELECT … INTO is not supported; read the rows")
-}
-
-/// The refusal of `SQL_CALC_FOUND_ROWS`.
-pub(super) fn refuse_calc_found_rows() -> Refusal {
-    Refusal::unsupported("calc-found-rows", "SQL_CALC_FOUND_ROWS is not supported; count with SELECT COUNT(*)")
 }

@@ -13,7 +13,7 @@ use super::full_write;
 use super::functions::{self, Nature};
 use super::names::{is_system, shared};
 use super::text::{self, Text};
-use crate::plan::{Edit, MergePlan, Plan, Replacement, Route};
+use crate::plan::{Edit, Ids, MergePlan, Plan, Replacement, Route};
 use crate::refusal::Refusal;
 use crate::vschema::Keyspace;
 
@@ -96,6 +96,12 @@ fn read(
         needs: Needs::default(),
         full_write: full_write::verb(&text),
         row: None,
+        alone: None,
+        ids: if matches!(statement.kind, StatementKind::Insert | StatementKind::Replace) {
+            Ids::Unknown
+        } else {
+            Ids::default()
+        },
     })
 }
 
@@ -141,7 +147,6 @@ impl Reading<'_> {
             TokenKind::Semicolon if index + 1 < self.text.tokens.len() => {
                 return Err(Refusal::invalid("several-statements", "send one statement at a time"));
             }
-            TokenKind::UserVariable => return Err(functions::refuse_user_variable(self.text.str(&token))),
             TokenKind::SystemVariable => functions::check_variable(self.text.str(&token))?,
             TokenKind::Word | TokenKind::QuotedName => return self.name(index),
             // `.t` is a table of the default database, `{ OJ … }` a join: neither is worth its rules.
@@ -250,9 +255,6 @@ impl Reading<'_> {
             && !(self.pinned && functions::is_on_locks(name))
         {
             return Err(functions::refuse_connection(name));
-        }
-        if word && name.eq_ignore_ascii_case("SQL_CALC_FOUND_ROWS") {
-            return Err(functions::refuse_calc_found_rows());
         }
         if word && name.eq_ignore_ascii_case("PREVIOUS") && self.follows(index, "VALUE") {
             return Err(functions::refuse_connection("lastval"));

@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Ident, UnaryOperator, Value as SqlValue, ValueWithSpan};
+use sqlparser::ast::{Expr, FunctionArguments, Ident, UnaryOperator, Value as SqlValue, ValueWithSpan};
 use sqlparser::tokenizer::Location;
 use vitrail_proto::value::Value;
 use vitrail_sql::lexer::{Lexer, Token, TokenKind};
 use vitrail_sql::normalise::{Anchor, Literal, LiteralKind, Normalised};
 use vitrail_sql::parse::SourceMap;
+use vitrail_sql::user_variable;
 
 use crate::plan::Source;
 
@@ -79,8 +80,37 @@ impl<'a> Text<'a> {
                 Expr::Value(value) if matches!(value.value, SqlValue::Number(..)) => self.literal(value, false),
                 _ => None,
             },
-            _ => None,
+            other => self.session_value(other),
         }
+    }
+
+    /// Whether the token at `index` assigns the user variable before it.
+    pub(super) fn assigns(&self, index: usize) -> bool {
+        let before = index.checked_sub(1).and_then(|before| self.tokens.get(before));
+        self.str(&self.tokens[index]) == ":=" && before.is_some_and(|token| token.kind == TokenKind::UserVariable)
+    }
+
+    /// A value of the session, which comes as a bind of the gate's: `@x` by its name with `@`, `LAST_INSERT_ID()` as it is here.
+    fn session_value(&self, expr: &Expr) -> Option<(Source, Given)> {
+        let name = match expr {
+            Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.starts_with('@') => {
+                let assigned = (0..self.tokens.len()).any(|index| self.assigns(index));
+                if assigned || ident.value.starts_with("@@") {
+                    return None;
+                }
+                format!("@{}", user_variable::name(&ident.value).ok()?)
+            }
+            Expr::Function(function) => {
+                let name = function.name.to_string();
+                let plain = matches!(&function.args, FunctionArguments::List(list) if list.args.is_empty());
+                if !plain || !name.eq_ignore_ascii_case("last_insert_id") {
+                    return None;
+                }
+                "last_insert_id()".to_owned()
+            }
+            _ => return None,
+        };
+        Some((Source::Bind(Arc::from(name)), Given::Bind))
     }
 
     fn literal(&self, value: &ValueWithSpan, negated: bool) -> Option<(Source, Given)> {

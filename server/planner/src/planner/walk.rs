@@ -9,7 +9,7 @@ use super::PlanContext;
 use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
 use super::text::Text;
-use crate::plan::{Edit, Replacement};
+use crate::plan::{Edit, Ids, Replacement};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
 use crate::vschema::{Placement, ShardingColumn};
@@ -48,6 +48,8 @@ pub(super) struct Walk<'a> {
     pub(super) unknown_function: Option<String>,
     /// A table is written by name and may be a system table.
     pub(super) system: bool,
+    /// Where the values of an INSERT's AUTO_INCREMENT column come from.
+    pub(super) ids: Ids,
     ctes: Vec<String>,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Walk<'a> {
             individual: false,
             unknown_function: None,
             system: false,
+            ids: Ids::default(),
             ctes: Vec::new(),
         }
     }

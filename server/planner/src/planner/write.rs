@@ -10,7 +10,7 @@ use super::placement::Spread;
 use super::select::apart;
 use super::text::Given;
 use super::walk::{Scope, Walk};
-use crate::plan::{MergePlan, Route, RowPlan};
+use crate::plan::{Ids, MergePlan, Route, RowPlan, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, TableSchema};
 use crate::vschema::Placement;
@@ -30,9 +30,14 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
     for column in insert.columns.iter().chain(&assigned(&insert.assignments)) {
         walk.cut_prefix(column, 3);
     }
+    let table = name.0.last().map(ToString::to_string).unwrap_or_default().replace('`', "");
     if !named.keyspace.sharded || walk.context.shard.is_some() {
+        let schema = walk.schema(&named.keyspace.name, &table);
+        walk.ids = ids_of(walk, insert, schema, &table);
         return Ok((Route::AnyShard, MergePlan::Pass));
     }
+    // Below they have to be given.
+    walk.ids = Ids::Given;
     if selects {
         return Err(Refusal::unsupported(
             "insert-select",
@@ -45,7 +50,6 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
             "a value of INSERT cannot read a sharded table; read it before",
         ));
     }
-    let table = name.0.last().map(ToString::to_string).unwrap_or_default().replace('`', "");
     let schema = walk.schema(&named.keyspace.name, &table);
     let columns = columns(insert, schema, &table)?;
     let rows: Vec<&[Expr]> = match insert.source.as_deref().map(|source| &*source.body) {
@@ -266,6 +270,35 @@ fn columns(insert: &Insert, schema: Option<&TableSchema>, table: &str) -> Result
             format!("the columns of `{table}` are not known; name them in the INSERT"),
         )),
     }
+}
+
+/// Rows whose ids a plan remembers.
+const MOST_IDS: usize = 64;
+
+/// Where the values of the AUTO_INCREMENT column come from.
+fn ids_of(walk: &Walk<'_>, insert: &Insert, schema: Option<&TableSchema>, table: &str) -> Ids {
+    let Some(known) = schema else { return Ids::Unknown };
+    let Some(column) = known.columns.iter().find(|column| column.auto_increment) else { return Ids::Given };
+    let Ok(columns) = columns(insert, schema, table) else { return Ids::Unknown };
+    let Some(at) = columns.iter().position(|name| name.eq_ignore_ascii_case(&column.name)) else {
+        // An update of the row that is there already tells that row's value.
+        return if insert.on.is_none() { Ids::Generated } else { Ids::Unknown };
+    };
+    let given: Vec<Option<&Expr>> = match insert.source.as_deref().map(|source| &*source.body) {
+        Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.get(at)).collect(),
+        Some(_) => return Ids::Unknown,
+        None => vec![insert.assignments.get(at).map(|assignment| &assignment.value)],
+    };
+    if given.len() > MOST_IDS || insert.on.is_some() {
+        return Ids::Unknown;
+    }
+    let sources = given.into_iter().map(|expr| match expr? {
+        Expr::Identifier(name) if name.value.eq_ignore_ascii_case("DEFAULT") => {
+            Some(Source::Constant(vitrail_proto::value::Value::Null))
+        }
+        expr => walk.text.value(expr).map(|(source, _)| source),
+    });
+    sources.collect::<Option<Vec<_>>>().map_or(Ids::Unknown, Ids::From)
 }
 
 /// Each shard would count by itself, and two rows would get one number.

@@ -4,8 +4,10 @@
 
 pub mod ddl;
 pub mod explain;
+pub mod into;
 pub mod kill;
 pub mod pinned;
+pub mod prepare;
 pub mod queries;
 pub mod select;
 pub mod set;

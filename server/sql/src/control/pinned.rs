@@ -22,8 +22,6 @@ pub enum OfConnection<'a> {
     HandlerRead(TableName<'a>),
     /// `HANDLER name CLOSE`
     HandlerClose(TableName<'a>),
-    /// `DO …`
-    Do,
 }
 
 /// Reads such a statement; `None` if it is another.
@@ -32,9 +30,6 @@ pub enum OfConnection<'a> {
 /// [`SqlError::Unsupported`] for locks on a whole server, [`SqlError::Syntax`].
 pub fn parse(statement: &Normalised) -> Result<Option<OfConnection<'_>>, SqlError> {
     let mut words = Words::of(statement)?;
-    if words.take(&["DO"]) {
-        return Ok(Some(OfConnection::Do));
-    }
     if words.take(&["FLUSH"]) {
         return Err(unsupported("FLUSH, which concerns everybody's sessions", "run it on the MySQL servers"));
     }
@@ -68,6 +63,11 @@ pub fn parse(statement: &Normalised) -> Result<Option<OfConnection<'_>>, SqlErro
     let alias = if words.take(&["AS"]) || !words.is_done() { Some(words.name()?) } else { None };
     words.end()?;
     Ok(Some(OfConnection::HandlerOpen(table, alias)))
+}
+
+/// Whether it is `DO …`.
+pub fn is_do(statement: &Normalised) -> bool {
+    Words::of(statement).is_ok_and(|mut words| words.take(&["DO"]))
 }
 
 /// What a statement does with named locks.

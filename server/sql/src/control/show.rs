@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::queries::{Queries, queries};
-use super::words::Words;
+use super::words::{Token, Words};
 use super::{TableName, unsupported};
 use crate::error::SqlError;
 use crate::normalise::Normalised;
@@ -56,10 +56,22 @@ pub enum Show<'a> {
         /// As it is written.
         after: &'a str,
     },
-    /// `SHOW WARNINGS`, `SHOW ERRORS`
-    Warnings,
     /// `SHOW GRANTS`, of whoever asks.
     Grants,
+    /// `SHOW WARNINGS [LIMIT [offset,] count]`, `SHOW ERRORS`
+    Warnings {
+        /// Errors only.
+        errors: bool,
+        /// Rows to skip.
+        offset: usize,
+        /// Rows to show at most.
+        limit: usize,
+    },
+    /// `SHOW COUNT(*) WARNINGS`, `SHOW COUNT(*) ERRORS`
+    WarningCount {
+        /// Errors only.
+        errors: bool,
+    },
     /// A list that is the same on every server: `SHOW COLLATION`.
     Anywhere,
 }
@@ -137,9 +149,20 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
     if words.take(&["INDEX"]) || words.take(&["INDEXES"]) || words.take(&["KEYS"]) {
         return of_table(words, "SHOW INDEX FROM");
     }
-    if words.take(&["WARNINGS"]) || words.take(&["ERRORS"]) {
+    if words.take(&["COUNT"]) {
+        let star = words.take_symbol("(") && words.take_symbol("*") && words.take_symbol(")");
+        let errors = words.take(&["ERRORS"]);
+        if !star || !(errors || words.take(&["WARNINGS"])) {
+            return Err(words.unexpected());
+        }
         words.end()?;
-        return Ok(Show::Warnings);
+        return Ok(Show::WarningCount { errors });
+    }
+    let errors = words.take(&["ERRORS"]);
+    if errors || words.take(&["WARNINGS"]) {
+        let (offset, limit) = if words.take(&["LIMIT"]) { window(&mut words)? } else { (0, usize::MAX) };
+        words.end()?;
+        return Ok(Show::Warnings { errors, offset, limit });
     }
     if words.take(&["GRANTS"]) {
         if words.take(&["FOR"]) {
@@ -202,6 +225,19 @@ fn of_table<'a>(mut words: Words<'a>, before: &'static str) -> Result<Show<'a>, 
         table.keyspace = Some(words.name()?);
     }
     Ok(Show::Table { before, table, after: words.rest()? })
+}
+
+/// `[offset,] count`
+fn window(words: &mut Words<'_>) -> Result<(usize, usize), SqlError> {
+    let first = number(words)?;
+    if words.take_symbol(",") { Ok((first, number(words)?)) } else { Ok((0, first)) }
+}
+
+fn number(words: &mut Words<'_>) -> Result<usize, SqlError> {
+    match words.next() {
+        Some(Token::Number(number)) => number.parse().map_err(|_| words.unexpected()),
+        _ => Err(words.unexpected()),
+    }
 }
 
 /// `[LIKE 'pattern']`

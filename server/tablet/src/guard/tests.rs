@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// Without values of the session.
+fn check(sql: &str, place: Place, mode: LexMode) -> Result<Passed, ErrorBody> {
+    super::check(sql, place, mode, None)
+}
+
 const S: Place = Place::Shared;
 const T: Place = Place::Transaction;
 const R: Place = Place::Reserved;
@@ -102,6 +107,25 @@ fn statements_run_where_they_may() {
 }
 
 #[test]
+fn what_is_sent_with_a_statement_may_be_named() {
+    let values = SessionValues {
+        user_variables: vec![("a b".into(), "1".into()), ("c".into(), "NULL".into())],
+        last_insert_id: Some(1),
+        ..SessionValues::default()
+    };
+    for (sql, passes) in [
+        ("SELECT @`A b`, @C, LAST_INSERT_ID()", true),
+        ("SELECT 1 INTO @c", true),
+        ("SELECT @d", false),
+        ("SELECT @c, FOUND_ROWS()", false),
+        ("SET @c = 1", false),
+    ] {
+        let result = super::check(sql, S, LexMode::default(), Some(&values));
+        assert_eq!(result.is_ok(), passes, "{sql}: {result:?}");
+    }
+}
+
+#[test]
 fn the_server_s_way_of_reading_counts() {
     let ansi = LexMode::from_sql_mode("ANSI_QUOTES,STRICT_TRANS_TABLES");
     let plain = LexMode::from_sql_mode("NO_BACKSLASH_ESCAPES");
@@ -132,7 +156,7 @@ fn what_cannot_be_read_to_its_end_is_refused() {
 fn refusals_say_what_and_why() {
     for (sql, place, message) in [
         ("set x = 1", S, "SET is refused by tablets; session variables are part of the session's settings"),
-        ("SELECT @a", S, "a user variable needs a reserved connection"),
+        ("SELECT @a", S, "a user variable has to be named with the statement, or needs a reserved connection"),
         ("drop table t", T, "DROP would commit the open transaction; commit or roll back first"),
         ("select get_lock('a',1)", S, "GET_LOCK needs a reserved connection"),
         ("flush logs", R, "FLUSH is not a statement that tablets run"),

@@ -171,8 +171,10 @@ fn statements_of_the_session_need_what_they_read() {
         ("USE k", ""),
         ("KILL 1", ""),
         ("SET autocommit = 0, @x = CONCAT(@y, 'a'), NAMES utf8mb4", ""),
-        ("SET @x = (SELECT MAX(id) FROM a)", "r:*"),
-        ("SET @x = f()", "a:*"),
+        // Evaluated by SELECT, which is looked at by itself.
+        ("SET @x = (SELECT MAX(id) FROM a), @y = f()", ""),
+        ("SELECT (SELECT MAX(id) FROM a) INTO @x", "r:a"),
+        ("SELECT f() INTO @x", "a:*"),
         ("SET GLOBAL x = 1", "a:**"),
         ("SET @@global.x = 1", "a:**"),
         ("SET PASSWORD = 'x'", "a:**"),
