@@ -5,7 +5,7 @@ FLAVOURS ?= mariadb,mysql
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden crowd deny fuzz servers clean
+.PHONY: help demo check-demo build test lint fmt golden crowd soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,10 @@ golden: ## rewrite the golden files; read the diff with care
 
 crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, measured (some minutes)
 	@ulimit -n 20000 && VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail
+
+soak: build servers ## every kind of client and of trouble at random, ten minutes (SECONDS=600 SEED=…)
+	@VITRAIL_FLAVOURS=$(FLAVOURS) $(if $(SEED),VITRAIL_SEED=$(SEED)) $(CARGO) run --release --package vitrail-trials --bin soak -- \
+		--vitrail target/release/vitrail --seconds $${SECONDS:-600}
 
 deny: ## licences, advisories and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny

@@ -55,6 +55,11 @@ impl Ledger {
         self.entries.lock().get_mut(&number).expect("a number that was given out").fate = fate;
     }
 
+    /// Begins a new page: forgets every write. Numbers go on.
+    pub fn forget(&self) {
+        self.entries.lock().clear();
+    }
+
     /// How many writes have each fate.
     pub fn counts(&self) -> BTreeMap<Fate, usize> {
         let mut counts = BTreeMap::new();

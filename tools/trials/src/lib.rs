@@ -7,7 +7,7 @@
 //! Layout: [`process`] (one `vitrail`), [`metrics`] (what it says of itself), [`rig`] (servers and processes put together), [`ledger`]
 //! (every write with its fate, and the comparison with what is there), [`client`] (statements with limits, and what errors may say),
 //! [`quiet`] (nothing is left in MySQL), [`proxy`] (a network that misbehaves at the n-th message), [`script`] (the conversation that it
-//! disturbs), [`crowd`] (many connections, many sessions), [`chance`] (seeded dice).
+//! disturbs), [`crowd`] (many connections, many sessions), [`soak`] (everything at random), [`chance`] (seeded dice).
 
 pub mod chance;
 pub mod client;
@@ -19,3 +19,4 @@ pub mod proxy;
 pub mod quiet;
 pub mod rig;
 pub mod script;
+pub mod soak;

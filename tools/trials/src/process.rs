@@ -15,6 +15,9 @@ use crate::metrics::Metrics;
 /// How long a start may take, and an end.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Lines of a log that a failure shows.
+const LAST: usize = 60;
+
 /// A running process. Dropped, it is killed.
 pub struct Process {
     child: Child,
@@ -119,6 +122,19 @@ impl Process {
     /// Sends a signal, as `kill -s NAME`.
     pub async fn signal(&self, name: &str) {
         signal(self.id, name).await;
+    }
+}
+
+impl Drop for Process {
+    /// What it said is of use to whoever looks for the cause of a failure.
+    #[expect(clippy::print_stderr, reason = "a failure in a test is a report on standard error")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(LAST)..].join("\n");
+            eprintln!("the log of {} ends with:\n{last}", self.log.display());
+        }
     }
 }
 

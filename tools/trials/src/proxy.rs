@@ -76,6 +76,7 @@ pub struct Fault {
     pub at: u64,
 }
 
+#[derive(Clone)]
 enum Target {
     Address(SocketAddr),
     Socket(PathBuf),
@@ -83,7 +84,7 @@ enum Target {
 
 struct Shared {
     framing: Framing,
-    target: Target,
+    target: Mutex<Target>,
     armed: Mutex<Armed>,
     /// Counts up to end every connection that lives.
     severed: watch::Sender<u64>,
@@ -122,7 +123,7 @@ impl Proxy {
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
             framing,
-            target,
+            target: Mutex::new(target),
             armed: Mutex::default(),
             severed: watch::Sender::new(0),
             bytes: Default::default(),
@@ -149,6 +150,11 @@ impl Proxy {
     /// Messages since it was armed or disarmed, up and down.
     pub fn messages(&self) -> [u64; 2] {
         self.shared.armed.lock().seen
+    }
+
+    /// Leads new connections elsewhere.
+    pub fn retarget(&self, address: SocketAddr) {
+        *self.shared.target.lock() = Target::Address(address);
     }
 
     /// Ends every connection at once, by resets.
@@ -190,7 +196,8 @@ enum End {
 async fn carry(client: TcpStream, shared: Arc<Shared>) {
     let mut severed = shared.severed.subscribe();
     severed.mark_unchanged();
-    match &shared.target {
+    let target = shared.target.lock().clone();
+    match target {
         Target::Address(address) => {
             let Ok(server) = TcpStream::connect(address).await else { return };
             let _ = server.set_nodelay(true);

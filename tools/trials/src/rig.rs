@@ -181,16 +181,24 @@ impl Rig {
         total
     }
 
+    /// Starts the gate's process anew: in order, or after a kill. It has another address then.
+    pub async fn restart_gate(&mut self, kill: bool) {
+        let config = self.folder.path().join("gate.toml");
+        let next = Process::start(&self.vitrail, gate_command(&self.plan), &config).await;
+        end(std::mem::replace(&mut self.gate, next), kill).await;
+    }
+
+    /// Starts a tablet's process anew: in order, or after a kill. Its proxy leads there.
+    pub async fn restart_tablet(&mut self, index: usize, kill: bool) {
+        let config = self.folder.path().join(format!("tablet{index}.toml"));
+        let next = Process::start(&self.vitrail, "tablet", &config).await;
+        self.tablet_proxies[index].retarget(next.address());
+        end(std::mem::replace(&mut self.tablets[index], next), kill).await;
+    }
+
     /// All processes of Vitrail.
     pub fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
         self.tablets.iter_mut().chain([&mut self.gate])
-    }
-
-    /// Starts a second gate process on the same shards; only for plans that are `apart` or whose tablets may be there twice.
-    pub async fn another_gate(&self) -> Process {
-        let config = self.folder.path().join("gate2.toml");
-        std::fs::copy(self.folder.path().join("gate.toml"), &config).expect("the folder can be written");
-        Process::start(&self.vitrail, gate_command(&self.plan), &config).await
     }
 
     /// Waits until nothing is left of what clients did: no statement and no transaction in MySQL, no connection in use. Checks that no
@@ -258,6 +266,10 @@ pub fn client_config(url: &str) -> ClientConfig {
 /// The URL of an address that leads to a gate.
 pub fn url(address: std::net::SocketAddr) -> String {
     format!("vitrail://app@{address}/bank?tls=disable")
+}
+
+async fn end(process: Process, kill: bool) {
+    if kill { process.kill().await } else { process.stop().await }
 }
 
 fn gate_command(plan: &Plan) -> &'static str {

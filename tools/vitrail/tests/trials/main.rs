@@ -6,6 +6,7 @@
 mod boundaries;
 mod crowds;
 mod signals;
+mod soaking;
 mod stalled;
 mod vanishing;
 
