@@ -4,8 +4,10 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -14,6 +16,10 @@ use tokio_rustls::client::TlsStream;
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::tls::Tls;
+
+/// Silence after which the kernel asks whether the server's host is there, and how often it then asks.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 
 /// An open stream to a server.
 pub(crate) enum Transport {
@@ -31,7 +37,7 @@ impl Transport {
         match address {
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
+                prepare(&stream)?;
                 Ok(Transport::Tcp(stream))
             }
             Address::Unix(path) => Ok(Transport::Unix(UnixStream::connect(path).await?)),
@@ -71,6 +77,13 @@ impl Transport {
             Transport::Closed => false,
         }
     }
+}
+
+/// Nagle off, keepalive on: a statement without a deadline must not wait for ever for a host that has gone.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 fn is_loopback(ip: IpAddr) -> bool {
@@ -117,5 +130,19 @@ impl AsyncWrite for Transport {
             Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Closed => Poll::Ready(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_host_that_has_gone_is_noticed_without_a_deadline() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::tcp("127.0.0.1", listener.local_addr().unwrap().port());
+        let Transport::Tcp(stream) = Transport::open(&address).await.unwrap() else { panic!("it is TCP") };
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
     }
 }
