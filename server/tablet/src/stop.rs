@@ -133,8 +133,21 @@ pub(crate) async fn guarded<T>(
     match tokio::time::timeout(grace, settled).await {
         Ok(outcome) => Step::Stopped(why, outcome),
         Err(_) => {
-            let _ = tokio::time::timeout(grace, killer.kill_connection(thread)).await;
+            end_connection(killer, thread, grace).await;
             Step::Stuck(why)
+        }
+    }
+}
+
+/// Ends a connection whose statement heeds no kill: one that waits for a network that takes nothing does not look up before that.
+async fn end_connection(killer: &Killer, thread: u64, grace: Duration) {
+    match tokio::time::timeout(grace, killer.kill_connection(thread)).await {
+        Ok(Ok(())) => tracing::warn!(thread, "a statement did not heed its kill; its connection was killed"),
+        Ok(Err(error)) => {
+            tracing::warn!(thread, %error, "could not kill the connection of a statement that heeds no kill")
+        }
+        Err(_) => {
+            tracing::warn!(thread, "the connection of a statement that heeds no kill could not be killed in time")
         }
     }
 }

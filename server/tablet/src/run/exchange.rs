@@ -107,12 +107,10 @@ impl Run {
         let thread = self.lease.thread();
         let grace = self.shared.config.limits.kill_grace;
         let shared = self.shared.clone();
-        let rest = async {
-            let (killed, _) = tokio::join!(shared.killer.kill_query(thread), self.lease.connection().drain());
-            killed
-        };
-        match tokio::time::timeout(grace, rest).await {
-            Ok(_) if self.lease.connection().is_clean() => Ok(()),
+        let now = std::future::ready(Why::Abandoned);
+        let drained = guarded(self.lease.connection().drain(), now, &shared.killer, thread, grace).await;
+        match drained {
+            Step::Done(_) | Step::Stopped(..) if self.lease.connection().is_clean() => Ok(()),
             _ => Err(()),
         }
     }

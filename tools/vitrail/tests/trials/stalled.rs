@@ -106,3 +106,41 @@ async fn who_reads_nothing_at_all_costs_no_memory_and_delays_no_other_connection
     rig.settle().await;
     rig.stop().await;
 }
+
+/// Neither the client nor the network takes anything more: the server that waits for the network heeds no KILL QUERY.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_result_that_nothing_takes_does_not_stay_in_mysql() {
+    for flavour in flavours() {
+        let mut rig = super::start(Plan { mysql_proxy: true, ..Plan::new(flavour) }).await;
+        let client = rig.client().await;
+        goes_on(&client).await;
+        rig.mysql_proxies[0].arm(Fault { kind: Kind::Stall, direction: Direction::Down, at: 8_000 });
+        let deadline = Duration::from_secs(2);
+        let query = Query::new(LARGE).window(64 << 10).deadline(deadline);
+        let mut rows = in_time("a long result", deadline, client.query(query, ())).await.unwrap();
+        // Nothing is read until the deadline has passed.
+        in_time("the network stands still", deadline, async {
+            while rig.mysql_proxies[0].messages()[1] <= 8_000 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        tokio::time::sleep(deadline).await;
+        let end = async {
+            loop {
+                match rows.next().await {
+                    Ok(Some(_)) => {}
+                    ended => break ended.map(drop),
+                }
+            }
+        };
+        let error = in_time("its end", DEADLINE, end).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "deadline", "{error:?}");
+        drop(rows);
+        rig.settle().await;
+        rig.mysql_proxies[0].disarm();
+        goes_on(&client).await;
+        rig.settle().await;
+        rig.stop().await;
+    }
+}
