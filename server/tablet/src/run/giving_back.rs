@@ -3,7 +3,8 @@
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_service::call::ConnectionId;
 
-use super::{Failure, Fate, Run};
+use super::Run;
+use super::failure::{Failure, Fate};
 use crate::guard::Place;
 use crate::held;
 use crate::stats::add;
