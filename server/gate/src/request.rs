@@ -236,8 +236,8 @@ async fn perform(
             let end = statement::execute(scope, session, sql.into(), Arc::new(request.binds), answer).await?;
             Ok(conclude(session, end).await)
         }
-        Op::Batch if request.atomic => atomic_batch(scope, session, request, answer).await,
-        Op::Batch => batch(scope, session, request, answer).await,
+        Op::Batch if request.atomic => Box::pin(atomic_batch(scope, session, request, answer)).await,
+        Op::Batch => Box::pin(batch(scope, session, request, answer)).await,
         Op::Begin => {
             let watch = Watch::begin(session, answer);
             let begun = control::begin(scope, session, request.begin.unwrap_or_default()).await;

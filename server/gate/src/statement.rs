@@ -91,18 +91,19 @@ async fn perform(
     answer: &mut Answer<'_>,
     watch: &mut Watch,
 ) -> Result<ResultEnd, ErrorBody> {
+    // What is rare is boxed: it would make the request of every other statement larger.
     if statement.kind == StatementKind::Set {
-        return control::set::run(scope, session, statement, answer, watch).await;
+        return Box::pin(control::set::run(scope, session, statement, answer, watch)).await;
     }
     if statement.kind == StatementKind::Other
         && let Some(prepared) = prepare::parse(statement)?
     {
-        return control::prepare::run(scope, session, prepared, answer, watch).await;
+        return Box::pin(control::prepare::run(scope, session, prepared, answer, watch)).await;
     }
     match control::answer(scope, session, statement, binds, answer).await {
         Some(outcome) => outcome,
         None if values::concern(session, statement) => {
-            values::run(scope, session, statement, binds, answer, watch).await
+            Box::pin(values::run(scope, session, statement, binds, answer, watch)).await
         }
         None => run_plan(scope, session, statement, (binds, binds), None, answer, watch).await,
     }
