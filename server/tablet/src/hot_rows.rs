@@ -131,10 +131,15 @@ impl HotRows {
             return Ok(None);
         }
         let all = self.waiting.load(Ordering::Relaxed);
-        if entry.line.len() >= self.limits.queue || all >= self.limits.total {
+        let full = if entry.line.len() >= self.limits.queue {
+            Some("for the same row")
+        } else {
+            (all >= self.limits.total).then_some("for rows that others write")
+        };
+        if let Some(what) = full {
             drop(entry);
             self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(full());
+            return Err(refusal(what));
         }
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
         let (sender, come) = oneshot::channel();
@@ -192,8 +197,8 @@ impl Drop for Turn {
     }
 }
 
-fn full() -> ErrorBody {
-    let message = "too many statements wait for the same row; nothing was executed, try again later";
+fn refusal(what: &str) -> ErrorBody {
+    let message = format!("too many statements wait {what}; nothing was executed, try again later");
     ErrorBody { retry_after_ms: Some(100), ..ErrorBody::new(Code::Exhausted, message) }
 }
 

@@ -281,7 +281,8 @@ fn config_text(plan: &Plan, role: &str, shards: &[(&str, &str)]) -> String {
         "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\ndrain = \"2s\"\nmax_connections = {}\n\n\
          [users.app]\nrole = \"{role}\"\n\n[tablet.pool]\nsize = {}\nqueue = 100000\nwait = \"60s\"\n\n\
          [tablet.transactions]\nsize = {}\nqueue = 100000\nwait = \"60s\"\nmax_idle = \"{}ms\"\n\n[tablet.streams]\nsize = {}\n\n\
-         [tablet.overload]\ntarget = \"0s\"\n\n[tablet.limits]\nkill_grace = \"{}ms\"\n\n\
+         [tablet.overload]\ntarget = \"0s\"\n\n\
+         [tablet.hot_rows]\nqueue = 100000\ntotal = 100000\nwait = \"60s\"\n\n[tablet.limits]\nkill_grace = \"{}ms\"\n\n\
          [keyspaces.bank]\nvschema = \"bank.json\"\n",
         plan.clients,
         plan.pool,
