@@ -40,7 +40,7 @@ golden: ## rewrite the golden files; read the diff with care
 	@UPDATE_GOLDEN=1 $(CARGO) test --workspace
 
 crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, measured (some minutes)
-	@ulimit -n 20000 && VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail
+	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail
 
 soak: build servers ## every kind of client and of trouble at random, ten minutes (SECONDS=600 SEED=…)
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(if $(SEED),VITRAIL_SEED=$(SEED)) $(CARGO) run --release --package vitrail-trials --bin soak -- \

@@ -7,11 +7,12 @@
 //! `handshake`, [`users`] and `throttle` (who it is), [`audit`] (and who it was), `connection` (the task that waits for the socket), `input` (bytes to frames),
 //! `reader` (what frames do), `uploads` and `budget` (memory before bytes), `sessions` (who runs next), `run` (running),
 //! `flight` (credit and cancel of one request), [`responder`] (replies), `outgoing` (messages to frames), `output` (the
-//! bounded queue and the writing of it), [`stats`].
+//! bounded queue and the writing of it), [`stats`]. [`files`] lets a process have as many connections as it may.
 
 pub mod audit;
 pub mod config;
 pub mod error;
+pub mod files;
 pub mod listener;
 pub mod responder;
 pub mod service;

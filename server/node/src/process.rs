@@ -33,6 +33,19 @@ pub enum Component {
     Tablet,
 }
 
+/// Each connection is an open file.
+fn allow_connections(wanted: usize) {
+    match vitrail_listener::files::raise_limit() {
+        Ok(Some(limit)) if limit < wanted as u64 => tracing::warn!(
+            limit,
+            "fewer files may be open than listen.max_connections; raise the hard limit (LimitNOFILE= of systemd, ulimit -Hn), \
+             or connections beyond it will be refused"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit on open files could not be raised"),
+    }
+}
+
 /// How long the last records of the log of statements may take.
 const LOG_GRACE: Duration = Duration::from_secs(5);
 
@@ -69,6 +82,7 @@ impl Process {
         let Assembled { services, gate, incarnation, logged } =
             assemble(&config, component, credentials.access).await?;
 
+        allow_connections(config.listen.max_connections);
         let listener = Listener::bind(listener_config).await?;
         let handle = listener.handle();
         let (draining, stop) = (CancellationToken::new(), CancellationToken::new());

@@ -100,6 +100,7 @@ pub struct Rig {
 impl Rig {
     /// Starts all of it. `vitrail` is the binary.
     pub async fn start(vitrail: &Path, plan: Plan) -> Rig {
+        vitrail_listener::files::raise_limit().expect("more files may be opened");
         let (first, second) = tokio::join!(server(plan.flavour, 0), server(plan.flavour, 1));
         let servers = vec![first, second];
         let folder =

@@ -33,7 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vitrail-harness", &["vitrail-mysql", "vitrail-proto"]),
     ("vitrail-shell", &["vitrail-client", "vitrail-sql"]),
     ("vitrail-demo", &["vitrail-client", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
-    ("vitrail-trials", &["vitrail-client", "vitrail-harness", "vitrail-mysql", "vitrail-proto"]),
+    ("vitrail-trials", &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-proto"]),
     ("vitrail", &["vitrail-demo", "vitrail-node", "vitrail-proto", "vitrail-shell"]),
 ];
 
