@@ -1,8 +1,9 @@
 //! A network that misbehaves at each message of a conversation, on each of the three legs.
 //!
 //! The short form takes a seeded sample of the places, `VITRAIL_TRIALS=300` a sample of that size; `VITRAIL_TRIALS=full` takes all of
-//! them, until the conversation ends before the fault is reached. `VITRAIL_FAULT=kind,direction,index` runs one place alone, as a failure names it.
+//! them, until the conversation ends before the fault is reached, and `VITRAIL_TRIALS=2/4` the second of four parts of them. `VITRAIL_FAULT=kind,direction,index` runs one place alone, as a failure names it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,12 +22,18 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// Conversations at a time, where each has a connection of its own.
 const TOGETHER: usize = 16;
 
-/// How many places to try of those that there are.
-fn sample_of(all: usize, short: usize) -> usize {
-    match std::env::var("VITRAIL_TRIALS") {
-        Ok(form) if form == "full" => all,
-        Ok(form) => form.parse().expect("VITRAIL_TRIALS is full or a number"),
-        Err(_) => short,
+/// Which places to try of those that there are, by their order.
+fn sample_of(all: usize, short: usize) -> Range<usize> {
+    let Ok(form) = std::env::var("VITRAIL_TRIALS") else { return 0..short.min(all) };
+    let number = |text: &str| text.parse::<usize>().expect("VITRAIL_TRIALS is full, a number, or a part such as 2/4");
+    match form.split_once('/') {
+        Some((part, parts)) => {
+            let (part, parts) = (number(part), number(parts));
+            assert!((1..=parts).contains(&part), "VITRAIL_TRIALS names a part from 1 on");
+            all * (part - 1) / parts..all * part / parts
+        }
+        None if form == "full" => 0..all,
+        None => 0..number(&form).min(all),
     }
 }
 
@@ -58,11 +65,10 @@ fn places(kinds: &[Kind], messages: [u64; 2], sample: usize) -> Vec<Fault> {
         }
     }
     let seed = chance::seed(20_261_125);
-    let sample = sample_of(all.len(), sample).min(all.len());
-    eprintln!("{sample} of {} places, seed {seed}", all.len());
+    let chosen = sample_of(all.len(), sample);
+    eprintln!("places {chosen:?} of {}, seed {seed}", all.len());
     all.shuffle(&mut chance::dice(seed, 1));
-    all.truncate(sample);
-    all
+    all.drain(chosen).collect()
 }
 
 fn corrupts(kind: Kind) -> bool {
