@@ -47,13 +47,6 @@ pub enum Prepared {
     },
 }
 
-impl Prepared {
-    /// It runs a statement that stands in it.
-    pub fn runs_another(&self) -> bool {
-        matches!(self, Prepared::Execute { .. } | Prepared::Immediate { .. })
-    }
-}
-
 /// Reads one of them; `None` if the statement is none.
 ///
 /// # Errors
