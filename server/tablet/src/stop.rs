@@ -139,15 +139,16 @@ pub(crate) async fn guarded<T>(
     }
 }
 
-/// Ends a connection whose statement heeds no kill: one that waits for a network that takes nothing does not look up before that.
-async fn end_connection(killer: &Killer, thread: u64, grace: Duration) {
+/// Ends a connection whose statement heeds no kill, or that does not answer: one that waits for a network that takes nothing does not
+/// look up before that.
+pub(crate) async fn end_connection(killer: &Killer, thread: u64, grace: Duration) {
     match tokio::time::timeout(grace, killer.kill_connection(thread)).await {
-        Ok(Ok(())) => tracing::warn!(thread, "a statement did not heed its kill; its connection was killed"),
+        Ok(Ok(())) => tracing::warn!(thread, "a connection did not answer in time, and was killed"),
         Ok(Err(error)) => {
-            tracing::warn!(thread, %error, "could not kill the connection of a statement that heeds no kill")
+            tracing::warn!(thread, %error, "could not kill a connection that does not answer")
         }
         Err(_) => {
-            tracing::warn!(thread, "the connection of a statement that heeds no kill could not be killed in time")
+            tracing::warn!(thread, "a connection that does not answer could not be killed in time")
         }
     }
 }

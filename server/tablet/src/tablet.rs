@@ -42,7 +42,7 @@ use crate::running::{Registered, Running};
 use crate::schema;
 use crate::settings;
 use crate::stats::{Counters, Stats, add};
-use crate::stop::{Stops, Why};
+use crate::stop::{self, Stops, Why};
 
 /// How often the tablet looks after its MySQL while nobody asks.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(5);
@@ -492,18 +492,27 @@ impl Shared {
         };
         let mut clock = Clock::default();
         clock.send();
+        let thread = lease.thread();
         let concluding = lease.connection().execute(sql);
         let outcome = match call.deadline {
             None => concluding.await,
-            // Nobody waits any more, and a server that does not answer by then never will: its connection is given up.
+            // Nobody waits any more, and a server that does not answer by then never will: its connection is given up. It may never
+            // hear of that where a network stands still, and would keep the locks.
             Some(deadline) => {
-                let until = deadline.max(Instant::now()) + shared.config.limits.kill_grace;
+                let grace = shared.config.limits.kill_grace;
+                let until = deadline.max(Instant::now()) + grace;
                 let silent = || Error::Io {
                     source: std::io::ErrorKind::TimedOut.into(),
                     sent: Sent::Something,
                     doing: "reading",
                 };
-                tokio::time::timeout_at(until, concluding).await.unwrap_or_else(|_| Err(silent()))
+                match tokio::time::timeout_at(until, concluding).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => {
+                        stop::end_connection(&shared.killer, thread, grace).await;
+                        Err(silent())
+                    }
+                }
             }
         };
         match outcome {
