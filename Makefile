@@ -2,6 +2,9 @@
 
 CARGO ?= cargo
 FLAVOURS ?= mariadb,mysql
+# What a program can be built with, as FEATURES=vitrail/otlp; tests and lints take all of it.
+FEATURES ?=
+ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
@@ -18,26 +21,27 @@ demo: ## build Vitrail, start a sharded demo on real MySQL servers, and serve it
 check-demo: build ## run the demo's tour and compare every answer with one MySQL
 	@target/release/vitrail demo --check
 
-build: ## the release binary, target/release/vitrail
-	@$(CARGO) build --release --bin vitrail
+build: ## the release binary, target/release/vitrail (FEATURES=vitrail/otlp exports spans)
+	@$(CARGO) build --release --bin vitrail $(if $(FEATURES),--features $(FEATURES))
 
 servers: ## install the database servers that the tests run against
 	@tools/harness/install-mariadb
 	@case ",$(FLAVOURS)," in *,mysql,*) tools/harness/install-mysql ;; esac
 
 test: servers ## all tests, against real MariaDB and MySQL 9 (FLAVOURS=mariadb leaves MySQL out)
-	@$(CARGO) build --workspace --bin vitrail-harness
-	@VITRAIL_FLAVOURS=$(FLAVOURS) $(TARGET)/debug/vitrail-harness $(CARGO) test --workspace --no-fail-fast
+	@$(CARGO) build --workspace $(ALL_FEATURES) --bin vitrail-harness
+	@VITRAIL_FLAVOURS=$(FLAVOURS) $(TARGET)/debug/vitrail-harness $(CARGO) test --workspace $(ALL_FEATURES) --no-fail-fast
 
 lint: ## rustfmt and clippy, warnings denied
 	@$(CARGO) fmt --all -- --check
-	@$(CARGO) clippy --workspace --all-targets -- -D warnings
+	@$(CARGO) clippy --workspace --all-targets $(ALL_FEATURES) -- -D warnings
+	@$(CARGO) clippy --workspace -- -D warnings
 
 fmt: ## format everything
 	@$(CARGO) fmt --all
 
 golden: ## rewrite the golden files; read the diff with care
-	@UPDATE_GOLDEN=1 $(CARGO) test --workspace
+	@UPDATE_GOLDEN=1 $(CARGO) test --workspace $(ALL_FEATURES)
 
 crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, measured (some minutes)
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail

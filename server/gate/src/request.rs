@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::Instrument;
 use vitrail_listener::responder::Responder;
 use vitrail_listener::service::RequestContext;
 use vitrail_proto::error::{Code, ErrorBody};
@@ -137,17 +136,7 @@ async fn respond(
     Counters::count(&gate.counters.statements);
     let mut answer = Answer::new(responder, request.fields_hash, request.facts);
     let outcome = match scope(gate, session, &mut request, context) {
-        Ok(mut scope) => {
-            let span = tracing::debug_span!(
-                "request",
-                op = request.op.as_str(),
-                connection = scope.connection_id,
-                session = scope.session_id,
-                user = &*scope.calling.caller,
-                traceparent = scope.calling.traceparent.as_deref(),
-            );
-            perform(&mut scope, session, request, &mut answer).instrument(span).await
-        }
+        Ok(mut scope) => perform(&mut scope, session, request, &mut answer).await,
         Err(error) => Err(error),
     };
     match outcome {

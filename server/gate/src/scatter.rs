@@ -145,7 +145,7 @@ pub(crate) async fn fetch_one(task: Task) -> Result<Vec<Option<Vec<u8>>>, ErrorB
 
 async fn start_one(task: Task, read_ahead: bool) -> Result<Started, ErrorBody> {
     let overdue = Overdue::new(&task.call, GATE_PATIENCE, &task.statement, &task.on);
-    let span = tracing::debug_span!("shard", shard = &*task.shard);
+    let span = tracing::debug_span!("shard", otel.kind = "client", shard = &*task.shard);
     let executed = overdue.guard(task.service.execute(task.call, task.statement, task.on)).instrument(span).await;
     let execution = executed.map_err(|error| at_shard(error, &task.shard))?;
     // What it took is held from now on.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::{BeginOptions, CommitMode, Ran, ResultEnd};
 use vitrail_service::QueryService;
@@ -78,12 +79,18 @@ impl Participant {
         }
     }
 
+    /// Ends the transaction there.
+    async fn conclude(&self, call: Call, conclusion: Conclusion) -> Result<ResultEnd, ErrorBody> {
+        let span = tracing::debug_span!("shard", otel.kind = "client", shard = &*self.shard);
+        self.service.conclude(call, self.connection, conclusion).instrument(span).await
+    }
+
     /// Takes the connection out of a transaction that has failed there: what is the session's own is rolled back and stays.
     async fn give_up(&self, call: Call) {
         if !self.pinned {
             return self.service.release(self.connection).await;
         }
-        if let Err(error) = self.service.conclude(call, self.connection, Conclusion::Rollback).await {
+        if let Err(error) = self.conclude(call, Conclusion::Rollback).await {
             tracing::debug!(keyspace = %self.keyspace, shard = %self.shard, %error, "a pinned connection could not be rolled back");
         }
     }
@@ -276,7 +283,7 @@ impl Transaction {
         or_detached(calling.settled_by(), committing).await.unwrap_or_else(|| {
             Err(ErrorBody::new(
                 Code::OutcomeUnknown,
-                "the deadline passed during COMMIT, which goes on; check whether it took effect",
+                "the deadline passed during COMMIT, and MySQL may yet finish it; check whether it took effect",
             ))
         })
     }
@@ -383,7 +390,7 @@ async fn commit_each(participants: Vec<Participant>, call: impl Fn() -> Call) ->
     let mut all: Vec<(Arc<str>, Option<Ran>)> = Vec::with_capacity(participants.len());
     let mut remaining = participants.into_iter();
     while let Some(participant) = remaining.next() {
-        match participant.service.conclude(call(), participant.connection, Conclusion::Commit).await {
+        match participant.conclude(call(), Conclusion::Commit).await {
             Ok(end) => {
                 positions.add(end.position);
                 all.push((Arc::clone(&participant.label), end.ran));
@@ -407,7 +414,7 @@ async fn conclude_all(participants: Vec<Participant>, call: impl Fn() -> Call) {
 
 /// Rolls one participant's transaction back; a connection where that fails is given up.
 async fn roll_back(participant: Participant, call: impl Fn() -> Call) {
-    if let Err(error) = participant.service.conclude(call(), participant.connection, Conclusion::Rollback).await {
+    if let Err(error) = participant.conclude(call(), Conclusion::Rollback).await {
         tracing::debug!(keyspace = %participant.keyspace, shard = %participant.shard, %error, "a transaction could not be ended in order");
         participant.give_up(call()).await;
     }

@@ -1,4 +1,4 @@
-//! The spans that follow a statement from its request to MySQL.
+//! The spans that follow a statement to MySQL.
 
 mod support;
 
@@ -12,8 +12,6 @@ use vitrail_proto::message::{Op, Request};
 
 const VSCHEMA: &str = r#"{ "sharded": true, "vindexes": { "hash": { "type": "hash" } },
   "tables": { "t": { "column_vindexes": [{ "column": "id", "name": "hash" }] } } }"#;
-
-const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 #[derive(Clone, Default)]
 struct Lines(Arc<parking_lot::Mutex<Vec<u8>>>);
@@ -48,7 +46,6 @@ async fn spans_follow_a_statement_to_every_shard() {
         let mut session = world.open();
         let mut request = Request::new(Op::Execute);
         request.sql = Some("SELECT id FROM t WHERE id > 7".into());
-        request.traceparent = Some(PARENT.into());
         world.request(&mut session, request).await.expect("it runs");
         drop(guard);
         let text = String::from_utf8(lines.0.lock().clone()).expect("text");
@@ -64,14 +61,14 @@ async fn spans_follow_a_statement_to_every_shard() {
                 })
             })
         };
-        let request = format!("request{{op=\"execute\" connection=7 user=\"anna\" traceparent=\"{PARENT}\"}}");
-        let statement = ":statement{kind=\"select\" fingerprint=";
-        assert!(line(&[&request, statement, ":plan: ", "close"]), "{text}");
+        let statement = "statement{kind=\"select\" fingerprint=";
+        assert!(line(&[statement, ":plan: ", "close"]), "{text}");
         for shard in ["-80", "80-"] {
-            let lane = format!("shard{{shard=\"{shard}\"}}");
-            let mysql = format!(":mysql{{keyspace=\"spans\" shard=\"{shard}\" call=");
-            let parent = format!("traceparent=\"{PARENT}\"}}");
-            assert!(line(&[&request, statement, &lane, &mysql, &parent, "close"]), "{text}");
+            let lane = format!("shard{{otel.kind=\"client\" shard=\"{shard}\"}}");
+            let mysql = format!(
+                ":mysql{{otel.kind=\"client\" db.system.name=\"mysql\" keyspace=\"spans\" shard=\"{shard}\" call="
+            );
+            assert!(line(&[statement, &lane, &mysql, "close"]), "{text}");
         }
         assert!(!text.contains("> 7"), "a literal is not told: {text}");
     }

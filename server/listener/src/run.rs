@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 use tracing::Instrument;
+use tracing::field::Empty;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::{Op, Reply, Request};
 
@@ -153,15 +154,24 @@ impl<S: Service> Connection<S> {
             RequestContext { peer: self.peer.clone(), cancel: flight.cancel.clone(), deadline: flight.deadline };
         let span = tracing::debug_span!(
             "request",
+            otel.kind = "server",
+            otel.status_code = Empty,
+            op = request.op.as_str(),
             connection = self.peer.connection_id,
             id = flight.id,
-            op = request.op.as_str(),
+            session = request.session,
+            user = &*self.peer.user,
             traceparent = request.traceparent.as_deref(),
+            error.type = Empty,
         );
-        let handled = self.service.handle(&mut session, request, &context, responder).instrument(span);
+        vitrail_trace::adopt(&span, request.traceparent.as_deref());
+        let handled = self.service.handle(&mut session, request, &context, responder).instrument(span.clone());
         match AssertUnwindSafe(handled).catch_unwind().await {
             Ok(outcome) => {
                 *slot = Some(session);
+                if let Err(error) = &outcome {
+                    vitrail_trace::failed(&span, error.code.as_str());
+                }
                 outcome
             }
             Err(_) => {

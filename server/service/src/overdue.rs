@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 
 use crate::Result;
@@ -75,7 +76,7 @@ pub async fn or_detached<T: Send + 'static>(
     match timeout_at(until, &mut work).await {
         Ok(done) => Some(done),
         Err(_) => {
-            tokio::spawn(work);
+            tokio::spawn(work.in_current_span());
             None
         }
     }

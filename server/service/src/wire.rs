@@ -36,10 +36,10 @@ pub fn settings_of(state: &SessionState) -> Settings {
     Settings { variables, found_rows: state.found_rows.unwrap_or(false) }
 }
 
-/// Writes what a call says into a request.
+/// Writes what a call says into a request that leaves within the current span.
 pub fn write_call(request: &mut Request, call: &Call) {
     request.caller = Some(call.caller.as_ref().to_owned());
-    request.traceparent = call.traceparent.as_deref().map(str::to_owned);
+    request.traceparent = vitrail_trace::onward(call.traceparent.as_deref());
     request.deadline_ms = call.deadline.map(remaining_ms);
     request.max_rows = call.max_rows;
     request.warnings = call.warnings;

@@ -7,8 +7,8 @@ use vitrail_service::call::ConnectionId;
 use vitrail_service::overdue::Overdue;
 
 use crate::guard::Place;
+use crate::shared::Shared;
 use crate::stats::add;
-use crate::tablet::Shared;
 
 /// How long a statement's caller waits, and what goes when that is over. The statement's own task goes on.
 pub(crate) struct Late {

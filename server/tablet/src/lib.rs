@@ -3,7 +3,9 @@
 //! Layout, along a statement's way:
 //!
 //! * [`config`] (written with [`units`]) and [`preflight`]: what a tablet is told, and whether MySQL fits it.
-//! * [`tablet`]: [`Tablet`], the [`vitrail_service::QueryService`] over one MySQL.
+//! * [`tablet`]: [`Tablet`], the [`vitrail_service::QueryService`] over one MySQL. `shared`: what its calls share; `connect` and `health`:
+//!   how MySQL is reached, and looked after.
+//! * `execute` and `conclude`: a statement that is to run, a transaction that is to end.
 //! * [`guard`]: refuses what would leave its mark on a connection that others use.
 //! * `hot_rows`: lines of those who write one row.
 //! * `lease`, `settings` and `values`: a connection in a call's hands, brought to the call's settings by difference, and to what the statement
@@ -21,10 +23,14 @@
 mod begin;
 mod clock;
 mod comment;
+mod conclude;
 pub mod config;
+mod connect;
 mod consolidator;
 pub mod error;
+mod execute;
 pub mod guard;
+mod health;
 mod held;
 mod hot_rows;
 mod late;
@@ -39,6 +45,7 @@ mod running;
 mod schema;
 pub mod serve;
 mod settings;
+mod shared;
 pub mod stats;
 mod stop;
 pub mod tablet;

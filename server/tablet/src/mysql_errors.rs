@@ -10,7 +10,7 @@ use crate::names::Names;
 
 /// Numbers that mean something else to a client of the tablet than to the tablet.
 const OVERRIDES: &[(Code, &[u16])] = &[
-    // Another client's business: the server is read-only for now (a demoted primary), or goes away.
+    // Another client's business: the server has become read-only (a demoted primary), or goes away.
     (Code::Unavailable, &[1053, 1077, 1079, 1290, 1836, 3100]),
     // The tablet's own account, not the client's password.
     (Code::Denied, &[1045, 1130, 1698, 1820, 1862, 3118, 3955, 4151]),

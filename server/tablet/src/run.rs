@@ -14,6 +14,7 @@ mod rows;
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::Span;
 use vitrail_mysql::Response;
 use vitrail_proto::message::{BeginOptions, ResultEnd};
 use vitrail_service::call::{Call, ConnectionId, Statement};
@@ -27,9 +28,9 @@ use crate::guard::{Passed, Place};
 use crate::lease::Lease;
 use crate::outbox::Outbox;
 use crate::running::{Executing, Registered};
+use crate::shared::Shared;
 use crate::stats::add;
 use crate::stop::{Step, Stops, Why};
-use crate::tablet::Shared;
 
 /// A statement, its connection, and everything between them.
 pub(crate) struct Run {
@@ -65,18 +66,6 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// What its work in MySQL is told under.
-    pub(crate) fn span(&self) -> tracing::Span {
-        let (config, call) = (&self.shared.config, &self.call);
-        tracing::debug_span!(
-            "mysql",
-            keyspace = config.keyspace,
-            shard = config.shard,
-            call = call.id.0,
-            traceparent = call.traceparent.as_deref(),
-        )
-    }
-
     /// Runs to the end, whoever listens.
     pub(crate) async fn run(mut self) {
         add(&self.shared.counters.statements, 1);
@@ -98,6 +87,7 @@ impl Run {
         let outcome = self.give_back(outcome).await;
         if let Err(error) = &outcome {
             self.shared.counters.error(error);
+            vitrail_trace::failed(&Span::current(), error.code.as_str());
         }
         let Run { shared, outbox, registered, executing, id, taken_here, .. } = self;
         drop((registered, executing));

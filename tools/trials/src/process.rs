@@ -28,13 +28,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `vitrail COMMAND --config CONFIG` and waits until it serves. Its log goes to a file beside the configuration.
-    pub async fn start(vitrail: &Path, command: &str, config: &Path) -> Process {
+    /// Starts `vitrail COMMAND --config CONFIG` with these variables in its environment, and waits until it serves. Its log goes to a
+    /// file beside the configuration.
+    pub async fn start(vitrail: &Path, command: &str, config: &Path, environment: &[(&str, String)]) -> Process {
         let log = config.with_extension("log");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log).expect("a log file can be made");
         let mut child = Command::new(vitrail)
             .args([command, "--config"])
             .arg(config)
+            .envs(environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(file)

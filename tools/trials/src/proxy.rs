@@ -405,7 +405,7 @@ mod tests {
         // What was sent already and is not read makes the kernel say so.
         proxy.arm(Fault { direction: Direction::Up, ..down(Kind::Close, 0) });
         match converse(&proxy).await.unwrap() {
-            Ok(answer) => assert_eq!(answer, []),
+            Ok(answer) => assert_eq!(answer, [0_u8; 0]),
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
         }
         assert!(proxy.disarm());

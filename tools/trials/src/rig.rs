@@ -59,6 +59,8 @@ pub struct Plan {
     pub max_idle: Duration,
     /// Limit of one attempt to connect to MySQL.
     pub connect_timeout: Duration,
+    /// More variables for each process.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Plan {
@@ -76,6 +78,7 @@ impl Plan {
             kill_grace: Duration::from_secs(2),
             max_idle: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(2),
+            environment: Vec::new(),
         }
     }
 }
@@ -129,7 +132,7 @@ impl Rig {
                 let config = folder.path().join(format!("tablet{index}.toml"));
                 std::fs::write(&config, config_text(&plan, "gate", &[(SHARDS[index], body)]))
                     .expect("the folder can be written");
-                let tablet = Process::start(vitrail, "tablet", &config).await;
+                let tablet = Process::start(vitrail, "tablet", &config, &plan.environment).await;
                 let mut address = tablet.address();
                 if plan.tablet_proxy {
                     let proxy = Proxy::to_address(address, Framing::Vitrail).await;
@@ -143,7 +146,7 @@ impl Rig {
         let shards: Vec<(&str, &str)> = SHARDS.into_iter().zip(bodies.iter().map(String::as_str)).collect();
         let config = folder.path().join("gate.toml");
         std::fs::write(&config, config_text(&plan, "application", &shards)).expect("the folder can be written");
-        let gate = Process::start(vitrail, gate_command(&plan), &config).await;
+        let gate = Process::start(vitrail, gate_command(&plan), &config, &plan.environment).await;
         Rig { servers, gate, tablets, mysql_proxies, tablet_proxies, vitrail: vitrail.to_owned(), plan, folder }
     }
 
@@ -185,14 +188,14 @@ impl Rig {
     /// Starts the gate's process anew: in order, or after a kill. It has another address then.
     pub async fn restart_gate(&mut self, kill: bool) {
         let config = self.folder.path().join("gate.toml");
-        let next = Process::start(&self.vitrail, gate_command(&self.plan), &config).await;
+        let next = Process::start(&self.vitrail, gate_command(&self.plan), &config, &self.plan.environment).await;
         end(std::mem::replace(&mut self.gate, next), kill).await;
     }
 
     /// Starts a tablet's process anew: in order, or after a kill. Its proxy leads there.
     pub async fn restart_tablet(&mut self, index: usize, kill: bool) {
         let config = self.folder.path().join(format!("tablet{index}.toml"));
-        let next = Process::start(&self.vitrail, "tablet", &config).await;
+        let next = Process::start(&self.vitrail, "tablet", &config, &self.plan.environment).await;
         self.tablet_proxies[index].retarget(next.address());
         end(std::mem::replace(&mut self.tablets[index], next), kill).await;
     }

@@ -1,14 +1,14 @@
 //! Flags of every command.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 use vitrail_node::config;
 use vitrail_node::process::{Component, Process};
 
+use crate::log::Log;
 use crate::user;
 
 /// Many MySQL servers, seen as one.
@@ -45,25 +45,15 @@ pub enum Command {
     User(user::Options),
 }
 
-/// How to log. Logs go to standard error.
-#[derive(Debug, Args)]
-pub struct Log {
-    /// What to log, as `info` or `vitrail_gate=debug,warn`
-    #[arg(long = "log", global = true, value_name = "FILTER", env = "VITRAIL_LOG", default_value = "warn")]
-    filter: String,
-    /// Log JSON, one object a line
-    #[arg(long, global = true)]
-    log_json: bool,
-}
-
-impl Log {
-    /// Starts logging.
-    pub fn init(&self) {
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(&self.filter))
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr);
-        if self.log_json { builder.json().init() } else { builder.compact().init() }
+impl Command {
+    /// What its spans are exported as, if it serves.
+    pub fn service(&self) -> Option<&'static str> {
+        match self {
+            Command::Demo(_) | Command::Serve(_) => Some("vitrail"),
+            Command::Gate(_) => Some("vitrail-gate"),
+            Command::Tablet(_) => Some("vitrail-tablet"),
+            Command::Sql(_) | Command::User(_) => None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The `vitrail` binary: flags, logging, and which component runs.
 
 mod cli;
+mod log;
 mod user;
 
 use std::process::ExitCode;
@@ -11,12 +12,15 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    cli.log.init();
+    let logging = match cli.log.init(cli.command.service()) {
+        Ok(logging) => logging,
+        Err(error) => return report(Err(error)),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start the runtime: {error}")),
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         match cli.command {
             Command::Demo(options) => report(vitrail_demo::run(options).await),
             Command::Serve(options) => report(options.serve().await),
@@ -25,14 +29,24 @@ fn main() -> ExitCode {
             Command::Sql(options) => vitrail_shell::run(options).await.into(),
             Command::User(options) => report(user::run(&options)),
         }
-    })
+    });
+    logging.finish();
+    code
 }
 
 fn report(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&format!("{error:#}")),
+        Err(error) => fail(&told(&error)),
     }
+}
+
+/// The error and its causes, each once: many a text names its cause already.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 #[expect(clippy::print_stderr, reason = "the one place where a command says why it failed")]

@@ -13,9 +13,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vitrail-planner", &["vitrail-proto", "vitrail-sql"]),
     ("vitrail-mysql", &["vitrail-proto"]),
     ("vitrail-client", &["vitrail-proto"]),
-    ("vitrail-service", &["vitrail-client", "vitrail-proto"]),
-    ("vitrail-listener", &["vitrail-proto"]),
-    ("vitrail-tablet", &["vitrail-listener", "vitrail-mysql", "vitrail-proto", "vitrail-service", "vitrail-sql"]),
+    ("vitrail-trace", &[]),
+    ("vitrail-service", &["vitrail-client", "vitrail-proto", "vitrail-trace"]),
+    ("vitrail-listener", &["vitrail-proto", "vitrail-trace"]),
+    (
+        "vitrail-tablet",
+        &["vitrail-listener", "vitrail-mysql", "vitrail-proto", "vitrail-service", "vitrail-sql", "vitrail-trace"],
+    ),
     ("vitrail-gate", &["vitrail-listener", "vitrail-planner", "vitrail-proto", "vitrail-service", "vitrail-sql"]),
     (
         "vitrail-node",
@@ -34,7 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vitrail-shell", &["vitrail-client", "vitrail-sql"]),
     ("vitrail-demo", &["vitrail-client", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
     ("vitrail-trials", &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-proto"]),
-    ("vitrail", &["vitrail-demo", "vitrail-node", "vitrail-proto", "vitrail-shell"]),
+    ("vitrail", &["vitrail-demo", "vitrail-node", "vitrail-proto", "vitrail-shell", "vitrail-trace"]),
 ];
 
 /// No runtime and no socket below these.

@@ -17,7 +17,7 @@ use vitrail_service::execution::{Part, PartStream};
 
 use super::log::Prefix;
 use crate::running::Registered;
-use crate::tablet::Shared;
+use crate::shared::Shared;
 
 /// Runs the statement for a reader that has read `fields` (if it has) and `prefix`.
 ///

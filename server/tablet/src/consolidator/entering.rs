@@ -19,8 +19,8 @@ use crate::lease::Lease;
 use crate::outbox::Outbox;
 use crate::run::Run;
 use crate::running::Registered;
+use crate::shared::Shared;
 use crate::stop::Stops;
-use crate::tablet::Shared;
 
 /// A call that the guard has let pass.
 pub(crate) struct Asked {
@@ -43,7 +43,7 @@ impl Consolidator {
             Way::Joined(round, joined) => (round, Some(joined)),
             Way::Formed(round) => {
                 let run = self.run(tablet, &round, &asked);
-                let span = run.span();
+                let span = tablet.span(&run.call);
                 tokio::spawn(run.lead(Arc::clone(&round)).instrument(span));
                 (round, None)
             }

@@ -15,8 +15,8 @@ use super::Joined;
 use super::alone;
 use super::round::{Found, Left, Round};
 use crate::running::Registered;
+use crate::shared::Shared;
 use crate::stop::Why;
-use crate::tablet::Shared;
 
 /// See the module.
 pub(crate) struct Seat {

@@ -7,9 +7,9 @@ use super::Run;
 use super::failure::{Failure, Fate};
 use crate::guard::Place;
 use crate::held;
+use crate::shared::Shared;
 use crate::stats::add;
 use crate::stop::Why;
-use crate::tablet::Shared;
 
 impl Run {
     /// Gives the connection back to where it belongs, and says what the caller reads.
