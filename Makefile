@@ -52,7 +52,7 @@ soak: build servers ## every kind of client and of trouble at random, ten minute
 
 deny: ## licences, advisories and sources of the dependencies
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
-	@$(CARGO) deny check
+	@$(CARGO) deny --all-features check
 
 fuzz: ## fuzz the protocol decoders with libFuzzer (SECONDS=60)
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

@@ -1,261 +1,23 @@
-//! The conversations of `proto-spec/vectors/transcripts`, with the client as one side and a server that plays the other.
-//!
-//! Every transcript of the folder is run, so that a new one is met at once. What differs from the written conversation by
-//! right is named: the two tables below, the nonces of SCRAM, and that an upload's free bytes may leave in other fragments.
-
-#![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
+//! One run of a transcript, with the client as one side.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
-use serde_json::Value as Json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use vitrail_client::connection::{Canceller, ConnectOptions, Connection, Pending};
 use vitrail_client::{ClientConfig, Code, Error, TlsMode};
 use vitrail_proto::error::ErrorBody;
-use vitrail_proto::frame::{Flags, HEADER_LEN, Header, Kind, Message, Reassembler, Received, Side, write_message};
-use vitrail_proto::limits::{FREE_UPLOAD, Limits, MIN_MAX_FRAME};
+use vitrail_proto::frame::{Kind, Message, Reassembler, Received, Side};
+use vitrail_proto::limits::{FREE_UPLOAD, Limits};
 use vitrail_proto::message::{Auth, ClientHello, Credit, Mechanism, Op, Reply, Request, ServerHello};
 use vitrail_proto::scram::{ServerExchange, StoredKeys};
 
+use crate::Manner;
+use crate::server::Server;
+use crate::transcript::{Sent, Step, Transcript};
+
 const PASSWORD: &str = "pencil";
-
-/// Transcript, step, and why this client cannot send it. The rest of the conversation goes on without.
-const NOT_SENT: [(&str, usize, &str); 2] = [
-    ("unknown-kind", 1, "the client has no extension kinds"),
-    ("unknown-kind", 4, "the client sends no kind that version 1 does not have"),
-];
-
-/// Transcript, step, and why an ordinary statement is sent in its place: the answer is what is looked at.
-const REPLACED: [(&str, usize, &str); 2] = [
-    ("unknown-field", 2, "the client has no critical field that version 1 does not have"),
-    ("unknown-op", 0, "the client has no op that version 1 does not have"),
-];
-
-/// Transcripts that a client cannot be put through at all, and why.
-const SKIPPED: [(&str, &str); 0] = [];
-
-/// How a transcript is played.
-#[derive(Debug, Clone, Copy)]
-struct Manner {
-    /// Bytes that the stream holds: 1 makes every read of either side see one byte.
-    pipe: usize,
-    /// The largest frame that the server accepts, where the transcript does not say.
-    max_frame: u32,
-    /// A CANCEL that the transcript sends after the END leaves before the END arrives.
-    crossed: bool,
-}
-
-#[tokio::test]
-async fn in_one_chunk() {
-    all(Manner { pipe: 1 << 20, max_frame: Limits::default().max_frame, crossed: false }).await;
-}
-
-#[tokio::test]
-async fn byte_by_byte() {
-    all(Manner { pipe: 1, max_frame: Limits::default().max_frame, crossed: false }).await;
-}
-
-#[tokio::test]
-async fn in_small_frames_with_cancels_that_cross_the_end() {
-    all(Manner { pipe: 1 << 20, max_frame: MIN_MAX_FRAME, crossed: true }).await;
-}
-
-async fn all(manner: Manner) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto-spec/vectors/transcripts");
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        let transcript = Transcript::load(&serde_json::from_str(&text).unwrap(), manner.crossed);
-        names.push(transcript.name.clone());
-        if SKIPPED.iter().any(|(name, _)| *name == transcript.name) {
-            continue;
-        }
-        let played = tokio::time::timeout(Duration::from_secs(20), Play::run(&transcript, manner)).await;
-        assert!(played.is_ok(), "{} hangs, {manner:?}", transcript.name);
-    }
-    let listed = NOT_SENT.iter().chain(&REPLACED).map(|(name, ..)| *name).chain(SKIPPED.iter().map(|(name, _)| *name));
-    for name in listed {
-        assert!(names.iter().any(|known| known == name), "{name} is listed and does not exist");
-    }
-    assert!(names.len() >= 19, "transcripts are missing: {names:?}");
-}
-
-/// A conversation with its frames cut apart.
-struct Transcript {
-    name: String,
-    authenticated: bool,
-    steps: Vec<Step>,
-    /// What each id sends in the end, and all that the transcript has of it: a refused upload has less than it announced.
-    requests: BTreeMap<u64, Vec<u8>>,
-}
-
-struct Step {
-    at: usize,
-    side: Side,
-    data: Vec<u8>,
-    frames: Vec<(Header, Bytes)>,
-    /// Sent as it is, not at all, or something else in its place.
-    manner: Sent,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Sent {
-    AsWritten,
-    Never,
-    Replaced,
-}
-
-impl Transcript {
-    fn load(json: &Json, crossed: bool) -> Transcript {
-        let name = json["name"].as_str().unwrap().to_owned();
-        let mut steps = Vec::new();
-        for (at, step) in json["steps"].as_array().unwrap().iter().enumerate() {
-            let listed =
-                |list: &[(&str, usize, &str)]| list.iter().any(|entry| (entry.0, entry.1) == (name.as_str(), at));
-            let manner = match (listed(&NOT_SENT), listed(&REPLACED)) {
-                (true, false) => Sent::Never,
-                (false, true) => Sent::Replaced,
-                _ => Sent::AsWritten,
-            };
-            let broken = step["error"].is_string();
-            assert!(
-                !broken || manner != Sent::AsWritten,
-                "{name} step {at}: the client cannot send this, and it is not listed"
-            );
-            let data = unhex(step["hex"].as_str().unwrap());
-            let side = if step["side"] == "client" { Side::Client } else { Side::Server };
-            let frames = if manner == Sent::Never { Vec::new() } else { cut(&data) };
-            steps.push(Step { at, side, data, frames, manner });
-        }
-        if crossed {
-            cross(&mut steps);
-        }
-        let mut requests: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
-        for step in steps.iter().filter(|step| step.side == Side::Client) {
-            for (header, body) in step.frames.iter().filter(|(header, _)| header.kind == Kind::Request) {
-                requests.entry(header.id).or_default().extend_from_slice(body);
-            }
-        }
-        Transcript { name, authenticated: json["authenticated"].as_bool().unwrap(), steps, requests }
-    }
-
-    /// The request of `id`. What a refused upload never sent is more of the text that it ends in.
-    fn request(&self, id: u64) -> Request {
-        let mut body = self.requests[&id].clone();
-        let announced = u32::from_le_bytes(*body.first_chunk().unwrap()) as usize;
-        if body.len() < announced {
-            let more = *body.last().unwrap();
-            body.resize(announced - 2, more);
-            body.resize(announced, 0);
-        }
-        Request::decode(&body).unwrap()
-    }
-}
-
-/// Takes each CANCEL before the step in front of it that ended its request.
-fn cross(steps: &mut [Step]) {
-    for at in 1..steps.len() {
-        let (Some((end, _)), Some((cancel, _))) = (steps[at - 1].frames.last(), steps[at].frames.first()) else {
-            continue;
-        };
-        if cancel.kind == Kind::Cancel && end.id == cancel.id && end.flags.end() {
-            steps.swap(at - 1, at);
-        }
-    }
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    text.as_bytes().chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect()
-}
-
-fn cut(mut data: &[u8]) -> Vec<(Header, Bytes)> {
-    let mut frames = Vec::new();
-    while let Some((head, rest)) = data.split_first_chunk::<HEADER_LEN>() {
-        let header = Header::decode(head).unwrap();
-        let (body, rest) = rest.split_at(header.length as usize);
-        frames.push((header, Bytes::copy_from_slice(body)));
-        data = rest;
-    }
-    assert!(data.is_empty(), "a step ends within a frame");
-    frames
-}
-
-/// The server's end of the stream, and all that the client has sent.
-struct Server {
-    stream: DuplexStream,
-    check: Reassembler,
-    /// Messages of the handshake, with their bodies.
-    opening: VecDeque<Message>,
-    /// First frames in their order, without CREDIT.
-    order: Vec<(Kind, u64)>,
-    /// Bodies of requests as far as they have come.
-    requests: HashMap<u64, Vec<u8>>,
-    /// Sums of CREDIT.
-    credits: BTreeMap<u64, u64>,
-}
-
-impl Server {
-    /// Reads one frame; false at the end of the stream.
-    async fn receive(&mut self) -> bool {
-        let mut head = [0; HEADER_LEN];
-        if self.stream.read(&mut head[..1]).await.unwrap() == 0 {
-            return false;
-        }
-        self.stream.read_exact(&mut head[1..]).await.unwrap();
-        let header = Header::decode(&head).unwrap();
-        let mut body = vec![0; header.length as usize];
-        self.stream.read_exact(&mut body).await.unwrap();
-        let body = Bytes::from(body);
-        let received = self.check.push(header, body.clone()).expect("the client keeps the rules of frames");
-        match header.kind {
-            Kind::Hello | Kind::Auth => {
-                let Received::Message(message) = received else { panic!("a handshake in fragments") };
-                self.opening.push_back(message);
-            }
-            Kind::Credit => {
-                *self.credits.entry(header.id).or_default() += u64::from(Credit::decode(&body).unwrap().bytes);
-            }
-            Kind::Request if self.requests.contains_key(&header.id) => {
-                self.requests.get_mut(&header.id).unwrap().extend_from_slice(&body);
-            }
-            kind => {
-                self.order.push((kind, header.id));
-                if kind == Kind::Request {
-                    self.requests.insert(header.id, body.to_vec());
-                }
-            }
-        }
-        true
-    }
-
-    async fn receive_until(&mut self, done: impl Fn(&Server) -> bool) {
-        while !done(self) {
-            assert!(self.receive().await, "the client hung up");
-        }
-    }
-
-    async fn receive_opening(&mut self, kind: Kind) -> Bytes {
-        self.receive_until(|server| !server.opening.is_empty()).await;
-        let message = self.opening.pop_front().unwrap();
-        assert_eq!(message.kind, kind);
-        message.body
-    }
-
-    async fn send(&mut self, data: &[u8]) {
-        self.stream.write_all(data).await.unwrap();
-    }
-
-    async fn send_opening(&mut self, kind: Kind, body: &[u8]) {
-        let mut out = Vec::new();
-        write_message(&mut out, kind, Flags::NONE, 0, MIN_MAX_FRAME, body);
-        self.send(&out).await;
-    }
-}
 
 /// The proof of the password, as far as it has come.
 enum Proof {
@@ -266,7 +28,7 @@ enum Proof {
 }
 
 /// One run of one transcript.
-struct Play<'a> {
+pub(crate) struct Play<'a> {
     transcript: &'a Transcript,
     server: Server,
     /// What the client makes of the server's frames by the rules of the specification.
@@ -285,7 +47,7 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    async fn run(transcript: &'a Transcript, manner: Manner) {
+    pub(crate) async fn run(transcript: &'a Transcript, manner: Manner) {
         let limits = Limits { max_frame: manner.max_frame, ..Limits::default() };
         let (client, stream) = tokio::io::duplex(manner.pipe);
         let options = options(transcript);
