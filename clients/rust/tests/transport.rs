@@ -121,6 +121,24 @@ async fn tls_is_as_strict_as_the_url_says() {
     assert!(Client::connect(&url).await.unwrap().is_encrypted().await.unwrap());
 }
 
+/// As `openssl req -x509` makes it unless it is told otherwise.
+#[tokio::test]
+async fn a_server_that_shows_an_authority_is_told_what_is_wrong() {
+    let files = Files::new();
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let chain = params.self_signed(&key).unwrap().pem();
+    std::fs::write(files.path("self.pem"), &chain).unwrap();
+    let mut config = Config::new(vec![Endpoint::Tls("127.0.0.1:0".parse().unwrap())], Arc::new(users()));
+    config.tls = Some(Arc::new(TlsIdentity::from_pem(chain.as_bytes(), key.serialize_pem().as_bytes(), None).unwrap()));
+    let server = Server::listen(TestService::default(), config).await;
+    let url =
+        format!("vitrail://app@localhost:{}/?tls=verify-full&ca={}", server.address().port(), files.path("self.pem"));
+    let error = whoami(&url).await.unwrap_err();
+    assert!(error.to_string().contains("basicConstraints=CA:FALSE"), "{error}");
+}
+
 #[tokio::test]
 async fn a_server_of_plain_text_is_told_from_one_of_tls() {
     let server = plain_server().await;

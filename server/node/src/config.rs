@@ -6,6 +6,7 @@ mod load;
 mod log;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -105,6 +106,17 @@ pub struct TlsConfig {
     /// PEM file with the authorities of client certificates; a client certificate's DNS name is then its user.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
+}
+
+impl fmt::Display for TlsConfig {
+    /// The files, by their keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "certificate = {:?}, key = {:?}", self.certificate, self.key)?;
+        match &self.client_ca {
+            Some(authorities) => write!(f, ", client_ca = {authorities:?}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// How a user proves who they are, and what they are for. Exactly one of the three proofs.

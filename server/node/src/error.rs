@@ -39,9 +39,17 @@ pub enum StartError {
     /// The keyspaces do not fit together.
     #[error("{0}")]
     Cluster(#[from] vitrail_gate::cluster::ClusterError),
-    /// An address cannot be bound, or its certificate cannot be used.
+    /// An address cannot be bound.
     #[error("{0}")]
     Listener(#[from] vitrail_listener::error::ListenerError),
+    /// What `[listen.tls]` names cannot be used.
+    #[error("{problem}; [listen.tls] names {files}")]
+    Tls {
+        /// The files.
+        files: String,
+        /// What is wrong, with which of them.
+        problem: vitrail_listener::error::ListenerError,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
     File {

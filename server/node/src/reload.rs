@@ -42,7 +42,8 @@ impl Credentials {
                 let chain = assembly::read(&tls.certificate)?;
                 let key = assembly::read(&tls.key)?;
                 let authorities = authorities.as_deref().map(str::as_bytes);
-                Some(Arc::new(TlsIdentity::from_pem(chain.as_bytes(), key.as_bytes(), authorities)?))
+                let identity = TlsIdentity::from_pem(chain.as_bytes(), key.as_bytes(), authorities);
+                Some(Arc::new(identity.map_err(|problem| StartError::Tls { files: tls.to_string(), problem })?))
             }
             None => None,
         };

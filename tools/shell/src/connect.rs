@@ -23,9 +23,7 @@ pub async fn client(url: &str, password_file: Option<&Path>, may_ask: bool) -> R
     let missing = config.password.is_none();
     let user = config.user.clone();
     match Client::connect_with(config.clone()).await {
-        Err(error)
-            if missing && may_ask && *error.code() == Code::Unauthenticated && std::io::stdin().is_terminal() =>
-        {
+        Err(error) if missing && may_ask && refused(&error) && std::io::stdin().is_terminal() => {
             let prompt = format!("Password of {user}: ");
             let asked = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt)).await;
             let Ok(Ok(password)) = asked else { return Err(error.to_string()) };
@@ -36,15 +34,18 @@ pub async fn client(url: &str, password_file: Option<&Path>, may_ask: bool) -> R
     }
 }
 
+/// Whether the server has refused the user. A TLS that fails has the same code, and no password helps there.
+fn refused(error: &Error) -> bool {
+    *error.code() == Code::Unauthenticated && error.as_server_error().is_some()
+}
+
 fn told(error: &Error) -> String {
-    let text = error.to_string();
-    match *error.code() {
-        Code::Unauthenticated => {
-            format!(
-                "{text}\nthe password comes from the URL, --password-file, VITRAIL_PASSWORD, or is asked for at a terminal"
-            )
-        }
-        _ => text,
+    if refused(error) {
+        format!(
+            "{error}\nthe password comes from the URL, --password-file, VITRAIL_PASSWORD, or is asked for at a terminal"
+        )
+    } else {
+        error.to_string()
     }
 }
 

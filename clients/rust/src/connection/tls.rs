@@ -113,6 +113,12 @@ fn explain(host: &str, error: std::io::Error) -> Failed {
         Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             "; name the authority to trust by `ca=` in the URL"
         }
+        // A cause that rustls only hands on.
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
+            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+        {
+            "; it is the certificate of an authority, which no server may show: make the server one with basicConstraints=CA:FALSE"
+        }
         Some(rustls::Error::NoApplicationProtocol) => "; it does not speak vitrail/1: is the port right?",
         _ => "",
     };
