@@ -212,6 +212,15 @@ impl Subject {
         }
     }
 
+    /// Waits until no statement that contains `part` runs.
+    pub async fn wait_until_gone(&self, admin: &mut Connection, part: &str) {
+        let give_up = Instant::now() + Duration::from_secs(20);
+        while self.running(admin).await.iter().any(|(_, text)| text.contains(part)) {
+            assert!(Instant::now() < give_up, "{}: {part} goes on and on", self.name);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Asserts that no statement that contains `part` runs.
     pub async fn assert_not_running(&self, admin: &mut Connection, part: &str) {
         let running = self.running(admin).await;
