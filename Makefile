@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden crowd soak deny fuzz servers clean
+.PHONY: help demo check-demo build test lint fmt golden bench crowd soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ fmt: ## format everything
 
 golden: ## rewrite the golden files; read the diff with care
 	@UPDATE_GOLDEN=1 $(CARGO) test --workspace $(ALL_FEATURES)
+
+bench: ## micro-benchmarks of the hot path, in time (BENCH=planner: one crate)
+	@$(CARGO) bench $(addprefix --package vitrail-,$(or $(BENCH),proto sql planner gate mysql)) --bench '*'
 
 crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, measured (some minutes)
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail
