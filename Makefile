@@ -8,10 +8,10 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden bench crowd soak deny fuzz servers clean
+.PHONY: help demo check-demo build test lint fmt golden bench instructions accept-instructions crowd soak deny fuzz servers clean
 
 help: ## what each word does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
 
 demo: ## build Vitrail, start a sharded demo on real MySQL servers, and serve it until Ctrl-C
 	@tools/harness/install-mariadb --unless-mysql
@@ -45,6 +45,16 @@ golden: ## rewrite the golden files; read the diff with care
 
 bench: ## micro-benchmarks of the hot path, in time (BENCH=planner: one crate)
 	@$(CARGO) bench $(addprefix --package vitrail-,$(or $(BENCH),proto sql planner gate mysql)) --bench '*'
+
+instructions: ## micro-benchmarks in instructions, compared with the accepted baseline (10 % more fail)
+	@tools/instructions/install-valgrind
+	@$(CARGO) build --release --package vitrail-instructions
+	@$(TARGET)/release/vitrail-instructions
+
+accept-instructions: ## make what is found the baseline of `make instructions`; commit it with the reason
+	@tools/instructions/install-valgrind
+	@$(CARGO) build --release --package vitrail-instructions
+	@$(TARGET)/release/vitrail-instructions --accept
 
 crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, measured (some minutes)
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail

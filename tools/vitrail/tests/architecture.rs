@@ -35,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("vitrail-harness", &["vitrail-mysql", "vitrail-proto"]),
+    ("vitrail-instructions", &["vitrail-planner", "vitrail-proto", "vitrail-sql"]),
     ("vitrail-shell", &["vitrail-client", "vitrail-sql"]),
     ("vitrail-demo", &["vitrail-client", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
     ("vitrail-trials", &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-proto"]),
