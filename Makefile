@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden bench instructions accept-instructions crowd soak deny fuzz servers clean
+.PHONY: help demo check-demo build test lint fmt golden micro instructions accept-instructions crowd soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ fmt: ## format everything
 golden: ## rewrite the golden files; read the diff with care
 	@UPDATE_GOLDEN=1 $(CARGO) test --workspace $(ALL_FEATURES)
 
-bench: ## micro-benchmarks of the hot path, in time (BENCH=planner: one crate)
+micro: ## micro-benchmarks of the hot path, in time (BENCH=planner: one crate)
 	@$(CARGO) bench $(addprefix --package vitrail-,$(or $(BENCH),proto sql planner gate mysql)) --bench '*'
 
 instructions: ## micro-benchmarks in instructions, compared with the accepted baseline (10 % more fail)

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
+#[path = "support/hello.rs"]
+mod hello;
+
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use vitrail_client::connection::{ConnectOptions, Connection};
@@ -10,6 +13,8 @@ use vitrail_proto::frame::{Flags, HEADER_LEN, Header, Kind, write_message};
 use vitrail_proto::limits::Limits;
 use vitrail_proto::message::{Auth, ClientHello, Mechanism, ServerHello};
 use vitrail_proto::scram::{ServerExchange, StoredKeys};
+
+use hello::server_hello;
 
 const PASSWORD: &str = "pässword, with = and ,";
 const BINDING: &[u8] = b"a hash of some certificate";
@@ -50,20 +55,10 @@ async fn serve(mut stream: DuplexStream, server: Server, binding: Option<&[u8]>)
     let keys = StoredKeys::derive(password.as_bytes(), b"salt and pepper", 4096);
     let (exchange, challenge) =
         ServerExchange::start(&hello.initial, plus, binding, &hello.user, keys, "server-nonce").unwrap();
-    let limits = Limits::default();
     let answer = ServerHello {
-        version: 1,
-        capabilities: Vec::new(),
-        max_frame: limits.max_frame,
-        max_message: limits.max_message,
-        connection_id: 1,
-        flavour: "MySQL".into(),
-        mysql_version: "9.7.4".into(),
-        gates: Vec::new(),
-        incarnation: "1".into(),
-        max_age_ms: 0,
         challenge: if server == Server::Trusting { Vec::new() } else { challenge },
         authenticated: server == Server::Trusting,
+        ..server_hello(Limits::default())
     };
     let mut body = Vec::new();
     answer.encode(&mut body);

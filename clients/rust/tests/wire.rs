@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
+#[path = "support/hello.rs"]
+mod hello;
+
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -10,8 +13,10 @@ use vitrail_client::connection::{ConnectOptions, Connection, Pending};
 use vitrail_client::{ClientConfig, Code, ErrorBody, Executed, TlsMode};
 use vitrail_proto::frame::{Flags, HEADER_LEN, Header, Kind, Message, Reassembler, Received, Side, write_message};
 use vitrail_proto::limits::Limits;
-use vitrail_proto::message::{ClientHello, Credit, GoAway, Op, Reply, Request, ResultEnd, ServerHello};
+use vitrail_proto::message::{ClientHello, Credit, GoAway, Op, Reply, Request, ResultEnd};
 use vitrail_proto::rows::RowBatch;
+
+use hello::server_hello;
 
 /// A server that does what the test says.
 struct Script {
@@ -39,21 +44,7 @@ impl Script {
             let hello = ClientHello::decode(&script.receive().await.body).unwrap();
             assert_eq!(hello.user, "anna");
             let mut body = Vec::new();
-            ServerHello {
-                version: 1,
-                capabilities: Vec::new(),
-                max_frame: limits.max_frame,
-                max_message: limits.max_message,
-                connection_id: 1,
-                flavour: "MySQL".into(),
-                mysql_version: "9.7.4".into(),
-                gates: Vec::new(),
-                incarnation: "1".into(),
-                max_age_ms: 0,
-                challenge: Vec::new(),
-                authenticated: true,
-            }
-            .encode(&mut body);
+            server_hello(limits).encode(&mut body);
             script.send(Kind::Hello, Flags::NONE, 0, &body).await;
             script.messages.set_authenticated();
         });

@@ -175,6 +175,7 @@ impl<S: Service> Connection<S> {
                 outcome
             }
             Err(_) => {
+                vitrail_trace::failed(&span, Code::Internal.as_str());
                 tracing::error!(
                     connection = self.peer.connection_id,
                     id = flight.id,

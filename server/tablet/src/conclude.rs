@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tracing::Span;
 use vitrail_mysql::{End, Error, Sent};
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::ResultEnd;
@@ -67,11 +66,7 @@ impl Shared {
                 lease.discard();
                 Ok(ResultEnd::default())
             }
-            Err(error) => {
-                let body = Shared::not_concluded(shared, id, lease, place, &error, conclusion).await;
-                vitrail_trace::failed(&Span::current(), body.code.as_str());
-                Err(body)
-            }
+            Err(error) => Err(Shared::not_concluded(shared, id, lease, place, &error, conclusion).await),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use vitrail_mysql::{Connection, Error};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::ResultEnd;
@@ -115,7 +115,11 @@ impl QueryService for Tablet {
             return Err(self.shared.refuse(ErrorBody { in_transaction: true, ..error }));
         }
         let span = shared.span(&call);
-        let concluding = async move { Shared::conclude(&shared, call, connection, conclusion).await };
+        let concluding = async move {
+            Shared::conclude(&shared, call, connection, conclusion)
+                .await
+                .inspect_err(|error| vitrail_trace::failed(&Span::current(), error.code.as_str()))
+        };
         let task = tokio::spawn(concluding.instrument(span));
         let outcome = match deadline {
             None => task.await,

@@ -15,8 +15,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Where spans go: either one turns the export on.
-const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+use crate::ENDPOINTS;
 
 /// The only protocol that is spoken.
 const PROTOCOL: &str = "http/protobuf";

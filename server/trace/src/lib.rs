@@ -13,6 +13,9 @@ mod propagation;
 
 use tracing::Span;
 
+/// The variables that say where spans go: each of them asks for an export.
+pub const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+
 /// Makes `span` a child of the span that `traceparent` names, in another process. To be called before the span is entered.
 /// A text that is no `traceparent` is passed over, as the standard wants it: the span begins a trace of its own.
 pub fn adopt(span: &Span, traceparent: Option<&str>) {

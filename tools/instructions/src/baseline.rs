@@ -23,8 +23,8 @@ pub struct Baseline(BTreeMap<String, Accepted>);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Accepted {
-    /// The compiler.
-    pub rustc: String,
+    /// What they were counted with: compiler and C library.
+    pub toolchain: String,
     /// By operation.
     pub instructions: BTreeMap<String, u64>,
 }

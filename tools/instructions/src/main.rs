@@ -53,8 +53,8 @@ fn check() -> Result<bool> {
     };
     let verdict = verdict::compare(&accepted.instructions, &count()?);
     say(verdict.report.trim_end());
-    if accepted.rustc != platform.rustc {
-        say(&format!("the baseline was made with rustc {}, and this is {}", accepted.rustc, platform.rustc));
+    if accepted.toolchain != platform.toolchain {
+        say(&format!("the baseline was made with {}, and this is {}", accepted.toolchain, platform.toolchain));
     }
     Ok(verdict.passes)
 }
@@ -66,7 +66,7 @@ fn accept() -> Result<bool> {
     if let Some(accepted) = baseline.of(&platform) {
         say(verdict::compare(&accepted.instructions, &instructions).table.trim_end());
     }
-    baseline.accept(&platform, Accepted { rustc: platform.rustc.clone(), instructions })?;
+    baseline.accept(&platform, Accepted { toolchain: platform.toolchain.clone(), instructions })?;
     say(&format!("accepted; commit {}, and say why in the commit", baseline::NAME));
     Ok(true)
 }

@@ -10,12 +10,12 @@ use anyhow::{Context, Result};
 pub struct Platform {
     /// Such as `x86_64-unknown-linux-gnu`.
     pub triple: String,
-    /// The compiler's version.
-    pub rustc: String,
+    /// What else a count depends on: `rustc 1.95.0, glibc 2.36`.
+    pub toolchain: String,
 }
 
 impl Platform {
-    /// Asks the compiler.
+    /// Asks the compiler, and the C library where it says its version.
     pub fn of_this_host() -> Result<Platform> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let output =
@@ -25,6 +25,12 @@ impl Platform {
             let value = told.lines().find_map(|line| line.strip_prefix(name));
             value.map(str::to_owned).with_context(|| format!("rustc -vV says nothing of its {name}"))
         };
-        Ok(Platform { triple: field("host: ")?, rustc: field("release: ")? })
+        let library =
+            Command::new("getconf").arg("GNU_LIBC_VERSION").output().ok().filter(|told| told.status.success());
+        let library = library.map_or_else(
+            || "another C library".to_owned(),
+            |told| String::from_utf8_lossy(&told.stdout).trim().to_owned(),
+        );
+        Ok(Platform { triple: field("host: ")?, toolchain: format!("rustc {}, {library}", field("release: ")?) })
     }
 }

@@ -43,9 +43,10 @@ impl Log {
         #[cfg(not(feature = "otlp"))]
         {
             registry().with(self.lines()).init();
-            if server.is_some() && std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT").is_some() {
+            let asked = vitrail_trace::ENDPOINTS.iter().find(|name| std::env::var_os(name).is_some());
+            if let (Some(_), Some(name)) = (server, asked) {
                 tracing::warn!(
-                    "OTEL_EXPORTER_OTLP_ENDPOINT is set, but this program was built without the feature `otlp`: no spans are exported"
+                    "{name} is set, but this program was built without the feature `otlp`: no spans are exported"
                 );
             }
             Ok(Logging {})

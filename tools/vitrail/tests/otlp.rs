@@ -236,7 +236,7 @@ async fn a_collector_that_does_not_answer_is_nobodys_trouble() {
     drop(client);
     let stopping = Instant::now();
     rig.stop().await;
-    assert!(stopping.elapsed() < Duration::from_secs(30), "it took {:?}", stopping.elapsed());
+    assert!(stopping.elapsed() < Duration::from_secs(20), "it took {:?}", stopping.elapsed());
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is the report of a test")]
 
+#[path = "../support/hello.rs"]
+mod hello;
 mod play;
 mod server;
 mod transcript;

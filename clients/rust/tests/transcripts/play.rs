@@ -14,6 +14,7 @@ use vitrail_proto::message::{Auth, ClientHello, Credit, Mechanism, Op, Reply, Re
 use vitrail_proto::scram::{ServerExchange, StoredKeys};
 
 use crate::Manner;
+use crate::hello::server_hello;
 use crate::server::Server;
 use crate::transcript::{Sent, Step, Transcript};
 
@@ -92,21 +93,7 @@ impl<'a> Play<'a> {
     async fn greet(&mut self, limits: Limits) {
         self.server.receive_opening(Kind::Hello).await;
         let mut body = Vec::new();
-        ServerHello {
-            version: 1,
-            capabilities: Vec::new(),
-            max_frame: limits.max_frame,
-            max_message: limits.max_message,
-            connection_id: 1,
-            flavour: "MySQL".into(),
-            mysql_version: "9.7.4".into(),
-            gates: Vec::new(),
-            incarnation: "1".into(),
-            max_age_ms: 0,
-            challenge: Vec::new(),
-            authenticated: true,
-        }
-        .encode(&mut body);
+        server_hello(limits).encode(&mut body);
         self.server.send_opening(Kind::Hello, &body).await;
         self.connected().await.unwrap();
     }

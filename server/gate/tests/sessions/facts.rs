@@ -3,7 +3,7 @@
 use vitrail_proto::error::Code;
 
 use crate::support::settings;
-use crate::{compare, compare_everywhere, world};
+use crate::{agreeing, compare_everywhere};
 
 /// `LAST_INSERT_ID()` anywhere, `LAST_INSERT_ID(expr)`, `ROW_COUNT()` and `FOUND_ROWS()`.
 #[tokio::test]
@@ -65,11 +65,10 @@ async fn facts_of_the_last_statement_are_as_on_one_mysql() {
 #[tokio::test]
 async fn facts_of_the_last_statement_work_over_shards() {
     for (flavour, way) in settings() {
-        let (world, mut session, mut oracle) = world(flavour, way, 2).await;
-        compare(
-            &world,
-            &mut session,
-            &mut oracle,
+        let (world, mut session, _) = agreeing(
+            flavour,
+            way,
+            2,
             &[
                 "SET last_insert_id = 3",
                 "SELECT name FROM item WHERE id = LAST_INSERT_ID()",
@@ -109,11 +108,10 @@ async fn facts_of_the_last_statement_work_over_shards() {
 #[tokio::test]
 async fn warnings_are_shown_after_any_statement() {
     for (flavour, way) in settings() {
-        let (world, mut session, mut oracle) = world(flavour, way, 1).await;
-        compare(
-            &world,
-            &mut session,
-            &mut oracle,
+        let (world, mut session, _) = agreeing(
+            flavour,
+            way,
+            1,
             &[
                 "SHOW WARNINGS",
                 "SELECT 1 / 0, CAST('x' AS SIGNED)",

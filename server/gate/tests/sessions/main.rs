@@ -72,10 +72,16 @@ async fn judge(oracle: &mut Connection, sql: &str) -> Result<(Vec<String>, Vec<S
 async fn compare_everywhere<const N: usize>(shards: [usize; N], script: &[&str]) {
     for (flavour, way) in settings() {
         for shards in shards {
-            let (world, mut session, mut oracle) = world(flavour, way, shards).await;
-            compare(&world, &mut session, &mut oracle, script).await;
+            agreeing(flavour, way, shards, script).await;
         }
     }
+}
+
+/// A world in which a script has had the same answers on both.
+async fn agreeing(flavour: Flavour, way: Way, shards: usize, script: &[&str]) -> (World, Session, Connection) {
+    let (world, mut session, mut oracle) = world(flavour, way, shards).await;
+    compare(&world, &mut session, &mut oracle, script).await;
+    (world, session, oracle)
 }
 
 /// Runs each statement on both; answers, columns and errors have to be equal. What the gate answers itself has columns of its own

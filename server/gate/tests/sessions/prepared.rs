@@ -3,18 +3,17 @@
 use vitrail_listener::service::Service;
 use vitrail_proto::message::SessionState;
 
+use crate::agreeing;
 use crate::support::settings;
-use crate::{compare, world};
 
 #[tokio::test]
 async fn prepared_statements_are_as_on_one_mysql() {
     for (flavour, way) in settings() {
         for shards in [1, 2] {
-            let (world, mut session, mut oracle) = world(flavour, way, shards).await;
-            compare(
-                &world,
-                &mut session,
-                &mut oracle,
+            let (world, mut session, _) = agreeing(
+                flavour,
+                way,
+                shards,
                 &[
                     "PREPARE s FROM 'SELECT name, ? AS given FROM item WHERE id = ?'",
                     "SET @id = 2, @text = 'it''s'",

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use vitrail_harness::Flavour;
 
 use crate::support::{Way, settings};
-use crate::{compare, judge, world};
+use crate::{agreeing, compare, judge, world};
 
 /// Every session variable of the live server is either settable, to the same effect as on one MySQL, or refused by name.
 #[tokio::test]
@@ -68,12 +68,7 @@ async fn every_system_variable_is_settable_or_refused_by_name() {
 #[tokio::test]
 async fn settings_are_as_on_one_mysql() {
     for (flavour, way) in settings() {
-        let (world, mut session, mut oracle) = world(flavour, way, 1).await;
-        compare(
-            &world,
-            &mut session,
-            &mut oracle,
-            &[
+        let (world, mut session, mut oracle) = agreeing(flavour, way, 1, &[
                 "SET timestamp = 1000000000",
                 "SET time_zone = '+00:00'",
                 "SELECT NOW(), UNIX_TIMESTAMP()",
@@ -107,9 +102,7 @@ async fn settings_are_as_on_one_mysql() {
                 "INSERT INTO item (id) VALUES (99)",
                 "SET SESSION TRANSACTION READ WRITE",
                 "INSERT INTO item (id) VALUES (99)",
-            ],
-        )
-        .await;
+            ]).await;
         let physical = if flavour == Flavour::MariaDb { "tx" } else { "transaction" };
         let read = format!("SELECT CONCAT(@@{physical}_isolation) AS level");
         compare(&world, &mut session, &mut oracle, &[&read]).await;

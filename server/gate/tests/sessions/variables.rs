@@ -4,18 +4,13 @@ use vitrail_harness::Cluster as Databases;
 use vitrail_proto::error::Code;
 
 use crate::support::{World, settings};
-use crate::{UNSHARDED, compare, world};
+use crate::{UNSHARDED, agreeing, compare, world};
 
 /// Types, collations and coercibility of user variables, read and assigned in every way.
 #[tokio::test]
 async fn user_variables_are_as_on_one_mysql() {
     for (flavour, way) in settings() {
-        let (world, mut session, mut oracle) = world(flavour, way, 1).await;
-        compare(
-            &world,
-            &mut session,
-            &mut oracle,
-            &[
+        let (world, mut session, _) = agreeing(flavour, way, 1, &[
                 "SET @a = 5, @B = -7, @`c d` := 3",
                 "SELECT @a, @b, @'c d', @A + 1",
                 "SET @a = 6, @b = @a + 1",
@@ -60,9 +55,7 @@ async fn user_variables_are_as_on_one_mysql() {
                 "SELECT @@time_zone, @saved",
                 "/*!40101 SET time_zone = @saved */",
                 "SELECT @@time_zone",
-            ],
-        )
-        .await;
+            ]).await;
         for refused in ["SET @ä = 1", "SELECT @ä", "SELECT id INTO OUTFILE '/tmp/x' FROM item"] {
             assert_eq!(world.run(&mut session, refused).await.expect_err(refused).code, Code::Unsupported, "{refused}");
         }
@@ -169,11 +162,10 @@ async fn user_variables_do_not_leak() {
 #[tokio::test]
 async fn user_variables_work_over_shards() {
     for (flavour, way) in settings() {
-        let (world, mut session, mut oracle) = world(flavour, way, 2).await;
-        compare(
-            &world,
-            &mut session,
-            &mut oracle,
+        let (world, mut session, _) = agreeing(
+            flavour,
+            way,
+            2,
             &[
                 "SET @id = 3, @limit = 2.5, @word = 'FIG'",
                 "SELECT name FROM item WHERE id = @id",

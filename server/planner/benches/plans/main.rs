@@ -3,13 +3,9 @@
 #[path = "../../../../proto-spec/benches/messages/inputs.rs"]
 mod inputs;
 mod operations;
-
-use criterion::Criterion;
+#[path = "../../../../proto-spec/benches/messages/timed.rs"]
+mod timed;
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args();
-    for (name, prepare) in operations::OPERATIONS {
-        criterion.bench_function(name, |bencher| bencher.iter(prepare()));
-    }
-    criterion.final_summary();
+    timed::run(operations::OPERATIONS);
 }

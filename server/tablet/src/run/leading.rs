@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::Run;
 use crate::consolidator::round::Round;
@@ -31,6 +32,7 @@ impl Run {
             }
             Err(error) => {
                 let error = self.shared.refuse(error);
+                vitrail_trace::failed(&Span::current(), error.code.as_str());
                 self.outbox.finish(Err(error)).await;
             }
         }
