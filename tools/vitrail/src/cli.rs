@@ -41,6 +41,8 @@ pub enum Command {
     Tablet(Serve),
     /// The SQL shell
     Sql(vitrail_shell::Options),
+    /// The load tester: Vitrail, MySQL and proxies under the same load
+    Bench(vitrail_load::Options),
     /// Make a user's entry for the configuration, with SCRAM keys in place of the password
     User(user::Options),
 }
@@ -52,7 +54,7 @@ impl Command {
             Command::Demo(_) | Command::Serve(_) => Some("vitrail"),
             Command::Gate(_) => Some("vitrail-gate"),
             Command::Tablet(_) => Some("vitrail-tablet"),
-            Command::Sql(_) | Command::User(_) => None,
+            Command::Sql(_) | Command::Bench(_) | Command::User(_) => None,
         }
     }
 }

@@ -27,6 +27,11 @@ fn main() -> ExitCode {
             Command::Gate(options) => report(options.gate().await),
             Command::Tablet(options) => report(options.tablet().await),
             Command::Sql(options) => vitrail_shell::run(options).await.into(),
+            Command::Bench(options) => match vitrail_load::run(options).await {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::FAILURE,
+                Err(error) => report(Err(error)),
+            },
             Command::User(options) => report(user::run(&options)),
         }
     });

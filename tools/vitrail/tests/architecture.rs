@@ -38,8 +38,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vitrail-instructions", &["vitrail-planner", "vitrail-proto", "vitrail-sql"]),
     ("vitrail-shell", &["vitrail-client", "vitrail-sql"]),
     ("vitrail-demo", &["vitrail-client", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
+    ("vitrail-load", &["vitrail-client", "vitrail-mysql", "vitrail-proto"]),
     ("vitrail-trials", &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-proto"]),
-    ("vitrail", &["vitrail-demo", "vitrail-node", "vitrail-proto", "vitrail-shell", "vitrail-trace"]),
+    ("vitrail", &["vitrail-demo", "vitrail-load", "vitrail-node", "vitrail-proto", "vitrail-shell", "vitrail-trace"]),
 ];
 
 /// No runtime and no socket below these.

@@ -1,0 +1,297 @@
+//! `bench run`: targets under the same load, in turns.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::assertion::Assertion;
+use crate::drive::{Fleet, Load, Slot};
+use crate::process::{self, Process};
+use crate::record::Recorder;
+use crate::report::{Comparison, Environment, Report, Settings, TargetReport, VERSION, count, print, time};
+use crate::target::Target;
+use crate::workload::{Tally, Workload};
+
+/// Above this share of the machine's cores the tool says that it may have been in the way.
+const TOO_MUCH: f64 = 0.45;
+
+/// What `bench run` takes.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// What clients do: point-select, range, read-write, write, herd, rows, or a file that ends with .toml
+    #[arg(long, short, value_name = "NAME|FILE")]
+    pub workload: String,
+    /// Where to: vitrail://… or mysql://…, with NAME= before it if it is to have another name; several take turns
+    #[arg(long, short, value_name = "[NAME=]URL", required = true)]
+    pub target: Vec<String>,
+    /// Make and fill the workload's tables first, through each target; what is there is dropped
+    #[arg(long)]
+    pub prepare: bool,
+    /// Replace a number of the workload's [scale]
+    #[arg(long, value_name = "NAME=NUMBER", value_parser = scale)]
+    pub scale: Vec<(String, i64)>,
+    /// A process of this machine that works for a target: its CPU and memory are reported
+    #[arg(long, value_name = "TARGET:NAME=PID|:PORT|/SOCKET")]
+    pub process: Vec<String>,
+    /// The load
+    #[command(flatten)]
+    pub load: LoadOptions,
+    /// Write the report as JSON; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// What the report has to show, as 'p99<20ms', 'vitrail:errors<1' or 'ratio>0.5'; else the exit status is 1
+    #[arg(long, value_name = "CONDITION")]
+    pub assert: Vec<Assertion>,
+}
+
+/// How hard, and how long.
+#[derive(Debug, Clone, Args)]
+pub struct LoadOptions {
+    /// Clients at work at a time
+    #[arg(long, short, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub clients: u32,
+    /// Sessions that share a connection, where the protocol has sessions
+    #[arg(long, default_value_t = 1, value_name = "SESSIONS")]
+    pub per_connection: usize,
+    /// Operations that are due each second, whether or not earlier ones have ended; without it, each client begins the next when one has ended
+    #[arg(long, short)]
+    pub rate: Option<f64>,
+    /// Measured time of each target, over all rounds
+    #[arg(long, short, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub duration: Duration,
+    /// Time before each round that is not measured
+    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
+    pub warmup: Duration,
+    /// Rounds, in which the targets take turns; more make the comparison surer
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub rounds: u32,
+    /// Of what clients draw: the same seed draws the same
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `NAME=NUMBER`
+pub fn scale(text: &str) -> Result<(String, i64), String> {
+    let (name, number) = text.split_once('=').ok_or("write it as rows=1000")?;
+    Ok((name.to_owned(), number.replace('_', "").parse().map_err(|_| format!("`{number}` is no number"))?))
+}
+
+impl LoadOptions {
+    /// The load of each round.
+    pub fn load(&self) -> Load {
+        Load {
+            clients: self.clients as usize,
+            per_connection: self.per_connection,
+            rate: self.rate,
+            warmup: self.warmup,
+            duration: self.duration / self.rounds,
+            seed: self.seed,
+        }
+    }
+
+    /// The same, for the report.
+    pub fn settings(&self) -> Settings {
+        let load = self.load();
+        Settings {
+            clients: load.clients,
+            per_connection: load.per_connection,
+            rate: load.rate,
+            duration: load.duration.as_secs_f64(),
+            warmup: load.warmup.as_secs_f64(),
+            rounds: self.rounds as usize,
+            seed: load.seed,
+        }
+    }
+}
+
+/// Runs, prints, and says whether all assertions hold.
+///
+/// # Errors
+///
+/// A target that cannot be used, a workload that is wrong, a file that cannot be written.
+pub async fn run(options: Options) -> Result<bool> {
+    let report = measure(&options, &mut note).await?;
+    publish(&report, options.json.as_deref(), &options.assert)
+}
+
+/// A line for a person who waits.
+#[expect(clippy::print_stderr, reason = "progress of a command")]
+pub fn note(line: &str) {
+    eprintln!("{line}");
+}
+
+/// Prints a report, writes it as JSON, and says whether all assertions hold.
+///
+/// # Errors
+///
+/// What cannot be written.
+pub fn publish(report: &Report, json: Option<&std::path::Path>, assertions: &[Assertion]) -> Result<bool> {
+    let to_stdout = json.is_some_and(|path| path.as_os_str() == "-");
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(report)? + "\n";
+        match to_stdout {
+            true => std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?,
+            false => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,
+        }
+    }
+    if !to_stdout {
+        print(report, &mut std::io::stdout())?;
+    }
+    let broken: Vec<String> = assertions.iter().flat_map(|assertion| assertion.check(report)).collect();
+    for line in &broken {
+        note(&format!("does not hold: {line}"));
+    }
+    let wrong =
+        report.targets.iter().any(|target| !target.wrong.is_empty() || target.errors.contains_key("wrong answer"));
+    Ok(broken.is_empty() && !wrong)
+}
+
+/// Puts every target under load, in turns.
+///
+/// # Errors
+///
+/// A target that cannot be used, or a workload that is wrong.
+pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> Result<Report> {
+    let workload = Arc::new(Workload::load(&options.workload, &options.scale)?);
+    let mut targets = options.target.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
+    Target::distinguish(&mut targets);
+    let watched = watched(&targets, &options.process)?;
+    let load = options.load.load();
+    let mut fleets = Vec::new();
+    for (target, processes) in targets.into_iter().zip(watched) {
+        let name = target.name.clone();
+        let url = target.url.clone();
+        let fleet = Fleet::open(target, &load, processes).await;
+        fleets.push(fleet.with_context(|| format!("{name} cannot be reached at {url}"))?);
+    }
+    if options.prepare {
+        for fleet in &mut fleets {
+            note(&format!("{}: making the tables of {}", fleet.target.name, workload.name));
+            let few = fleet.connections().len().min(4);
+            workload
+                .prepare(&mut fleet.connections()[..few], &progress())
+                .await
+                .with_context(|| fleet.target.name.clone())?;
+        }
+    }
+    let mut before = Vec::new();
+    for fleet in &mut fleets {
+        before.push(totals(fleet, &workload, options.prepare).await?);
+    }
+    let mut slots: Vec<Vec<Slot>> = fleets.iter().map(|_| Vec::new()).collect();
+    for round in 0..options.load.rounds as usize {
+        for turn in 0..fleets.len() {
+            // Each begins as often: what a target leaves behind for the next one evens out.
+            let index = (round + turn) % fleets.len();
+            let fleet = &mut fleets[index];
+            let name = fleet.target.name.clone();
+            let label = format!("round {} of {}, {name}", round + 1, options.load.rounds);
+            let observe = |recorder: &Recorder, elapsed: Duration| note(&line(&label, recorder, elapsed));
+            let slot = fleet.slot(&workload, &load, (round * 1_000 + index) as u64, observe).await;
+            slots[index].push(slot);
+        }
+    }
+    let operations = workload.operations();
+    let mut reports = Vec::new();
+    for ((fleet, slots), before) in fleets.iter_mut().zip(&slots).zip(&before) {
+        let open = load.rate.is_some();
+        let mut report =
+            TargetReport::of(&fleet.target.name, &fleet.target.url, &operations, &fleet.processes, slots, open);
+        let mut tally = Tally::default();
+        slots.iter().for_each(|slot| tally.merge(&slot.tally));
+        let after = totals(fleet, &workload, options.prepare).await?;
+        report.wrong = workload.audit(before, &after, &tally);
+        reports.push(report);
+    }
+    let comparisons = reports.iter().skip(1).map(|report| Comparison::of(report, &reports[0])).collect();
+    let environment = Environment::here();
+    let warnings = warnings(&reports, &slots, &environment);
+    Ok(Report {
+        version: VERSION,
+        workload: workload.name.clone(),
+        settings: options.load.settings(),
+        environment,
+        targets: reports,
+        comparisons,
+        warnings,
+    })
+}
+
+/// The processes of each target: the one that listens where its URL leads, and those of the command line.
+fn watched(targets: &[Target], asked: &[String]) -> Result<Vec<Vec<Process>>> {
+    let mut watched: Vec<Vec<Process>> = targets
+        .iter()
+        .map(|target| {
+            let id = target.listening().as_ref().and_then(process::of);
+            id.map(|id| Process { name: target.name.clone(), id }).into_iter().collect()
+        })
+        .collect();
+    for text in asked {
+        let (target, rest) =
+            text.split_once(':').context("a process is TARGET:NAME=PID, TARGET:NAME=:PORT or TARGET:NAME=/SOCKET")?;
+        match targets.iter().position(|known| known.name == target) {
+            Some(index) => watched[index].push(Process::parse(rest)?),
+            None => bail!("--process {text}: there is no target `{target}`"),
+        }
+    }
+    Ok(watched)
+}
+
+async fn totals(fleet: &mut Fleet, workload: &Workload, prepared: bool) -> Result<Vec<i64>> {
+    let name = fleet.target.name.clone();
+    let connection = fleet.first().context("there is no client")?;
+    let totals = workload.totals(connection).await;
+    let hint = if prepared { "" } else { "; --prepare makes the tables" };
+    totals.with_context(|| format!("{name}: the totals of {} cannot be read{hint}", workload.name))
+}
+
+/// Rows that are written, for a person at a terminal.
+fn progress() -> impl Fn(&str, u64) + Sync {
+    let terminal = std::io::stderr().is_terminal();
+    move |table, rows| {
+        if terminal && rows % 50_000 == 0 {
+            note(&format!("  {table}: {} rows", count(rows as f64)));
+        }
+    }
+}
+
+fn line(label: &str, recorder: &Recorder, elapsed: Duration) -> String {
+    let total = recorder.total();
+    let latency = total.latency();
+    let rate = total.done() as f64 / elapsed.as_secs_f64();
+    format!(
+        "{label}: {:.0} s, {} a second, p50 {}, p99 {}, {} errors",
+        elapsed.as_secs_f64(),
+        count(rate),
+        time(latency.value_at_quantile(0.5)),
+        time(latency.value_at_quantile(0.99)),
+        total.failed()
+    )
+}
+
+fn warnings(reports: &[TargetReport], slots: &[Vec<Slot>], environment: &Environment) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (report, slots) in reports.iter().zip(slots) {
+        let cpu: f64 = slots.iter().map(|slot| slot.own.cpu.as_secs_f64()).sum();
+        let seconds: f64 = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
+        let cores = cpu / seconds;
+        if cores > TOO_MUCH * environment.cores as f64 {
+            warnings.push(format!(
+                "under {} the load tester itself used {cores:.1} of {} cores: more was not possible from this machine",
+                report.name, environment.cores
+            ));
+        }
+        if report.missed > 0 {
+            warnings.push(format!(
+                "{} could not keep up with the rate: {} operations were never begun; --clients allows more at a time",
+                report.name,
+                count(report.missed as f64)
+            ));
+        }
+    }
+    warnings
+}

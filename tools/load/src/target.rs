@@ -1,0 +1,202 @@
+//! What is measured: a server behind a URL.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use percent_encoding::percent_decode_str;
+use url::Url;
+use vitrail_client::config::Endpoint;
+use vitrail_client::{Client, ClientConfig};
+use vitrail_mysql::{Address, ConnectOptions, Tls, TlsMode};
+
+use crate::connection::{Connection, Failure};
+
+/// How long a connection may take to open: many are opened at once.
+const CONNECTING: Duration = Duration::from_secs(30);
+
+/// A server under test.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// What reports call it.
+    pub name: String,
+    /// As it was given, without its password.
+    pub url: String,
+    protocol: Protocol,
+}
+
+#[derive(Debug, Clone)]
+enum Protocol {
+    Vitrail(Box<ClientConfig>),
+    MySql(Box<ConnectOptions>),
+}
+
+/// Where a target listens, for whoever looks for its process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listening {
+    /// A TCP port of a host.
+    Tcp(String, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Target {
+    /// Reads `URL` or `NAME=URL`. URLs begin with `vitrail://`, or with `mysql://` for MySQL itself and for proxies that speak its protocol.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL.
+    pub fn parse(text: &str) -> Result<Target> {
+        let scheme = text
+            .find("://")
+            .context("a target is a URL, as vitrail://app@localhost:15300/shop or mysql://root@localhost/shop")?;
+        let (name, url) = match text[..scheme].split_once('=') {
+            Some((name, _)) => (Some(name), &text[name.len() + 1..]),
+            None => (None, text),
+        };
+        let parsed = Url::parse(url).with_context(|| format!("{url} is no URL"))?;
+        let protocol = match parsed.scheme() {
+            "vitrail" | "vitrails" => {
+                let mut config = ClientConfig::from_url(url)?;
+                config.pool_max = 1;
+                config.connect_timeout = CONNECTING;
+                Protocol::Vitrail(Box::new(config))
+            }
+            "mysql" => Protocol::MySql(Box::new(mysql_options(&parsed)?)),
+            other => bail!("{other}:// is no protocol of a target; take vitrail:// or mysql://"),
+        };
+        let mut shown = parsed.clone();
+        if shown.password().is_some() {
+            // Fails for URLs that cannot have a password, and those have none.
+            let _ = shown.set_password(None);
+        }
+        let name = name.map_or_else(|| parsed.scheme().to_owned(), str::to_owned);
+        Ok(Target { name, url: shown.to_string(), protocol })
+    }
+
+    /// Gives each a name of its own.
+    pub fn distinguish(targets: &mut [Target]) {
+        for index in 1..targets.len() {
+            let (before, rest) = targets.split_at_mut(index);
+            let base = rest[0].name.clone();
+            let mut number = 2;
+            while before.iter().any(|target| target.name == rest[0].name) {
+                rest[0].name = format!("{base}-{number}");
+                number += 1;
+            }
+        }
+    }
+
+    /// Where it listens; the first host of several.
+    pub fn listening(&self) -> Option<Listening> {
+        match &self.protocol {
+            Protocol::Vitrail(config) => config.endpoints.first().map(|endpoint| match endpoint {
+                Endpoint::Tcp { host, port } => Listening::Tcp(host.clone(), *port),
+                Endpoint::Unix(path) => Listening::Unix(path.clone()),
+            }),
+            Protocol::MySql(options) => Some(match &options.address {
+                Address::Tcp { host, port } => Listening::Tcp(host.clone(), *port),
+                Address::Unix(path) => Listening::Unix(path.clone()),
+            }),
+        }
+    }
+
+    /// Opens connections of one session each, or `per_connection` sessions on each where the protocol has sessions.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot be opened.
+    pub async fn open(&self, count: usize, per_connection: usize) -> Result<Vec<Connection>, Failure> {
+        let mut opened = Vec::with_capacity(count);
+        match &self.protocol {
+            Protocol::MySql(options) => {
+                for _ in 0..count {
+                    opened.push(Connection::mysql(vitrail_mysql::Connection::connect(options).await?));
+                }
+            }
+            Protocol::Vitrail(config) => {
+                let mut left = count;
+                while left > 0 {
+                    let here = left.min(per_connection.max(1));
+                    let client = Client::connect_with(config.as_ref().clone()).await?;
+                    opened.extend((0..here).map(|_| Connection::vitrail(client.session())));
+                    left -= here;
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    /// The configuration of clients, if the target speaks Vitrail's protocol.
+    pub fn vitrail(&self) -> Option<&ClientConfig> {
+        match &self.protocol {
+            Protocol::Vitrail(config) => Some(config),
+            Protocol::MySql(_) => None,
+        }
+    }
+}
+
+/// `mysql://user:password@host:port/database?socket=/path&tls=verify-full`
+fn mysql_options(url: &Url) -> Result<ConnectOptions> {
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let mut address = Address::tcp(url.host_str().unwrap_or("127.0.0.1"), url.port().unwrap_or(3306));
+    let mut mode = TlsMode::Disable;
+    for (key, value) in url.query_pairs() {
+        match &*key {
+            "socket" => address = Address::unix(&*value),
+            "tls" => {
+                mode = match &*value {
+                    "disable" => TlsMode::Disable,
+                    "require" => TlsMode::Require,
+                    "verify-full" => TlsMode::VerifyFull,
+                    other => bail!("tls={other}: take disable, require or verify-full"),
+                }
+            }
+            other => bail!("mysql:// has no option `{other}`; there are `socket` and `tls`"),
+        }
+    }
+    let user = if url.username().is_empty() { "root".to_owned() } else { decoded(url.username()) };
+    let mut options = ConnectOptions::new(address, user).with_connect_timeout(CONNECTING);
+    if let Some(password) = url.password() {
+        options = options.with_password(decoded(password));
+    }
+    let database = url.path().trim_start_matches('/');
+    if !database.is_empty() {
+        options = options.with_database(decoded(database));
+    }
+    Ok(options.with_tls(Tls::new(mode, None, None)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_have_names_and_hide_passwords() {
+        let mut targets = [
+            "mysql://root:secret@127.0.0.1:3307/shop",
+            "a=vitrail://app:secret@127.0.0.1:15300/shop?tls=disable",
+            "mysql://root@localhost/shop?socket=/tmp/s",
+        ]
+        .map(|text| Target::parse(text).expect("a target"));
+        Target::distinguish(&mut targets);
+        let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+        assert_eq!(names, ["mysql", "a", "mysql-2"]);
+        assert!(targets.iter().all(|target| !target.url.contains("secret")));
+        assert_eq!(targets[0].listening(), Some(Listening::Tcp("127.0.0.1".into(), 3307)));
+        assert_eq!(targets[1].listening(), Some(Listening::Tcp("127.0.0.1".into(), 15300)));
+        assert_eq!(targets[2].listening(), Some(Listening::Unix("/tmp/s".into())));
+    }
+
+    #[test]
+    fn a_wrong_target_says_what_is_right() {
+        for (text, says) in [
+            ("localhost", "a target is a URL"),
+            ("http://localhost", "no protocol of a target"),
+            ("mysql://localhost/?x=1", "no option `x`"),
+        ] {
+            let error = Target::parse(text).expect_err("refused");
+            assert!(format!("{error:#}").contains(says), "{text}: {error:#}");
+        }
+    }
+}
