@@ -1,22 +1,28 @@
 //! Clients at work: a slot of time in which a target is under load.
 
+mod client;
+mod clock;
+mod watch;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
+
+pub use clock::Controls;
+pub use watch::{Moment, Observer, Second};
 
 use crate::connection::{Connection, Failure};
 use crate::process::{Process, Usage};
 use crate::record::{Record, Recorder};
 use crate::target::Target;
 use crate::workload::{Tally, Workload};
-
-/// An operation that begins so long after it was due is late: the timers are good for a millisecond.
-const LATE: Duration = Duration::from_millis(2);
+use client::Client;
+use clock::Clock;
 
 /// How hard, and how long.
 #[derive(Debug, Clone)]
@@ -47,7 +53,7 @@ pub struct Fleet {
 /// What a slot has shown.
 #[derive(Debug, Clone)]
 pub struct Slot {
-    /// How long was measured.
+    /// How long was measured: less than was asked for if it was stopped, and nothing if that was in its warm-up.
     pub elapsed: Duration,
     /// What the clients saw.
     pub record: Record,
@@ -59,12 +65,20 @@ pub struct Slot {
     pub own: Usage,
     /// Operations that were due and never begun, because every client was busy.
     pub missed: u64,
+    /// Each second of it.
+    pub seconds: Vec<Second>,
+    /// How late timers of this process woke, in microseconds.
+    pub wakes: Histogram<u64>,
+    /// It was ended by hand.
+    pub stopped: bool,
+    /// The rate that was set by hand, if one was; `None` in it is a closed loop.
+    pub changed: Option<Option<f64>>,
 }
 
 impl Slot {
     /// Operations a second.
     pub fn rate(&self) -> f64 {
-        self.record.done() as f64 / self.elapsed.as_secs_f64()
+        if self.elapsed.is_zero() { 0.0 } else { self.record.done() as f64 / self.elapsed.as_secs_f64() }
     }
 }
 
@@ -89,23 +103,17 @@ impl Fleet {
         &mut self.connections
     }
 
-    /// Puts the target under load; `observe` is called each second with what was measured so far.
+    /// Puts the target under load; `observer` is told of each second, and may change the rate or end the slot.
     pub async fn slot(
         &mut self,
         workload: &Arc<Workload>,
         load: &Load,
         number: u64,
-        mut observe: impl FnMut(&Recorder, Duration),
+        observer: &mut dyn Observer,
     ) -> Slot {
         let recorder = Arc::new(Recorder::new(workload.operations().len()));
-        let begin = Instant::now();
-        let clock = Arc::new(Clock {
-            begin,
-            from: begin + load.warmup,
-            until: begin + load.warmup + load.duration,
-            rate: load.rate,
-            next: AtomicU64::new(0),
-        });
+        let clock = Clock::start(load.rate, load.warmup, load.duration);
+        let controls = clock.controls();
         let mut working = JoinSet::new();
         for (index, connection) in self.connections.drain(..).enumerate() {
             let client = Client {
@@ -115,17 +123,31 @@ impl Fleet {
                 dice: SmallRng::seed_from_u64(load.seed ^ (number << 32) ^ index as u64),
                 tally: Tally::default(),
             };
-            working.spawn(client.work(Arc::clone(workload), Arc::clone(&clock), Arc::clone(&recorder)));
+            working.spawn(client.work(Arc::clone(workload), clock.turns(), Arc::clone(&recorder)));
         }
-        sleep_until(clock.from).await;
+        observer.begin(&controls);
+        clock.reach(clock.from).await;
         let before = self.usage();
-        let mut second = clock.from;
-        while second < clock.until {
-            second = (second + Duration::from_secs(1)).min(clock.until);
-            sleep_until(second).await;
-            observe(&recorder, second - clock.from);
+        let (watched, ended) = tokio::sync::oneshot::channel::<()>();
+        let probe = tokio::spawn(watch::wakes(async move {
+            // Either way it is over.
+            let _ = ended.await;
+        }));
+        let mut record = Record::new(workload.operations().len());
+        let mut added = record.clone();
+        let mut seconds = Vec::new();
+        let (mut at, mut used) = (clock.from, before.clone());
+        while at < clock.until() {
+            let now = clock.reach(next(at, clock.until())).await;
+            recorder.take(&mut added);
+            record.merge(&added);
+            let usage = self.usage();
+            let second = figures(&added, now - clock.from, now - at, controls.rate(), &used, &usage);
+            observer.second(&second, &Moment { added: &added, total: &record });
+            seconds.push(second);
+            (at, used) = (now, usage);
         }
-        let after = self.usage();
+        drop(watched);
         let mut tally = Tally::default();
         let mut clients = working.join_all().await;
         clients.sort_by_key(|client| client.index);
@@ -133,119 +155,62 @@ impl Fleet {
             tally.merge(&client.tally);
             self.connections.push(client.connection);
         }
-        let since =
-            |before: &Usage, after: &Usage| Usage { cpu: after.cpu.saturating_sub(before.cpu), memory: after.memory };
-        let usage = before.0.iter().zip(&after.0).map(|pair| match pair {
-            (Some(before), Some(after)) => Some(since(before, after)),
-            _ => None,
-        });
+        // What was due in time and ended later.
+        recorder.take(&mut added);
+        record.merge(&added);
+        let (usage, own) = since(&before, &used);
         Slot {
-            elapsed: load.duration,
-            record: recorder.total(),
+            elapsed: at.saturating_duration_since(clock.from),
+            record,
             tally,
-            usage: usage.collect(),
-            own: since(&before.1, &after.1),
+            usage,
+            own,
             missed: clock.missed(),
+            seconds,
+            wakes: probe.await.unwrap_or_else(|_| crate::record::histogram()),
+            stopped: controls.is_stopped(),
+            changed: controls.is_changed().then(|| controls.rate()),
         }
     }
 
-    fn usage(&self) -> (Vec<Option<Usage>>, Usage) {
+    fn usage(&self) -> Used {
         (self.processes.iter().map(Process::usage).collect(), Process::this().usage().unwrap_or_default())
     }
 }
 
-/// When operations are due.
-struct Clock {
-    begin: Instant,
-    /// What ends before is not measured.
-    from: Instant,
-    until: Instant,
-    rate: Option<f64>,
-    /// How many have been given out.
-    next: AtomicU64,
+/// Of the target's processes, and of this one.
+type Used = (Vec<Option<Usage>>, Usage);
+
+fn since(before: &Used, after: &Used) -> Used {
+    let one = |before: &Usage, after: &Usage| Usage { cpu: after.cpu.saturating_sub(before.cpu), memory: after.memory };
+    let processes = before.0.iter().zip(&after.0).map(|pair| match pair {
+        (Some(before), Some(after)) => Some(one(before, after)),
+        _ => None,
+    });
+    (processes.collect(), one(&before.1, &after.1))
 }
 
-impl Clock {
-    /// When the next operation is due; `None` once there are no more.
-    fn due(&self) -> Option<Instant> {
-        let due = match self.rate {
-            None => Instant::now(),
-            Some(rate) => {
-                let number = self.next.fetch_add(1, Ordering::Relaxed);
-                self.begin + Duration::from_secs_f64(number as f64 / rate)
-            }
-        };
-        (due < self.until).then_some(due)
-    }
-
-    /// Those of the measured time that nobody took.
-    fn missed(&self) -> u64 {
-        let Some(rate) = self.rate else { return 0 };
-        let all = ((self.until - self.begin).as_secs_f64() * rate).ceil() as u64;
-        all.saturating_sub(self.next.load(Ordering::Relaxed))
-    }
+/// When the second after `at` ends; what is left of the last one belongs to the one before.
+fn next(at: Instant, until: Instant) -> Instant {
+    const SECOND: Duration = Duration::from_secs(1);
+    if until.saturating_duration_since(at) < SECOND + SECOND / 2 { until } else { at + SECOND }
 }
 
-struct Client {
-    index: usize,
-    target: Target,
-    connection: Connection,
-    dice: SmallRng,
-    tally: Tally,
-}
-
-impl Client {
-    async fn work(mut self, workload: Arc<Workload>, clock: Arc<Clock>, recorder: Arc<Recorder>) -> Client {
-        while let Some(due) = clock.due() {
-            if due > Instant::now() {
-                sleep_until(due).await;
-            } else if Instant::now() >= clock.until {
-                // Due in time, and everybody was busy: what is left counts as missed.
-                clock.next.fetch_sub(1, Ordering::Relaxed);
-                break;
-            }
-            let operation = workload.choose(&mut self.dice);
-            let started = Instant::now();
-            let outcome = workload.operate(operation, &mut self.connection, &mut self.dice, &mut self.tally).await;
-            let ended = Instant::now();
-            // In a closed loop by its end, so that what straddles the edges counts once; in an open one by when it was due.
-            let measured = match clock.rate {
-                None => (clock.from..=clock.until).contains(&ended),
-                Some(_) => due >= clock.from,
-            };
-            if measured {
-                // A client that was free began as soon as its timer woke it: what that takes is not the target's.
-                let busy = started.duration_since(due) > LATE;
-                let from = if busy { due } else { started };
-                recorder.with(self.index, |record| {
-                    record.late += u64::from(busy);
-                    match &outcome {
-                        Ok(statements) => record.note(operation, ended - from, ended - started, *statements),
-                        Err(failure) => record.note_failure(&failure.code, &failure.message, ended - from),
-                    }
-                });
-            }
-            if let Err(failure) = outcome
-                && failure.lost
-            {
-                self.reconnect(&clock).await;
-            }
-        }
-        self
-    }
-
-    /// Until it works, or there is nothing to do any more.
-    async fn reconnect(&mut self, clock: &Clock) {
-        while Instant::now() < clock.until {
-            match self.target.open(1, 1).await {
-                Ok(mut opened) => {
-                    if let Some(connection) = opened.pop() {
-                        self.connection = connection;
-                    }
-                    return;
-                }
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        }
+fn figures(added: &Record, at: Duration, length: Duration, wanted: Option<f64>, before: &Used, after: &Used) -> Second {
+    let latency = added.latency();
+    let (usage, own) = since(before, after);
+    Second {
+        at,
+        length,
+        wanted,
+        done: added.done(),
+        failed: added.failed(),
+        statements: added.statements,
+        late: added.late,
+        p50: latency.value_at_quantile(0.5),
+        p99: latency.value_at_quantile(0.99),
+        max: latency.max(),
+        usage,
+        own,
     }
 }

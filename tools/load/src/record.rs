@@ -47,9 +47,12 @@ pub struct Record {
 /// What clients measure into. Those of different numbers rarely meet.
 pub struct Recorder {
     shards: Vec<Mutex<Record>>,
+    /// Empty ones that take the shards' place when what they have is taken, so that a client never waits longer than for two pointers to change.
+    spare: Mutex<Vec<Record>>,
 }
 
-fn histogram() -> Histogram<u64> {
+/// Nothing yet.
+pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST, 3).expect("the bounds are in order")
 }
 
@@ -62,6 +65,16 @@ impl Record {
     pub fn new(operations: usize) -> Record {
         let times = (0..operations).map(|_| Times { latency: histogram(), service: histogram() }).collect();
         Record { times, errors: BTreeMap::new(), refusals: histogram(), statements: 0, late: 0 }
+    }
+
+    /// Empties it, and keeps its memory.
+    pub fn reset(&mut self) {
+        let histograms = self.times.iter_mut().flat_map(|times| [&mut times.latency, &mut times.service]);
+        // Most are empty already, and to clear one means to write all of it.
+        histograms.chain([&mut self.refusals]).filter(|histogram| !histogram.is_empty()).for_each(Histogram::reset);
+        self.errors.clear();
+        self.statements = 0;
+        self.late = 0;
     }
 
     /// Adds what another one has.
@@ -122,7 +135,8 @@ impl Record {
 impl Recorder {
     /// For so many operations.
     pub fn new(operations: usize) -> Recorder {
-        Recorder { shards: (0..8).map(|_| Mutex::new(Record::new(operations))).collect() }
+        let records = || (0..8).map(|_| Record::new(operations));
+        Recorder { shards: records().map(Mutex::new).collect(), spare: Mutex::new(records().collect()) }
     }
 
     /// Measures, as the client of that number.
@@ -130,18 +144,14 @@ impl Recorder {
         note(&mut self.shards[client % self.shards.len()].lock());
     }
 
-    /// All that was measured so far.
-    pub fn total(&self) -> Record {
-        let mut total = Record::new(self.shards[0].lock().times.len());
-        for shard in &self.shards {
-            total.merge(&shard.lock());
+    /// Moves all that was measured since the last time to `into`, which is emptied before.
+    pub fn take(&self, into: &mut Record) {
+        into.reset();
+        for (shard, spare) in self.shards.iter().zip(self.spare.lock().iter_mut()) {
+            std::mem::swap(&mut *shard.lock(), spare);
+            into.merge(spare);
+            spare.reset();
         }
-        total
-    }
-
-    /// Operations that worked so far.
-    pub fn done(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.lock().done()).sum()
     }
 }
 
@@ -158,9 +168,15 @@ mod tests {
         }
         recorder.with(3, |record| record.note_failure("1213", "a deadlock", Duration::from_millis(2)));
         recorder.with(4, |record| record.note_failure("1213", "another", Duration::from_millis(2)));
-        let total = recorder.total();
-        assert_eq!((total.done(), total.failed(), total.statements), (20, 2, 60));
-        assert_eq!(total.errors["1213"].count, 2);
+        let (mut total, mut taken) = (Record::new(2), Record::new(2));
+        recorder.take(&mut taken);
+        total.merge(&taken);
+        recorder.with(3, |record| record.note_failure("1213", "a third", Duration::from_millis(2)));
+        recorder.take(&mut taken);
+        assert_eq!((taken.done(), taken.failed(), taken.latency().len()), (0, 1, 0));
+        total.merge(&taken);
+        assert_eq!((total.done(), total.failed(), total.statements), (20, 3, 60));
+        assert_eq!(total.errors["1213"], Errors { count: 3, example: "a deadlock".into() });
         assert_eq!(total.latency().value_at_quantile(0.5) / 100, 100);
         assert_eq!(total.times[0].service.value_at_quantile(0.99) / 10, 100);
     }

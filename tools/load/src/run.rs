@@ -9,15 +9,19 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::assertion::Assertion;
-use crate::drive::{Fleet, Load, Slot};
+use crate::drive::{Fleet, Load, Moment, Observer, Second, Slot};
 use crate::process::{self, Process};
-use crate::record::Recorder;
 use crate::report::{Comparison, Environment, Report, Settings, TargetReport, VERSION, count, print, time};
 use crate::target::Target;
 use crate::workload::{Tally, Workload};
 
 /// Above this share of the machine's cores the tool says that it may have been in the way.
 const TOO_MUCH: f64 = 0.45;
+
+/// The lowest rate: an operation in a quarter of an hour.
+pub(crate) const LEAST: f64 = 0.001;
+/// The highest rate: more than a machine can send.
+pub(crate) const MOST: f64 = 10_000_000.0;
 
 /// What `bench run` takes.
 #[derive(Debug, Clone, Args)]
@@ -58,7 +62,7 @@ pub struct LoadOptions {
     #[arg(long, default_value_t = 1, value_name = "SESSIONS")]
     pub per_connection: usize,
     /// Operations that are due each second, whether or not earlier ones have ended; without it, each client begins the next when one has ended
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = rate)]
     pub rate: Option<f64>,
     /// Measured time of each target, over all rounds
     #[arg(long, short, default_value = "10s", value_parser = humantime::parse_duration)]
@@ -78,6 +82,12 @@ pub struct LoadOptions {
 pub fn scale(text: &str) -> Result<(String, i64), String> {
     let (name, number) = text.split_once('=').ok_or("write it as rows=1000")?;
     Ok((name.to_owned(), number.replace('_', "").parse().map_err(|_| format!("`{number}` is no number"))?))
+}
+
+/// Operations a second, of an open loop.
+pub fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.replace('_', "").parse().map_err(|_| format!("`{text}` is no number"))?;
+    if (LEAST..=MOST).contains(&rate) { Ok(rate) } else { Err(format!("a rate is from {LEAST} to {MOST} a second")) }
 }
 
 impl LoadOptions {
@@ -190,8 +200,8 @@ pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> 
             let fleet = &mut fleets[index];
             let name = fleet.target.name.clone();
             let label = format!("round {} of {}, {name}", round + 1, options.load.rounds);
-            let observe = |recorder: &Recorder, elapsed: Duration| note(&line(&label, recorder, elapsed));
-            let slot = fleet.slot(&workload, &load, (round * 1_000 + index) as u64, observe).await;
+            let mut lines = Lines { label, note };
+            let slot = fleet.slot(&workload, &load, (round * 1_000 + index) as u64, &mut lines).await;
             slots[index].push(slot);
         }
     }
@@ -259,18 +269,29 @@ fn progress() -> impl Fn(&str, u64) + Sync {
     }
 }
 
-fn line(label: &str, recorder: &Recorder, elapsed: Duration) -> String {
-    let total = recorder.total();
-    let latency = total.latency();
-    let rate = total.done() as f64 / elapsed.as_secs_f64();
-    format!(
-        "{label}: {:.0} s, {} a second, p50 {}, p99 {}, {} errors",
-        elapsed.as_secs_f64(),
-        count(rate),
-        time(latency.value_at_quantile(0.5)),
-        time(latency.value_at_quantile(0.99)),
-        total.failed()
-    )
+/// A line for each second.
+struct Lines<'a> {
+    label: String,
+    note: &'a mut (dyn FnMut(&str) + Send),
+}
+
+impl Observer for Lines<'_> {
+    fn second(&mut self, second: &Second, _: &Moment<'_>) {
+        let mut line = format!(
+            "{}: {:.1} s, {} a second, p50 {}, p99 {}",
+            self.label,
+            second.at.as_secs_f64(),
+            count(second.rate()),
+            time(second.p50),
+            time(second.p99),
+        );
+        for (number, what) in [(second.late, "late"), (second.failed, "errors")] {
+            if number > 0 {
+                line += &format!(", {} {what}", count(number as f64));
+            }
+        }
+        (self.note)(&line);
+    }
 }
 
 fn warnings(reports: &[TargetReport], slots: &[Vec<Slot>], environment: &Environment) -> Vec<String> {
