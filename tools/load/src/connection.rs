@@ -17,6 +17,9 @@ enum Driver {
     MySql(Box<vitrail_mysql::Connection>),
 }
 
+/// The cells of a row, as text.
+pub type Cells = Vec<Option<String>>;
+
 /// What a statement answered.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -25,7 +28,7 @@ pub struct Answer {
     /// Rows affected.
     pub affected: u64,
     /// Cells of the first row, if they were wanted.
-    pub first: Vec<Option<String>>,
+    pub first: Cells,
 }
 
 /// Why something did not work, as the report counts it.
@@ -81,7 +84,7 @@ impl From<vitrail_mysql::Error> for Failure {
                 message: server.message.clone(),
                 executed: Executed::No,
                 lost: server.is_fatal(),
-                retryable: matches!(server.errno, 1205 | 1213),
+                retryable: server.is_retryable(),
             },
             None => Failure {
                 code: "connection".into(),
@@ -115,6 +118,25 @@ impl Connection {
         }
     }
 
+    /// Runs a statement, and gives all its rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Connection::run).
+    pub async fn rows(&mut self, statement: &Statement, binds: &Binds) -> Result<Vec<Cells>, Failure> {
+        let mut rows = Vec::new();
+        let mut keep = |cells| rows.push(cells);
+        match &mut self.0 {
+            Driver::Vitrail(session) => {
+                answered(session.query(statement.template(), binds).await?, usize::MAX, &mut keep).await?;
+            }
+            Driver::MySql(connection) => {
+                read_mysql(connection, &statement.literal(binds)?, usize::MAX, &mut keep).await?;
+            }
+        }
+        Ok(rows)
+    }
+
     /// Runs a text without binds.
     ///
     /// # Errors
@@ -122,7 +144,7 @@ impl Connection {
     /// As [`run`](Connection::run).
     pub async fn text(&mut self, sql: &str) -> Result<Answer, Failure> {
         match &mut self.0 {
-            Driver::Vitrail(session) => answered(session.query(sql, ()).await?, true).await,
+            Driver::Vitrail(session) => first_of(session.query(sql, ()).await?, true).await,
             Driver::MySql(connection) => run_mysql(connection, sql, true).await,
         }
     }
@@ -158,14 +180,26 @@ async fn run_vitrail(
     binds: &Binds,
     first: bool,
 ) -> Result<Answer, Failure> {
-    answered(session.query(statement.template(), binds).await?, first).await
+    first_of(session.query(statement.template(), binds).await?, first).await
 }
 
-async fn answered(mut rows: vitrail_client::Rows<'_>, first: bool) -> Result<Answer, Failure> {
+async fn first_of(rows: vitrail_client::Rows<'_>, first: bool) -> Result<Answer, Failure> {
+    let mut cells = Vec::new();
+    let mut answer = answered(rows, usize::from(first), &mut |row| cells = row).await?;
+    answer.first = cells;
+    Ok(answer)
+}
+
+/// Reads an answer to its end; `keep` gets the first `most` rows.
+async fn answered(
+    mut rows: vitrail_client::Rows<'_>,
+    most: usize,
+    keep: &mut (dyn FnMut(Cells) + Send),
+) -> Result<Answer, Failure> {
     let mut answer = Answer::default();
     while let Some(row) = rows.next().await? {
-        if first && answer.rows == 0 {
-            answer.first = (0..row.len()).map(|index| row.raw(index).map(text)).collect();
+        if answer.rows < most as u64 {
+            keep((0..row.len()).map(|index| row.raw(index).map(text)).collect());
         }
         answer.rows += 1;
     }
@@ -174,6 +208,19 @@ async fn answered(mut rows: vitrail_client::Rows<'_>, first: bool) -> Result<Ans
 }
 
 async fn run_mysql(connection: &mut vitrail_mysql::Connection, sql: &str, first: bool) -> Result<Answer, Failure> {
+    let mut cells = Vec::new();
+    let mut answer = read_mysql(connection, sql, usize::from(first), &mut |row| cells = row).await?;
+    answer.first = cells;
+    Ok(answer)
+}
+
+/// Reads an answer to its end; `keep` gets the first `most` rows.
+async fn read_mysql(
+    connection: &mut vitrail_mysql::Connection,
+    sql: &str,
+    most: usize,
+    keep: &mut (dyn FnMut(Cells) + Send),
+) -> Result<Answer, Failure> {
     let mut answer = Answer::default();
     match connection.query(sql.as_bytes()).await? {
         Response::Ok(end) => answer.affected = end.affected,
@@ -181,11 +228,11 @@ async fn run_mysql(connection: &mut vitrail_mysql::Connection, sql: &str, first:
             match connection.next_rows(BATCH).await? {
                 RowsOrEnd::End(_) => break,
                 RowsOrEnd::Rows(batch) => {
-                    if first
-                        && answer.rows == 0
-                        && let Some(Ok(row)) = batch.rows().next()
-                    {
-                        answer.first = row.cells().flatten().map(|cell| cell.map(text)).collect();
+                    let left = most.saturating_sub(usize::try_from(answer.rows).unwrap_or(usize::MAX));
+                    if left > 0 {
+                        for row in batch.rows().take(left).flatten() {
+                            keep(row.cells().flatten().map(|cell| cell.map(text)).collect());
+                        }
                     }
                     answer.rows += u64::from(batch.count);
                 }

@@ -35,6 +35,11 @@ pub enum Command {
     Run(Box<run::Options>),
     /// Print the JSON Schema of reports
     Schema,
+    /// Print the vschema that a sharded keyspace needs for the tables of workloads
+    Vschema {
+        /// Names, or files that end with .toml; all that come with the tool without any
+        workload: Vec<String>,
+    },
 }
 
 /// Runs a command; false if what it measured is not as it has to be.
@@ -45,10 +50,14 @@ pub enum Command {
 pub async fn run(options: Options) -> Result<bool> {
     match options.command {
         Command::Run(options) => run::run(*options).await,
-        Command::Schema => {
-            let schema = serde_json::to_string_pretty(&schemars::schema_for!(report::Report))? + "\n";
-            std::io::Write::write_all(&mut std::io::stdout(), schema.as_bytes())?;
-            Ok(true)
-        }
+        Command::Schema => show(&schemars::schema_for!(report::Report)),
+        Command::Vschema { workload } => show(&workload::vschema(&workload)?),
     }
+}
+
+/// Prints JSON.
+fn show(value: &impl serde::Serialize) -> Result<bool> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?;
+    Ok(true)
 }

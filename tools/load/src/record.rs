@@ -36,6 +36,8 @@ pub struct Record {
     pub times: Vec<Times>,
     /// By code.
     pub errors: BTreeMap<String, Errors>,
+    /// Failures after which an operation was run again, by code.
+    pub retries: BTreeMap<String, u64>,
     /// How long errors took to come, in microseconds.
     pub refusals: Histogram<u64>,
     /// Statements of the operations that worked.
@@ -64,7 +66,14 @@ impl Record {
     /// Nothing yet.
     pub fn new(operations: usize) -> Record {
         let times = (0..operations).map(|_| Times { latency: histogram(), service: histogram() }).collect();
-        Record { times, errors: BTreeMap::new(), refusals: histogram(), statements: 0, late: 0 }
+        Record {
+            times,
+            errors: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            refusals: histogram(),
+            statements: 0,
+            late: 0,
+        }
     }
 
     /// Empties it, and keeps its memory.
@@ -73,6 +82,7 @@ impl Record {
         // Most are empty already, and to clear one means to write all of it.
         histograms.chain([&mut self.refusals]).filter(|histogram| !histogram.is_empty()).for_each(Histogram::reset);
         self.errors.clear();
+        self.retries.clear();
         self.statements = 0;
         self.late = 0;
     }
@@ -87,6 +97,9 @@ impl Record {
             let mine =
                 self.errors.entry(code.clone()).or_insert_with(|| Errors { count: 0, example: errors.example.clone() });
             mine.count += errors.count;
+        }
+        for (code, count) in &other.retries {
+            *self.retries.entry(code.clone()).or_default() += count;
         }
         self.refusals += &other.refusals;
         self.statements += other.statements;
@@ -117,6 +130,14 @@ impl Record {
         times.latency.saturating_record(micros(latency));
         times.service.saturating_record(micros(service));
         self.statements += statements;
+    }
+
+    /// Notes a failure after which an operation is run again.
+    pub fn note_retry(&mut self, code: &str) {
+        match self.retries.get_mut(code) {
+            Some(count) => *count += 1,
+            None => _ = self.retries.insert(code.to_owned(), 1),
+        }
     }
 
     /// Notes one that did not.
@@ -168,6 +189,7 @@ mod tests {
         }
         recorder.with(3, |record| record.note_failure("1213", "a deadlock", Duration::from_millis(2)));
         recorder.with(4, |record| record.note_failure("1213", "another", Duration::from_millis(2)));
+        (2..6).for_each(|client| recorder.with(client, |record| record.note_retry("1205")));
         let (mut total, mut taken) = (Record::new(2), Record::new(2));
         recorder.take(&mut taken);
         total.merge(&taken);
@@ -176,6 +198,7 @@ mod tests {
         assert_eq!((taken.done(), taken.failed(), taken.latency().len()), (0, 1, 0));
         total.merge(&taken);
         assert_eq!((total.done(), total.failed(), total.statements), (20, 3, 60));
+        assert_eq!(total.retries["1205"], 4);
         assert_eq!(total.errors["1213"], Errors { count: 3, example: "a deadlock".into() });
         assert_eq!(total.latency().value_at_quantile(0.5) / 100, 100);
         assert_eq!(total.times[0].service.value_at_quantile(0.99) / 10, 100);

@@ -89,6 +89,10 @@ pub struct TargetReport {
     pub operations: Vec<OperationReport>,
     /// Errors by code.
     pub errors: BTreeMap<String, ErrorReport>,
+    /// Failures after which an operation was run again, by code.
+    pub retries: BTreeMap<String, u64>,
+    /// The workload's own figures, by name: `new orders a minute`.
+    pub figures: BTreeMap<String, f64>,
     /// How long errors took to come.
     pub refusals: Option<Percentiles>,
     /// Operations that began late, because every client was busy.
@@ -278,6 +282,8 @@ impl TargetReport {
                     (code.clone(), ErrorReport { count: errors.count, example: errors.example.clone() })
                 })
                 .collect(),
+            retries: all.retries.clone(),
+            figures: BTreeMap::new(),
             refusals: Percentiles::of(&all.refusals),
             late: all.late,
             missed: slots.iter().map(|slot| slot.missed).sum(),

@@ -26,7 +26,7 @@ pub(crate) const MOST: f64 = 10_000_000.0;
 /// What `bench run` takes.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// What clients do: point-select, range, read-write, write, herd, rows, or a file that ends with .toml
+    /// What clients do: point-select, range, read-write, write, herd, rows, tpcc, or a file that ends with .toml
     #[arg(long, short, value_name = "NAME|FILE")]
     pub workload: String,
     /// Where to: vitrail://… or mysql://…, with NAME= before it if it is to have another name; several take turns
@@ -215,6 +215,14 @@ pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> 
         slots.iter().for_each(|slot| tally.merge(&slot.tally));
         let after = totals(fleet, &workload, options.prepare).await?;
         report.wrong = workload.audit(before, &after, &tally);
+        let first = fleet.first().context("there is no client")?;
+        let checked = workload.check(first).await;
+        report.wrong.extend(checked.with_context(|| format!("{}: the tables cannot be checked", report.name))?);
+        if let Some((operation, name)) = workload.figure() {
+            let seconds: f64 = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
+            let done = report.operations[operation].latency.count;
+            report.figures.insert(name.to_owned(), done as f64 * 60.0 / seconds);
+        }
         reports.push(report);
     }
     let comparisons = reports.iter().skip(1).map(|report| Comparison::of(report, &reports[0])).collect();

@@ -2,8 +2,10 @@
 
 mod file;
 mod script;
+mod tally;
+mod tpcc;
+mod vschema;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +13,8 @@ use rand::rngs::SmallRng;
 
 use crate::connection::{Connection, Failure};
 use script::Script;
+pub use tally::Tally;
+use tpcc::Tpcc;
 
 /// Workloads that come with the tool, by name; each is a file as users may write.
 const BUILTIN: &[(&str, &str)] = &[
@@ -22,38 +26,32 @@ const BUILTIN: &[(&str, &str)] = &[
     ("rows", include_str!("workload/builtin/rows.toml")),
 ];
 
+/// The workload that no file can say.
+const TPCC: &str = "tpcc";
+
 /// Something that clients do again and again.
 pub struct Workload {
     /// What reports call it.
     pub name: String,
-    script: Script,
+    kind: Kind,
 }
 
-/// Counters of what was acknowledged, and of what may have been done.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Tally(BTreeMap<String, (u64, u64)>);
+enum Kind {
+    Script(Script),
+    Tpcc(Box<Tpcc>),
+}
 
-impl Tally {
-    /// Counts what an operation adds, once it is known, or may be so.
-    pub fn add(&mut self, counter: &str, amount: u64, certain: bool) {
-        let (known, possible) = self.0.entry(counter.to_owned()).or_default();
-        *known += if certain { amount } else { 0 };
-        *possible += amount;
-    }
-
-    /// Adds what others have counted.
-    pub fn merge(&mut self, other: &Tally) {
-        for (counter, (known, possible)) in &other.0 {
-            let mine = self.0.entry(counter.clone()).or_default();
-            mine.0 += known;
-            mine.1 += possible;
-        }
-    }
-
-    /// The least and the most that a counter can be.
-    pub fn of(&self, counter: &str) -> (u64, u64) {
-        self.0.get(counter).copied().unwrap_or_default()
-    }
+/// The vschema that a sharded keyspace needs for the tables of these workloads; without a name, of all that come with the tool.
+///
+/// # Errors
+///
+/// What is wrong with a name or a file, or workloads that place a table differently.
+pub fn vschema(names: &[String]) -> Result<serde_json::Value> {
+    let all = || BUILTIN.iter().map(|(name, _)| (*name).to_owned()).chain([TPCC.to_owned()]).collect();
+    let names: Vec<String> = if names.is_empty() { all() } else { names.to_vec() };
+    let workloads = names.iter().map(|name| Workload::load(name, &[])).collect::<Result<Vec<_>>>()?;
+    let placed = workloads.iter().map(Workload::placed).collect::<Result<Vec<_>>>()?;
+    vschema::of(placed.into_iter().flatten())
 }
 
 impl Workload {
@@ -63,6 +61,9 @@ impl Workload {
     ///
     /// What is wrong with the name, the file or the scale.
     pub fn load(name: &str, scale: &[(String, i64)]) -> Result<Workload> {
+        if name == TPCC {
+            return Ok(Workload { name: name.to_owned(), kind: Kind::Tpcc(Box::new(Tpcc::new(scale)?)) });
+        }
         let (name, text) = match BUILTIN.iter().find(|(known, _)| *known == name) {
             Some((known, text)) => ((*known).to_owned(), (*text).to_owned()),
             None if name.ends_with(".toml") => {
@@ -71,17 +72,36 @@ impl Workload {
                 (stem.into_owned(), text)
             }
             None => {
-                let known: Vec<&str> = BUILTIN.iter().map(|(name, _)| *name).collect();
+                let known: Vec<&str> = BUILTIN.iter().map(|(name, _)| *name).chain([TPCC]).collect();
                 bail!("there is no workload `{name}`; there are {} and files that end with .toml", known.join(", "))
             }
         };
         let script = Script::parse(&text, scale).with_context(|| format!("the workload {name} cannot be used"))?;
-        Ok(Workload { name, script })
+        Ok(Workload { name, kind: Kind::Script(script) })
     }
 
     /// The names of its operations.
     pub fn operations(&self) -> Vec<&str> {
-        self.script.operations.iter().map(|operation| operation.name.as_str()).collect()
+        match &self.kind {
+            Kind::Script(script) => script.operations.iter().map(|operation| operation.name.as_str()).collect(),
+            Kind::Tpcc(tpcc) => tpcc.operations(),
+        }
+    }
+
+    /// How often an operation is run again that met a deadlock, or another failure after which the same may work.
+    pub fn retries(&self, operation: usize) -> u32 {
+        match &self.kind {
+            Kind::Script(script) => script.operations[operation].retries,
+            Kind::Tpcc(_) => tpcc::RETRIES,
+        }
+    }
+
+    /// The operation whose count for each minute is this workload's figure, and what that is called.
+    pub fn figure(&self) -> Option<(usize, &'static str)> {
+        match &self.kind {
+            Kind::Script(_) => None,
+            Kind::Tpcc(_) => Some((tpcc::NEW_ORDER, "new orders a minute")),
+        }
     }
 
     /// Makes and fills its tables, over whatever was there; `progress` is told of rows as they are written.
@@ -90,15 +110,29 @@ impl Workload {
     ///
     /// What the target said.
     pub async fn prepare(&self, connections: &mut [Connection], progress: &(dyn Fn(&str, u64) + Sync)) -> Result<()> {
-        self.script.prepare(connections, progress).await
+        let prepared = match &self.kind {
+            Kind::Script(script) => script.prepare(connections, progress).await,
+            Kind::Tpcc(tpcc) => tpcc.prepare(connections, progress).await,
+        };
+        prepared.map_err(|error| match error.downcast_ref::<Failure>() {
+            // Only a sharded keyspace knows tables before they are made.
+            Some(failure) if failure.code.ends_with(" 1146") => error.context(format!(
+                "a sharded keyspace has to know the tables: load the vschema that `vitrail bench vschema {}` prints",
+                self.name
+            )),
+            _ => error,
+        })
     }
 
     /// Chooses an operation.
     pub fn choose(&self, dice: &mut SmallRng) -> usize {
-        self.script.choose(dice)
+        match &self.kind {
+            Kind::Script(script) => script.choose(dice),
+            Kind::Tpcc(tpcc) => tpcc.choose(dice),
+        }
     }
 
-    /// Runs an operation, and counts what it adds.
+    /// Runs an operation, and counts what it adds; says how many statements that were.
     ///
     /// # Errors
     ///
@@ -110,7 +144,10 @@ impl Workload {
         dice: &mut SmallRng,
         tally: &mut Tally,
     ) -> Result<u64, Failure> {
-        self.script.operate(operation, connection, dice, tally).await
+        match &self.kind {
+            Kind::Script(script) => script.operate(operation, connection, dice, tally).await,
+            Kind::Tpcc(tpcc) => tpcc.operate(operation, connection, dice, tally).await,
+        }
     }
 
     /// What its totals are now.
@@ -119,12 +156,38 @@ impl Workload {
     ///
     /// What the target said.
     pub async fn totals(&self, connection: &mut Connection) -> Result<Vec<i64>, Failure> {
-        self.script.totals(connection).await
+        tally::read(self.counted(), connection).await
     }
 
     /// What does not add up between the totals before and after.
     pub fn audit(&self, before: &[i64], after: &[i64], tally: &Tally) -> Vec<String> {
-        self.script.audit(before, after, tally)
+        tally::audit(self.counted(), before, after, tally)
+    }
+
+    /// What does not hold in the tables, whatever was done to them; to be asked while nothing runs.
+    ///
+    /// # Errors
+    ///
+    /// What the target said.
+    pub async fn check(&self, connection: &mut Connection) -> Result<Vec<String>, Failure> {
+        match &self.kind {
+            Kind::Script(_) => Ok(Vec::new()),
+            Kind::Tpcc(tpcc) => tpcc.check(connection).await,
+        }
+    }
+
+    fn counted(&self) -> &[tally::Total] {
+        match &self.kind {
+            Kind::Script(script) => &script.totals,
+            Kind::Tpcc(tpcc) => tpcc.totals(),
+        }
+    }
+
+    fn placed(&self) -> Result<Vec<vschema::Placed<'_>>> {
+        match &self.kind {
+            Kind::Script(script) => script.placed().with_context(|| format!("the workload {}", self.name)),
+            Kind::Tpcc(_) => Ok(Tpcc::placed().collect()),
+        }
     }
 }
 
@@ -138,6 +201,9 @@ mod tests {
             let workload = Workload::load(name, &[]).unwrap_or_else(|error| panic!("{name}: {error:#}"));
             assert!(!workload.operations().is_empty());
         }
+        let vschema = vschema(&[]).expect("one for all");
+        assert_eq!(vschema["tables"]["item"]["type"], "reference");
+        assert_eq!(vschema["tables"]["load_row"]["column_vindexes"][0]["column"], "id");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 use tokio::time::Instant;
 
 use super::clock::Turns;
-use crate::connection::Connection;
+use crate::connection::{Connection, Failure};
 use crate::record::Recorder;
 use crate::target::Target;
 use crate::workload::{Tally, Workload};
@@ -28,7 +28,7 @@ impl Client {
         while let Some(turn) = turns.next().await {
             let operation = workload.choose(&mut self.dice);
             let started = Instant::now();
-            let outcome = workload.operate(operation, &mut self.connection, &mut self.dice, &mut self.tally).await;
+            let (outcome, retried) = self.attempt(operation, &workload, &turns).await;
             let ended = Instant::now();
             if turns.measures(turn, ended) {
                 // A client that was free began as soon as its timer woke it: what that takes is not the target's.
@@ -36,6 +36,7 @@ impl Client {
                 let from = busy.unwrap_or(started);
                 recorder.with(self.index, |record| {
                     record.late += u64::from(busy.is_some());
+                    retried.iter().for_each(|failure| record.note_retry(&failure.code));
                     match &outcome {
                         Ok(statements) => record.note(operation, ended - from, ended - started, *statements),
                         Err(failure) => record.note_failure(&failure.code, &failure.message, ended - from),
@@ -49,6 +50,32 @@ impl Client {
             }
         }
         self
+    }
+
+    /// Runs an operation, and again with the same dice while a failure says that it may work then; says what failed before.
+    async fn attempt(
+        &mut self,
+        operation: usize,
+        workload: &Workload,
+        turns: &Turns,
+    ) -> (Result<u64, Failure>, Vec<Failure>) {
+        let dice = self.dice.clone();
+        let mut retried = Vec::new();
+        loop {
+            let outcome = workload.operate(operation, &mut self.connection, &mut self.dice, &mut self.tally).await;
+            match outcome {
+                Err(failure)
+                    if failure.retryable
+                        && !failure.lost
+                        && retried.len() < workload.retries(operation) as usize
+                        && !turns.over() =>
+                {
+                    retried.push(failure);
+                    self.dice = dice.clone();
+                }
+                outcome => return (outcome, retried),
+            }
+        }
     }
 
     /// Until it works, or there is nothing to do any more.

@@ -37,6 +37,9 @@ fn render_target(target: &TargetReport, text: &mut String) {
         let _ = write!(text, ", {} statements", count(target.statements));
     }
     let _ = writeln!(text);
+    for (figure, number) in &target.figures {
+        let _ = writeln!(text, "  {} {figure}", count(*number));
+    }
     let _ = writeln!(
         text,
         "  {:<16} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7}",
@@ -53,6 +56,9 @@ fn render_target(target: &TargetReport, text: &mut String) {
     }
     for (code, error) in &target.errors {
         let _ = writeln!(text, "  {} errors {code}: {}", count(error.count as f64), error.example);
+    }
+    for (code, number) in &target.retries {
+        let _ = writeln!(text, "  {} times run again after {code}", count(*number as f64));
     }
     if target.late + target.missed > 0 {
         let _ = writeln!(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::tally::Total;
 use crate::value::{Number, Rule};
 
 /// The whole file.
@@ -35,6 +36,12 @@ pub(super) struct Table {
     pub(super) rows: Number,
     /// The rule of each column.
     pub(super) fill: BTreeMap<String, Rule>,
+    /// The column by which a sharded keyspace spreads it.
+    #[serde(default)]
+    pub(super) shard_by: Option<String>,
+    /// All its rows are on every shard.
+    #[serde(default)]
+    pub(super) reference: bool,
 }
 
 /// What a client does at a time.
@@ -45,9 +52,12 @@ pub(super) struct Operation {
     /// How often, beside the others.
     #[serde(default = "one")]
     pub(super) weight: u32,
-    /// Its steps are one transaction. One that meets a deadlock counts as an error, and is not run again.
+    /// Its steps are one transaction.
     #[serde(default)]
     pub(super) transaction: bool,
+    /// How often it is run again, with the same values, if it meets a deadlock or the like.
+    #[serde(default)]
+    pub(super) retries: u32,
     /// What it adds to counters when it has worked.
     #[serde(default)]
     pub(super) adds: BTreeMap<String, u64>,
@@ -77,16 +87,6 @@ pub(super) struct Step {
     /// Names for the numbers of the first row, for the steps after.
     #[serde(default)]
     pub(super) keep: Vec<String>,
-}
-
-/// A number that grows by what a counter says.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Total {
-    /// The counter.
-    pub(super) of: String,
-    /// One row of one number.
-    pub(super) sql: String,
 }
 
 fn one() -> u32 {

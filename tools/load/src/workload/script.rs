@@ -11,6 +11,8 @@ use vitrail_proto::error::Executed;
 
 use super::Tally;
 use super::file::{self, File};
+use super::tally::Total;
+use super::vschema::{Placed, Placement};
 use crate::connection::{Answer, Connection, Failure};
 use crate::statement::Statement;
 use crate::value::{Known, Number, Rule, RuleError};
@@ -22,12 +24,13 @@ pub(super) struct Script {
     scale: Vec<(String, i64)>,
     tables: Vec<file::Table>,
     pub(super) operations: Vec<Operation>,
-    totals: Vec<file::Total>,
+    pub(super) totals: Vec<Total>,
     weights: u32,
 }
 
 pub(super) struct Operation {
     pub(super) name: String,
+    pub(super) retries: u32,
     weight: u32,
     transaction: bool,
     adds: BTreeMap<String, u64>,
@@ -303,28 +306,23 @@ impl Script {
         values.collect()
     }
 
-    pub(super) async fn totals(&self, connection: &mut Connection) -> Result<Vec<i64>, Failure> {
-        let mut totals = Vec::with_capacity(self.totals.len());
-        for total in &self.totals {
-            let answer = connection.text(&total.sql).await?;
-            let cell = answer.first.first().cloned().flatten();
-            let number = cell.as_deref().and_then(|text| text.parse().ok());
-            totals.push(number.ok_or_else(|| Failure::wrong(format!("{cell:?} is no total: {}", total.sql)))?);
-        }
-        Ok(totals)
+    /// Where a sharded keyspace has its tables.
+    pub(super) fn placed(&self) -> Result<Vec<Placed<'_>>> {
+        self.tables.iter().map(placed).collect()
     }
+}
 
-    pub(super) fn audit(&self, before: &[i64], after: &[i64], tally: &Tally) -> Vec<String> {
-        let mut wrong = Vec::new();
-        for ((total, before), after) in self.totals.iter().zip(before).zip(after) {
-            let (least, most) = tally.of(&total.of);
-            let grown = after - before;
-            if grown < least as i64 || grown > most as i64 {
-                let wanted = if least == most { least.to_string() } else { format!("{least} to {most}") };
-                wrong.push(format!("{} grew by {grown}, and {wanted} were acknowledged", total.of));
-            }
+fn placed(table: &file::Table) -> Result<Placed<'_>> {
+    match (&table.shard_by, table.reference) {
+        (Some(_), true) => bail!("the table {} has shard_by and reference: take one", table.name),
+        (None, false) => bail!(
+            "the table {} says nothing of sharded keyspaces: give it shard_by = \"COLUMN\", or reference = true for all rows on every shard",
+            table.name
+        ),
+        (None, true) => Ok(Placed { table: &table.name, placement: Placement::Everywhere }),
+        (Some(column), false) => {
+            Ok(Placed { table: &table.name, placement: Placement::By { column, vindex: "xxhash" } })
         }
-        wrong
     }
 }
 
@@ -337,6 +335,7 @@ impl Operation {
         }
         Ok(Operation {
             name: operation.name,
+            retries: operation.retries,
             weight: operation.weight,
             transaction: operation.transaction,
             adds: operation.adds,
@@ -398,17 +397,5 @@ mod tests {
         assert!(name.contains("nothing is called `rows` here"), "{name}");
         let key = refused("[[operation]]\nname = 'a'\nwieght = 5\n[[operation.step]]\nsql = 'SELECT 1'\n");
         assert!(key.contains("wieght") && key.contains("line 3"), "{key}");
-    }
-
-    #[test]
-    fn totals_have_to_grow_by_what_was_acknowledged() {
-        let text = "[[operation]]\nname = 'a'\nadds = { n = 1 }\n[[operation.step]]\nsql = 'SELECT 1'\n[[total]]\nof = 'n'\nsql = 'SELECT 1'\n";
-        let script = Script::parse(text, &[]).expect("a script");
-        let mut tally = Tally::default();
-        (0..5).for_each(|_| tally.add("n", 1, true));
-        tally.add("n", 1, false);
-        assert!(script.audit(&[10], &[15], &tally).is_empty() && script.audit(&[10], &[16], &tally).is_empty());
-        assert_eq!(script.audit(&[10], &[14], &tally), ["n grew by 4, and 5 to 6 were acknowledged"]);
-        assert_eq!(script.audit(&[10], &[17], &tally), ["n grew by 7, and 5 to 6 were acknowledged"]);
     }
 }
