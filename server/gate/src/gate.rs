@@ -289,7 +289,7 @@ impl Service for Gate {
     async fn handle(
         &self,
         session: &mut Session,
-        request: Request,
+        request: Box<Request>,
         context: &RequestContext,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {

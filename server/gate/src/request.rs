@@ -100,7 +100,7 @@ impl Scope<'_> {
 pub(crate) async fn handle(
     gate: &Gate,
     session: &mut Session,
-    request: Request,
+    request: Box<Request>,
     context: &RequestContext,
     responder: &mut Responder,
 ) -> Result<Reply, ErrorBody> {
@@ -129,7 +129,7 @@ pub(crate) async fn handle(
 async fn respond(
     gate: &Gate,
     session: &mut Session,
-    mut request: Request,
+    mut request: Box<Request>,
     context: &RequestContext,
     responder: &mut Responder,
 ) -> Result<Reply, ErrorBody> {
@@ -216,7 +216,7 @@ fn scope<'a>(
 async fn perform(
     scope: &mut Scope<'_>,
     session: &mut Session,
-    request: Request,
+    request: Box<Request>,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     match request.op {
@@ -261,7 +261,7 @@ async fn perform(
 async fn batch(
     scope: &mut Scope<'_>,
     session: &mut Session,
-    request: Request,
+    request: Box<Request>,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     let mut items = request.items.into_iter().enumerate().peekable();
@@ -292,7 +292,7 @@ async fn batch(
 async fn atomic_batch(
     scope: &mut Scope<'_>,
     session: &mut Session,
-    request: Request,
+    request: Box<Request>,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     if session.in_transaction() {

@@ -94,6 +94,14 @@ impl<'a> Calls<'a> {
 /// Starts all tasks. The first failure cancels the others; the answer has an entry for each task, in order.
 pub(crate) async fn start(tasks: Vec<Task>, calls: &Calls<'_>) -> Vec<Result<Started, ErrorBody>> {
     let count = tasks.len();
+    if count == 1 {
+        let mut started = Vec::with_capacity(1);
+        for task in tasks {
+            let cancelled = calls.is_cancelled();
+            started.push(if cancelled { Err(failure::cancelled()) } else { calls.guard(start_one(task, false)).await });
+        }
+        return started;
+    }
     let mut started: Vec<Option<Result<Started, ErrorBody>>> = (0..count).map(|_| None).collect();
     let mut running = iter(tasks.into_iter().enumerate())
         .map(|(index, task)| async move {

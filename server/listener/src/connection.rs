@@ -161,7 +161,13 @@ impl<S: Service> Connection<S> {
                 timer.as_mut().reset(next.unwrap_or_else(far_away));
             }
             tokio::select! {
-                () = self.output.wake.notified() => {}
+                () = self.output.wake.notified() => {
+                    if self.output.gathers() {
+                        // All that is ready has its turn first: its frames share the write.
+                        tokio::task::yield_now().await;
+                        self.output.end_gathering();
+                    }
+                }
                 ready = self.output.socket().readable() => {
                     if ready.is_err() {
                         return Ending::Lost;

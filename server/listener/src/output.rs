@@ -1,8 +1,9 @@
 //! The bounded output queue of one connection, and the writing of it.
 //!
 //! Whoever queues a frame writes it, together with all that others queued meanwhile: one at a time, as many frames as
-//! fit into one vectored write. Only when the socket is full does the connection's task take over, as it alone waits
-//! for the socket. Frames of one lane (a session, or a request without one) keep their order; lanes take turns.
+//! fit into one vectored write. A small frame of a connection that has more requests under way is left to the connection's task, which
+//! runs when all that is ready has had its turn, so that answers of the same moment share a write. The task takes over, too, when the
+//! socket is full, as it alone waits for the socket. Frames of one lane (a session, or a request without one) keep their order; lanes take turns.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -21,6 +22,8 @@ use crate::stats::Counters;
 
 /// Control frames may wait for a full socket up to this many bytes: a peer that sends and never reads is cut off.
 const MAX_CONTROL: usize = 1024 * 1024;
+/// A frame below this many bytes waits for others that are ready at the same moment, if the connection has more requests under way.
+const GATHERED: usize = 4 * 1024;
 /// Frames taken for one write, together at least as many bytes unless the queue has fewer.
 const WRITE_BYTES: usize = 256 * 1024;
 /// Slices of one vectored write.
@@ -60,6 +63,8 @@ pub(crate) struct Output {
     capacity: u32,
     /// Set when the socket takes no more; cleared by the connection's task when it does.
     full: AtomicBool,
+    /// Small frames wait for the connection's task.
+    gathering: AtomicBool,
     /// Bytes written.
     written: AtomicU64,
     /// Requests without END: counted here because the last frame of an END takes the request out, just before it goes.
@@ -88,6 +93,7 @@ impl Output {
             space: Semaphore::new(capacity as usize),
             capacity,
             full: AtomicBool::new(false),
+            gathering: AtomicBool::new(false),
             written: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             dismissed: AtomicBool::new(false),
@@ -110,10 +116,25 @@ impl Output {
         Ok(Space(cost))
     }
 
-    /// Queues a frame of a lane, and writes.
-    pub(crate) fn send(&self, lane: Lane, frame: Frame, space: Space) {
+    /// Queues a frame of a lane, and writes. `others`: answers of more requests may come at the same moment.
+    pub(crate) fn send(&self, lane: Lane, frame: Frame, space: Space, others: bool) {
+        let small = frame.len() < GATHERED;
         self.queue.lock().push(lane, frame, space.0);
-        self.flush();
+        if !others || !small {
+            self.flush();
+        } else if !self.gathering.swap(true, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Small frames wait to be written.
+    pub(crate) fn gathers(&self) -> bool {
+        self.gathering.load(Ordering::Acquire)
+    }
+
+    /// They are about to be flushed.
+    pub(crate) fn end_gathering(&self) {
+        self.gathering.store(false, Ordering::Release);
     }
 
     /// Queues a control frame or a refusal ahead of all else, without waiting, and does not write yet: the reader

@@ -107,11 +107,13 @@ impl Channel {
             }
             let space = self.output.space(frame.len()).await.map_err(|_gone| connection_lost())?;
             left -= body;
-            if end && left == 0 {
+            let under_way = if end && left == 0 {
                 // Before the END is out, so that the client may send its next request as soon as it has it.
-                self.output.in_flight.fetch_sub(1, Ordering::AcqRel);
-            }
-            self.output.send(self.flight.lane(), frame, space);
+                self.output.in_flight.fetch_sub(1, Ordering::AcqRel)
+            } else {
+                self.output.in_flight.load(Ordering::Acquire)
+            };
+            self.output.send(self.flight.lane(), frame, space, under_way > 1);
         }
         Ok(())
     }

@@ -59,7 +59,7 @@ impl<S: Service> Connection<S> {
             }
             Ok(session) => {
                 let mut session = Some(Box::new(session));
-                let outcome = self.handle(&mut session, *request, &flight, &mut responder).await;
+                let outcome = self.handle(&mut session, request, &flight, &mut responder).await;
                 self.finish(&flight, channel, outcome, read_only).await;
                 if let Some(session) = session {
                     self.service.close(*session).await;
@@ -79,7 +79,7 @@ impl<S: Service> Connection<S> {
         let mut responder = channel.responder();
         let read_only = request.read_only;
         let before = After { failed: before.failed || after_failure, ..before };
-        let outcome = self.outcome(id, session, *request, &flight, &mut responder, before).await;
+        let outcome = self.outcome(id, session, request, &flight, &mut responder, before).await;
         let in_transaction = match &outcome {
             Ok(reply) => reply.end.as_ref().is_some_and(|end| end.in_transaction),
             Err(error) => error.in_transaction,
@@ -97,7 +97,7 @@ impl<S: Service> Connection<S> {
         &self,
         id: u64,
         session: &mut Option<Box<S::Session>>,
-        request: Request,
+        request: Box<Request>,
         flight: &Arc<Flight>,
         responder: &mut Responder,
         before: After,
@@ -143,7 +143,7 @@ impl<S: Service> Connection<S> {
     async fn handle(
         &self,
         slot: &mut Option<Box<S::Session>>,
-        request: Request,
+        request: Box<Request>,
         flight: &Arc<Flight>,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {

@@ -75,7 +75,7 @@ pub trait Service: Send + Sync + 'static {
     async fn handle(
         &self,
         session: &mut Self::Session,
-        request: Request,
+        request: Box<Request>,
         context: &RequestContext,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody>;

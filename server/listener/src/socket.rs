@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustls::ServerConnection;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 
 /// An open socket.
@@ -63,8 +64,12 @@ impl Socket {
     /// Reads what is there; `Ok(0)` is the end of the stream.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Socket::Tcp(stream) => stream.try_read(buffer),
-            Socket::Unix(stream) => stream.try_read(buffer),
+            Socket::Tcp(stream) => {
+                read_once(SockRef::from(stream), buffer, |read| stream.try_io(Interest::READABLE, read))
+            }
+            Socket::Unix(stream) => {
+                read_once(SockRef::from(stream), buffer, |read| stream.try_io(Interest::READABLE, read))
+            }
             Socket::Tls(socket) => socket.try_read(buffer),
         }
     }
@@ -145,6 +150,25 @@ pub(crate) fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
+/// One read. If it does not fill the buffer nothing more was there, and the runtime learns that with it: an extra call for each read that
+/// would only be told to wait is saved. What comes later is an event of its own.
+fn read_once(
+    socket: SockRef<'_>,
+    buffer: &mut [u8],
+    attempt: impl FnOnce(&mut dyn FnMut() -> io::Result<()>) -> io::Result<()>,
+) -> io::Result<usize> {
+    let mut done = None;
+    let attempted = attempt(&mut || {
+        let read = (&*socket).read(buffer)?;
+        done = Some(read);
+        if read == 0 || read == buffer.len() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    });
+    match done {
+        Some(read) => Ok(read),
+        None => attempted.map(|()| 0),
+    }
+}
+
 fn write_records(session: &mut ServerConnection, tcp: &TcpStream) -> io::Result<()> {
     while session.wants_write() {
         session.write_tls(&mut Tcp(tcp))?;
@@ -157,7 +181,7 @@ struct Tcp<'a>(&'a TcpStream);
 
 impl Read for Tcp<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.try_read(buffer)
+        read_once(SockRef::from(self.0), buffer, |read| self.0.try_io(Interest::READABLE, read))
     }
 }
 

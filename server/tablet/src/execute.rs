@@ -13,6 +13,7 @@ use vitrail_service::call::{Call, On, Statement};
 use vitrail_service::execution::Execution;
 use vitrail_service::overdue::{Overdue, TABLET_PATIENCE};
 
+use crate::carried::Carried;
 use crate::clock::Clock;
 use crate::consolidator::entering::Asked;
 use crate::guard::{self, Place};
@@ -135,8 +136,8 @@ impl Shared {
         overdue.until = run.stops.deadline.map(|deadline| deadline + TABLET_PATIENCE);
         let mut late = Late { shared: shared.clone(), overdue, id: run.id };
         let span = shared.span(&run.call);
-        tokio::spawn(run.run().instrument(span));
-        let mut opening = late.wait(opening).await?.unwrap_or_else(|_| Err(ended_early()))?;
+        let carried = Carried::new(run.run().instrument(span));
+        let mut opening = late.wait(carried.until(opening)).await?.unwrap_or_else(|_| Err(ended_early()))?;
         if opening.parts.goes_on() {
             late.overdue.held = late.id.is_some();
             opening.parts.late = Some(late);

@@ -10,17 +10,18 @@
 //! * `hot_rows`: lines of those who write one row.
 //! * `lease`, `settings` and `values`: a connection in a call's hands, brought to the call's settings by difference, and to what the statement
 //!   sees of its session.
-//! * `run`, with `outbox`, `stop`, `late`, `running`, `begin`, `clock` and `comment`: one statement from its text to its last row, or to
+//! * `run`, with `carried`, `outbox`, `stop`, `late`, `running`, `begin`, `clock` and `comment`: one statement from its text to its last row, or to
 //!   its kill.
 //! * `consolidator`: identical reads share an execution.
 //! * `held`: connections that transactions and reservations hold between calls.
 //! * [`mysql_errors`] and [`names`]: what MySQL says, as a client of the keyspace reads it. [`position`]: GTIDs as tokens.
 //! * `schema`: the tables of the database. [`stats`]: counters. [`serve`]: the tablet behind a listener.
 //!
-//! Invariant: a MySQL connection belongs to one task until its exchange is over; no future that may be dropped owns one that
-//! is in the middle of an exchange.
+//! Invariant: a MySQL connection belongs to one run until its exchange is over; a run is never dropped before its end: whoever carries it
+//! and goes leaves it to a task.
 
 mod begin;
+mod carried;
 mod clock;
 mod comment;
 mod conclude;

@@ -1,6 +1,6 @@
-//! One statement on one connection: a task of its own, so that nobody who loses interest can leave the exchange half-done.
+//! One statement on one connection. It is carried to its end, whoever loses interest (see `carried`), so that no exchange is left half-done.
 //!
-//! The task owns the connection from the moment it is taken until it is clean again. It brings the session to the call's settings,
+//! The run owns the connection from the moment it is taken until it is clean again. It brings the session to the call's settings,
 //! begins a transaction if told so, sends the statement, hands rows on as they arrived, and gives the connection back *before* the
 //! last part leaves, so that whoever has the end may use the connection at once.
 

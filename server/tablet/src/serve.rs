@@ -66,7 +66,7 @@ impl TabletService {
     async fn execute(
         &self,
         session: &mut TabletSession,
-        mut request: Request,
+        mut request: Box<Request>,
         on: On,
         context: &RequestContext,
         responder: &mut Responder,
@@ -202,7 +202,7 @@ impl Service for TabletService {
     async fn handle(
         &self,
         session: &mut TabletSession,
-        request: Request,
+        request: Box<Request>,
         context: &RequestContext,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {

@@ -166,7 +166,7 @@ impl Service for TestService {
     async fn handle(
         &self,
         session: &mut TestSession,
-        request: Request,
+        request: Box<Request>,
         context: &RequestContext,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {

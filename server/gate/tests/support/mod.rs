@@ -117,7 +117,7 @@ impl World {
         request.sql = Some(sql.into());
         let (mut responder, _replies) = Responder::channel(64);
         let context = RequestContext { peer: Arc::clone(&self.peer), cancel: CancellationToken::new(), deadline: None };
-        let reply = self.gate.handle(session, request, &context, &mut responder).await?;
+        let reply = self.gate.handle(session, Box::new(request), &context, &mut responder).await?;
         let fields = reply.fields.clone().unwrap_or_default();
         Ok((columns(&fields).map(|field| column(&field.expect("well formed"))).collect(), texts(&reply)))
     }
@@ -135,7 +135,7 @@ impl World {
     ) -> Outcome {
         let (mut responder, mut replies) = Responder::channel(64);
         let context = RequestContext { peer: Arc::clone(&self.peer), cancel, deadline };
-        let answered = async move { self.gate.handle(session, request, &context, &mut responder).await };
+        let answered = async move { self.gate.handle(session, Box::new(request), &context, &mut responder).await };
         let read = async {
             let mut rows = Vec::new();
             while let Some(reply) = replies.recv().await {

@@ -67,7 +67,7 @@ impl Service for Commands {
     async fn handle(
         &self,
         session: &mut Session,
-        request: Request,
+        request: Box<Request>,
         context: &RequestContext,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {

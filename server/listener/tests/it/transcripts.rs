@@ -435,13 +435,13 @@ impl Service for Script {
     async fn handle(
         &self,
         session: &mut Session,
-        request: Request,
+        request: Box<Request>,
         context: &RequestContext,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {
         let scripted = {
             let mut left = self.left.lock();
-            let at = left.iter().position(|scripted| scripted.request == request);
+            let at = left.iter().position(|scripted| scripted.request == *request);
             at.map(|at| left.remove(at))
         };
         let Some(scripted) = scripted else {

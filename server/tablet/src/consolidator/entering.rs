@@ -40,11 +40,15 @@ impl Consolidator {
     pub(crate) async fn execute(self: &Arc<Self>, tablet: &Arc<Shared>, asked: Asked) -> Result<Execution, ErrorBody> {
         let way = self.admit(&asked.call, &asked.statement, asked.mode).map_err(|error| tablet.refuse(error))?;
         let (round, joined) = match way {
-            Way::Joined(round, joined) => (round, Some(joined)),
+            Way::Joined(round, joined) => {
+                // Others wait for it now: its progress is not the first one's affair any more.
+                round.run.let_go();
+                (round, Some(joined))
+            }
             Way::Formed(round) => {
                 let run = self.run(tablet, &round, &asked);
                 let span = tablet.span(&run.call);
-                tokio::spawn(run.lead(Arc::clone(&round)).instrument(span));
+                round.run.carry(run.lead(Arc::clone(&round)).instrument(span));
                 (round, None)
             }
         };

@@ -20,12 +20,15 @@ use vitrail_service::identity::Identity;
 use super::Consolidator;
 use super::log::{Log, Prefix, Read};
 use super::top::Entry;
+use crate::carried::Carried;
 use crate::stats::add;
 
 /// See the module.
 pub(crate) struct Round {
     pub(crate) key: Identity,
     consolidator: Arc<Consolidator>,
+    /// Its run, while the first seat waits alone for the beginning of the answer.
+    pub(crate) run: Carried,
     state: Mutex<State>,
     /// Wakes those who read.
     news: Notify,
@@ -120,6 +123,7 @@ impl Round {
         Round {
             key,
             consolidator,
+            run: Carried::default(),
             state: Mutex::new(state),
             news: Notify::new(),
             space: Notify::new(),

@@ -77,7 +77,10 @@ impl Seat {
     /// # Errors
     /// The failure of the execution, or the seat's own reason to leave.
     pub(crate) async fn begin(mut self) -> Result<Seat, ErrorBody> {
-        self.first = self.read().await?;
+        let round = Arc::clone(&self.round);
+        self.first = round.run.until(self.read()).await?;
+        // A long answer goes on whether or not somebody reads it at the moment.
+        round.run.let_go();
         Ok(self)
     }
 
@@ -191,5 +194,7 @@ impl Drop for Seat {
         if !self.done {
             self.round.depart_for_good(self.at);
         }
+        // The run knows its round: carried on, they would keep each other for ever.
+        self.round.run.let_go();
     }
 }

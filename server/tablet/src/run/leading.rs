@@ -1,5 +1,5 @@
-//! An execution that several calls may share: it waits for its turn and for a connection in its own task, so that it does not end
-//! with the call that began it.
+//! An execution that several calls may share: it waits for its turn and for a connection by itself, so that it does not end with the call
+//! that began it.
 
 use std::sync::Arc;
 
