@@ -1,5 +1,6 @@
 //! Where to connect, as whom, and how the client behaves.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -128,6 +129,10 @@ pub struct ClientConfig {
     pub target: Option<Target>,
     /// TLS; not used on Unix sockets.
     pub tls: Tls,
+    /// The address of this machine that TCP connections come from, where it has several: an interface of its own for the
+    /// databases, or more ports than one address has. Host addresses of the other family are not tried. `None`: the
+    /// system chooses.
+    pub local_address: Option<IpAddr>,
     /// Bound of connecting and authenticating, all endpoints included.
     pub connect_timeout: Duration,
     /// Deadline of statements that name none.
@@ -156,6 +161,7 @@ impl Default for ClientConfig {
             password: None,
             target: None,
             tls: Tls::default(),
+            local_address: None,
             connect_timeout: Duration::from_secs(10),
             query_timeout: None,
             application: String::new(),

@@ -15,6 +15,7 @@ mod tls;
 mod transport;
 mod writer;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -52,6 +53,8 @@ pub struct ConnectOptions {
     pub password: Option<String>,
     /// TLS, prepared; `None`: plain text everywhere.
     pub tls: Option<Arc<TlsSetup>>,
+    /// The address of this machine that TCP connections come from; `None`: the system chooses.
+    pub local_address: Option<IpAddr>,
     /// For people.
     pub application: String,
     /// For people.
@@ -71,6 +74,7 @@ impl ConnectOptions {
             user: config.user.clone(),
             password: config.password.clone(),
             tls: TlsSetup::load(&config.tls, &config.endpoints)?.map(Arc::new),
+            local_address: config.local_address,
             application: config.application.clone(),
             instance: config.instance.clone(),
             timeout: config.connect_timeout,
@@ -91,7 +95,7 @@ impl Connection {
     /// Connects and authenticates.
     pub async fn connect(endpoint: &Endpoint, options: &ConnectOptions) -> Result<Connection, Error> {
         let attempt = async {
-            match transport::open(endpoint, options.tls.as_deref()).await? {
+            match transport::open(endpoint, options).await? {
                 transport::Opened::Tcp(stream) => Self::connect_raw(stream, None, options).await,
                 transport::Opened::Unix(stream) => Self::connect_raw(stream, None, options).await,
                 transport::Opened::Tls(stream, binding) => Self::connect_raw(stream, Some(binding), options).await,

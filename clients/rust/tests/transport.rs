@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use support::{PASSWORD, Server, TestService, users};
 use tokio::net::{TcpListener, TcpStream};
-use vitrail_client::{Client, Code, Error};
+use vitrail_client::{Client, ClientConfig, Code, Error};
 use vitrail_listener::config::{Config, Endpoint};
 use vitrail_listener::tls::TlsIdentity;
 
@@ -228,4 +228,26 @@ async fn a_unix_socket_needs_no_tls() {
     }
     let error = whoami(&format!("vitrail://nobody@{encoded}.gone")).await.unwrap_err();
     assert!(error.to_string().contains("there is no such socket"), "{error}");
+}
+
+#[tokio::test]
+async fn connections_come_from_the_address_that_was_asked_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config =
+        ClientConfig::from_url(&format!("vitrail://localhost:{}", listener.local_addr().unwrap().port())).unwrap();
+    config.local_address = Some([127, 0, 0, 9].into());
+    let (refused, peer) = tokio::join!(Client::connect_with(config.clone()), async {
+        // It greets nobody: all that is wanted is where it comes from.
+        listener.accept().await.unwrap().1
+    });
+    assert!(refused.is_err());
+    assert_eq!(peer.ip().to_string(), "127.0.0.9");
+    for (address, says) in
+        [("::1", "127.0.0.1:1 has no address that can be reached from ::1"), ("192.0.2.1", "no such address")]
+    {
+        config.endpoints = ClientConfig::from_url("vitrail://127.0.0.1:1").unwrap().endpoints;
+        config.local_address = Some(address.parse().unwrap());
+        let error = Client::connect_with(config.clone()).await.unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
 }

@@ -40,7 +40,8 @@ pub(crate) struct Session {
 
 /// Opens a socket and logs in. No time limit of its own.
 pub(crate) async fn open(options: &Arc<ConnectOptions>) -> Result<Session> {
-    let transport = Transport::open(&options.address).await.map_err(|source| lost(options, source))?;
+    let transport =
+        Transport::open(&options.address, options.local_address).await.map_err(|source| lost(options, source))?;
     let mut channel = Channel::new(transport, MAX_LOGIN_PACKET);
     let greeting = Greeting::parse(&channel.payload().await?)?;
     let (flavour, version) = Flavour::of_greeting(&greeting.version_text);

@@ -1,6 +1,7 @@
 //! How to reach a server, and as whom.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::address::Address;
@@ -36,6 +37,8 @@ pub struct ConnectOptions {
     pub database: Option<String>,
     /// TLS mode and certificates. A Unix socket uses TLS only in modes that require it.
     pub tls: Tls,
+    /// The address of this host that TCP connections come from, where it has several. Unless given, the system chooses.
+    pub local_address: Option<IpAddr>,
     /// RSA key of the server, for `caching_sha2_password` in the clear.
     pub public_key: PublicKey,
     /// Limit for connecting and logging in, all steps together. 5 s unless changed.
@@ -58,6 +61,7 @@ impl ConnectOptions {
             password: String::new(),
             database: None,
             tls: Tls::default(),
+            local_address: None,
             public_key: PublicKey::default(),
             connect_timeout: Duration::from_secs(5),
             max_packet: 1 << 30,
@@ -87,6 +91,12 @@ impl ConnectOptions {
     /// The same with another limit for connecting.
     pub fn with_connect_timeout(mut self, limit: Duration) -> ConnectOptions {
         self.connect_timeout = limit;
+        self
+    }
+
+    /// The same from an address of this host.
+    pub fn with_local_address(mut self, address: IpAddr) -> ConnectOptions {
+        self.local_address = Some(address);
         self
     }
 

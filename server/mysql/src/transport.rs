@@ -1,7 +1,7 @@
 //! The byte stream under a connection: TCP, a Unix socket, or TLS over TCP.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -32,11 +32,14 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// Opens a stream, without TLS.
-    pub(crate) async fn open(address: &Address) -> io::Result<Transport> {
+    /// Opens a stream, without TLS; over TCP from an address of this host, if one is given.
+    pub(crate) async fn open(address: &Address, from: Option<IpAddr>) -> io::Result<Transport> {
         match address {
             Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                let stream = match from {
+                    None => TcpStream::connect((host.as_str(), *port)).await?,
+                    Some(from) => dial(host, *port, from).await?,
+                };
                 prepare(&stream)?;
                 Ok(Transport::Tcp(stream))
             }
@@ -77,6 +80,20 @@ impl Transport {
             Transport::Closed => false,
         }
     }
+}
+
+/// Connects from an address of this host, to the first address of the other that is of the same family and answers.
+async fn dial(host: &str, port: u16, from: IpAddr) -> io::Result<TcpStream> {
+    let mut problem = io::Error::new(io::ErrorKind::AddrNotAvailable, format!("{host} cannot be reached from {from}"));
+    for address in tokio::net::lookup_host((host, port)).await?.filter(|to| to.is_ipv4() == from.is_ipv4()) {
+        let socket = if from.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.bind(SocketAddr::new(from, 0))?;
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => problem = error,
+        }
+    }
+    Err(problem)
 }
 
 /// Nagle off, keepalive on: a statement without a deadline must not wait for ever for a host that has gone.
@@ -141,8 +158,19 @@ mod tests {
     async fn a_host_that_has_gone_is_noticed_without_a_deadline() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = Address::tcp("127.0.0.1", listener.local_addr().unwrap().port());
-        let Transport::Tcp(stream) = Transport::open(&address).await.unwrap() else { panic!("it is TCP") };
+        let Transport::Tcp(stream) = Transport::open(&address, None).await.unwrap() else { panic!("it is TCP") };
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_connection_comes_from_the_address_that_was_asked_for() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::tcp("localhost", listener.local_addr().unwrap().port());
+        let _open = Transport::open(&address, Some([127, 0, 0, 9].into())).await.unwrap();
+        let (_stream, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer.ip().to_string(), "127.0.0.9");
+        let other = Transport::open(&Address::tcp("127.0.0.1", 1), Some("::1".parse().unwrap())).await.err().unwrap();
+        assert!(other.to_string().contains("127.0.0.1 cannot be reached from ::1"), "{other}");
     }
 }
