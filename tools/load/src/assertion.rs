@@ -1,76 +1,62 @@
 //! What a report has to show: `--assert 'p99<20ms'` sets the exit status.
 
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use crate::report::{Report, TargetReport};
 
+/// A report whose figures can be asserted.
+pub trait Figures {
+    /// What its figures are called.
+    const NAMES: &'static [&'static str];
+
+    /// The names of its targets.
+    fn targets(&self) -> Vec<&str>;
+
+    /// A figure of the target with that index: microseconds, bytes or a number. `None`: it has none.
+    fn figure(&self, target: usize, name: &str) -> Option<f64>;
+
+    /// Whether every target is meant to have it, as all but the first are compared with the first.
+    fn is_meant(&self, _target: usize, _name: &str) -> bool {
+        true
+    }
+}
+
 /// A figure of a target, and its bound.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Assertion {
+#[derive(Debug)]
+pub struct Assertion<R> {
     text: String,
     target: Option<String>,
-    figure: Figure,
+    figure: &'static str,
     /// The figure has to be below; else above.
     below: bool,
     bound: f64,
+    report: PhantomData<fn(&R)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Figure {
-    P50,
-    P90,
-    P95,
-    P99,
-    P999,
-    Max,
-    Mean,
-    Spread,
-    Rate,
-    Errors,
-    Wrong,
-    /// Microseconds of a statement of the target's first process.
-    Cpu,
-    /// Bytes of the target's first process.
-    Memory,
-    /// The rate against that of the first target.
-    Ratio,
+impl<R> Clone for Assertion<R> {
+    fn clone(&self) -> Assertion<R> {
+        Assertion { text: self.text.clone(), target: self.target.clone(), ..*self }
+    }
 }
 
-const FIGURES: &[(&str, Figure)] = &[
-    ("p50", Figure::P50),
-    ("p90", Figure::P90),
-    ("p95", Figure::P95),
-    ("p99", Figure::P99),
-    ("p99.9", Figure::P999),
-    ("max", Figure::Max),
-    ("mean", Figure::Mean),
-    ("spread", Figure::Spread),
-    ("rate", Figure::Rate),
-    ("errors", Figure::Errors),
-    ("wrong", Figure::Wrong),
-    ("cpu", Figure::Cpu),
-    ("memory", Figure::Memory),
-    ("ratio", Figure::Ratio),
-];
-
-impl FromStr for Assertion {
+impl<R: Figures> FromStr for Assertion<R> {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Assertion, String> {
-        let at = text
-            .find(['<', '>'])
-            .ok_or_else(|| format!("`{text}` compares nothing; write it as `p99<20ms` or `vitrail:rate>1000`"))?;
+    fn from_str(text: &str) -> Result<Assertion<R>, String> {
+        let at = text.find(['<', '>']).ok_or_else(|| {
+            format!("`{text}` compares nothing; write it as `{0}<20` or `vitrail:{0}>20`", R::NAMES[0])
+        })?;
         let (left, right) = (text[..at].trim(), text[at + 1..].trim());
         let (target, name) = match left.split_once(':') {
             Some((target, name)) => (Some(target.to_owned()), name),
             None => (None, left),
         };
-        let figure = FIGURES.iter().find(|(known, _)| *known == name).map(|(_, figure)| *figure).ok_or_else(|| {
-            let known: Vec<&str> = FIGURES.iter().map(|(name, _)| *name).collect();
-            format!("`{name}` is no figure; there are {}", known.join(", "))
-        })?;
+        let figure = R::NAMES.iter().find(|known| **known == name);
+        let figure = figure.ok_or_else(|| format!("`{name}` is no figure; there are {}", R::NAMES.join(", ")))?;
         let bound = bound(right).ok_or_else(|| format!("`{right}` is no bound; write it as 20ms, 1.5 or 64MiB"))?;
-        Ok(Assertion { text: text.to_owned(), target, figure, below: &text[at..=at] == "<", bound })
+        let below = &text[at..=at] == "<";
+        Ok(Assertion { text: text.to_owned(), target, figure, below, bound, report: PhantomData })
     }
 }
 
@@ -83,45 +69,52 @@ fn bound(text: &str) -> Option<f64> {
     Some(number.trim().parse::<f64>().ok()? * unit.map_or(1.0, |(_, factor)| *factor))
 }
 
-impl Assertion {
+impl<R: Figures> Assertion<R> {
     /// What it found wrong, of each target that it means.
-    pub fn check(&self, report: &Report) -> Vec<String> {
-        let mut meant = report
-            .targets
-            .iter()
-            .filter(|target| self.target.as_ref().is_none_or(|name| *name == target.name))
-            .peekable();
-        if meant.peek().is_none() {
+    pub fn check(&self, report: &R) -> Vec<String> {
+        let targets = report.targets();
+        let named = |name: &str| self.target.as_deref().is_none_or(|wanted| wanted == name);
+        if !targets.iter().any(|name| named(name)) {
             return vec![format!("{}: there is no target {}", self.text, self.target.as_deref().unwrap_or_default())];
         }
+        let meant =
+            targets.iter().enumerate().filter(|(index, name)| named(name) && report.is_meant(*index, self.figure));
         meant
-            .filter(|target| self.figure != Figure::Ratio || target.name != report.targets[0].name)
-            .filter_map(|target| match self.figure(target, report) {
-                None => Some(format!("{}: {} has no such figure", self.text, target.name)),
+            .filter_map(|(index, name)| match report.figure(index, self.figure) {
+                None => Some(format!("{}: {name} has no such figure", self.text)),
                 Some(found) if (found < self.bound) == self.below && found != self.bound => None,
-                Some(found) => Some(format!("{}: {} has {found:.2}", self.text, target.name)),
+                Some(found) => Some(format!("{}: {name} has {found:.2}", self.text)),
             })
             .collect()
     }
+}
 
-    fn figure(&self, target: &TargetReport, report: &Report) -> Option<f64> {
-        let latency = &target.latency;
-        Some(match self.figure {
-            Figure::P50 => latency.p50 as f64,
-            Figure::P90 => latency.p90 as f64,
-            Figure::P95 => latency.p95 as f64,
-            Figure::P99 => latency.p99 as f64,
-            Figure::P999 => latency.p999 as f64,
-            Figure::Max => latency.max as f64,
-            Figure::Mean => latency.mean,
-            Figure::Spread => latency.spread,
-            Figure::Rate => target.rate,
-            Figure::Errors => target.failed() as f64,
-            Figure::Wrong => target.wrong.len() as f64,
-            Figure::Cpu => target.processes.first()?.cpu_per_statement,
-            Figure::Memory => target.processes.first()?.memory as f64,
-            Figure::Ratio => report.comparisons.iter().find(|comparison| comparison.target == target.name)?.rate?.ratio,
+impl Figures for Report {
+    const NAMES: &'static [&'static str] = &[
+        "p50", "p90", "p95", "p99", "p99.9", "max", "mean", "spread", "rate", "errors", "wrong", "cpu", "memory",
+        "ratio",
+    ];
+
+    fn targets(&self) -> Vec<&str> {
+        self.targets.iter().map(|target| target.name.as_str()).collect()
+    }
+
+    fn figure(&self, target: usize, name: &str) -> Option<f64> {
+        let target: &TargetReport = &self.targets[target];
+        Some(match name {
+            "rate" => target.rate,
+            "errors" => target.failed() as f64,
+            "wrong" => target.wrong.len() as f64,
+            // Of the target's first process.
+            "cpu" => target.processes.first()?.cpu_per_statement,
+            "memory" => target.processes.first()?.memory as f64,
+            "ratio" => self.comparisons.iter().find(|comparison| comparison.target == target.name)?.rate?.ratio,
+            _ => return target.latency.figure(name),
         })
+    }
+
+    fn is_meant(&self, target: usize, name: &str) -> bool {
+        name != "ratio" || target > 0
     }
 }
 
@@ -144,9 +137,9 @@ mod tests {
             ("p98<1ms", "`p98` is no figure; there are p50"),
             ("p99<soon", "`soon` is no bound"),
         ] {
-            let error = text.parse::<Assertion>().expect_err("refused");
+            let error = text.parse::<Assertion<Report>>().expect_err("refused");
             assert!(error.contains(says), "{error}");
         }
-        assert!("vitrail:p99.9>20ms".parse::<Assertion>().is_ok());
+        assert!("vitrail:p99.9>20ms".parse::<Assertion<Report>>().is_ok());
     }
 }

@@ -7,6 +7,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hdrhistogram::Histogram;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -127,7 +128,7 @@ impl Fleet {
         }
         observer.begin(&controls);
         clock.reach(clock.from).await;
-        let before = self.usage();
+        let before = self.usage().await;
         let (watched, ended) = tokio::sync::oneshot::channel::<()>();
         let probe = tokio::spawn(watch::wakes(async move {
             // Either way it is over.
@@ -141,7 +142,7 @@ impl Fleet {
             let now = clock.reach(next(at, clock.until())).await;
             recorder.take(&mut added);
             record.merge(&added);
-            let usage = self.usage();
+            let usage = self.usage().await;
             let second = figures(&added, now - clock.from, now - at, controls.rate(), &used, &usage);
             observer.second(&second, &Moment { added: &added, total: &record });
             seconds.push(second);
@@ -173,8 +174,11 @@ impl Fleet {
         }
     }
 
-    fn usage(&self) -> Used {
-        (self.processes.iter().map(Process::usage).collect(), Process::this().usage().unwrap_or_default())
+    async fn usage(&self) -> Used {
+        let own = Process::this();
+        tokio::join!(join_all(self.processes.iter().map(Process::usage)), async {
+            own.usage().await.unwrap_or_default()
+        })
     }
 }
 

@@ -11,6 +11,7 @@ pub mod process;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod sessions;
 pub mod statement;
 pub mod statistics;
 pub mod target;
@@ -18,7 +19,7 @@ pub mod value;
 pub mod workload;
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// What `vitrail bench` takes.
 #[derive(Debug, Clone, Args)]
@@ -33,13 +34,32 @@ pub struct Options {
 pub enum Command {
     /// Put targets under the same load, in turns, and compare them
     Run(Box<run::Options>),
+    /// Open many sessions, and measure what each costs and how fast they are
+    Sessions(Box<sessions::Options>),
+    /// A client process of `sessions`
+    #[command(hide = true)]
+    SessionsWorker,
     /// Print the JSON Schema of reports
-    Schema,
+    Schema {
+        /// Of which command
+        #[arg(value_enum, default_value_t)]
+        of: Reporting,
+    },
     /// Print the vschema that a sharded keyspace needs for the tables of workloads
     Vschema {
         /// Names, or files that end with .toml; all that come with the tool without any
         workload: Vec<String>,
     },
+}
+
+/// The commands that report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Reporting {
+    /// `bench run`
+    #[default]
+    Run,
+    /// `bench sessions`
+    Sessions,
 }
 
 /// Runs a command; false if what it measured is not as it has to be.
@@ -50,7 +70,12 @@ pub enum Command {
 pub async fn run(options: Options) -> Result<bool> {
     match options.command {
         Command::Run(options) => run::run(*options).await,
-        Command::Schema => show(&schemars::schema_for!(report::Report)),
+        Command::Sessions(options) => sessions::run(*options).await,
+        Command::SessionsWorker => sessions::work().await.map(|()| true),
+        Command::Schema { of } => show(&match of {
+            Reporting::Run => schemars::schema_for!(report::Report),
+            Reporting::Sessions => schemars::schema_for!(sessions::SessionsReport),
+        }),
         Command::Vschema { workload } => show(&workload::vschema(&workload)?),
     }
 }

@@ -1,4 +1,6 @@
-//! CPU time and memory of processes on this machine, from `/proc`.
+//! CPU time and memory of processes: of this machine from `/proc`, of others from their metrics.
+
+mod metrics;
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,20 +8,31 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::target::Listening;
+use metrics::Metrics;
+
+/// How a process is named.
+pub(crate) const FORM: &str = "NAME=PID, NAME=:PORT, NAME=/SOCKET or NAME=http://HOST:PORT/metrics";
 
 /// A process that is watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Process {
     /// What reports call it.
     pub name: String,
-    /// Its id.
-    pub id: u32,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// Of this machine, by its id.
+    Local(u32),
+    /// Of any machine.
+    Metrics(Metrics),
 }
 
 /// What a process has used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Of all its threads, user and system, in the kernel's ticks of 10 ms.
+    /// Of all its threads, user and system: of this machine's processes in the kernel's ticks of 10 ms.
     pub cpu: Duration,
     /// Resident bytes.
     pub memory: u64,
@@ -28,40 +41,57 @@ pub struct Usage {
 impl Process {
     /// This one.
     pub fn this() -> Process {
-        Process { name: "load tester".into(), id: std::process::id() }
+        Process::local("load tester", std::process::id())
     }
 
-    /// Reads `NAME=PID` or `NAME=PORT_OF:port` or `NAME=/path/of/socket`.
+    /// One of this machine.
+    pub fn local(name: &str, id: u32) -> Process {
+        Process { name: name.to_owned(), source: Source::Local(id) }
+    }
+
+    /// Reads `NAME=PID`, `NAME=:port`, `NAME=/path/of/socket` or `NAME=http://host:port/metrics`, and looks whether it is there.
     ///
     /// # Errors
     ///
-    /// There is no such process.
-    pub fn parse(text: &str) -> Result<Process> {
-        let (name, what) = text.split_once('=').context("a process is NAME=PID, NAME=:PORT or NAME=/SOCKET")?;
+    /// There is no such process, or its metrics cannot be read or lack what is needed.
+    pub async fn parse(text: &str) -> Result<Process> {
+        let (name, what) = text.split_once('=').with_context(|| format!("a process is {FORM}"))?;
+        if what.contains("://") {
+            let metrics = Metrics::of(what)?;
+            metrics.usage().await?;
+            return Ok(Process { name: name.to_owned(), source: Source::Metrics(metrics) });
+        }
         let id = if let Some(port) = what.strip_prefix(':') {
             of(&Listening::Tcp("localhost".into(), port.parse().context("a port is a number")?))
         } else if what.starts_with('/') {
             of(&Listening::Unix(what.into()))
         } else {
-            let id = what.parse().context("a process id is a number")?;
+            let id = what.parse().with_context(|| format!("`{what}` is no process id; a process is {FORM}"))?;
             Path::new(&format!("/proc/{id}")).exists().then_some(id)
         };
         match id {
-            Some(id) => Ok(Process { name: name.to_owned(), id }),
+            Some(id) => Ok(Process::local(name, id)),
             None => bail!("{what} is no process of this machine that may be looked at"),
         }
     }
 
-    /// What it has used so far; `None` once it is gone.
-    pub fn usage(&self) -> Option<Usage> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id)).ok()?;
-        // The name may hold blanks and parentheses.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-        let pages: u64 = fields.get(21)?.parse().ok()?;
-        let cpu = Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
-        Some(Usage { cpu, memory: pages * rustix::param::page_size() as u64 })
+    /// What it has used so far; `None` once it is gone, or its metrics are not answered.
+    pub async fn usage(&self) -> Option<Usage> {
+        match &self.source {
+            Source::Local(id) => local(*id),
+            Source::Metrics(metrics) => metrics.usage().await.ok(),
+        }
     }
+}
+
+fn local(id: u32) -> Option<Usage> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name may hold blanks and parentheses.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    let pages: u64 = fields.get(21)?.parse().ok()?;
+    let cpu = Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64);
+    Some(Usage { cpu, memory: pages * rustix::param::page_size() as u64 })
 }
 
 /// The process that listens there, if it is of this machine and may be looked at.
@@ -110,8 +140,8 @@ fn unix_inode(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_listening_process_is_found_and_measured() {
+    #[tokio::test]
+    async fn a_listening_process_is_found_and_measured() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         assert_eq!(of(&Listening::Tcp("localhost".into(), port)), Some(std::process::id()));
@@ -120,9 +150,14 @@ mod tests {
         let path = folder.path().join("socket");
         let _socket = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
         assert_eq!(of(&Listening::Unix(path.clone())), Some(std::process::id()));
-        let process = Process::parse(&format!("me={}", path.display())).expect("found");
-        assert_eq!((process.name.as_str(), process.id), ("me", std::process::id()));
-        assert!(process.usage().expect("it lives").memory > 1 << 20);
-        assert!(Process::parse("gone=4194304").is_err());
+        let process = Process::parse(&format!("me={}", path.display())).await.expect("found");
+        assert!(matches!(process.source, Source::Local(id) if id == std::process::id()));
+        assert!(process.usage().await.expect("it lives").memory > 1 << 20);
+        for (text, says) in
+            [("gone=4194304", "no process of this machine"), ("x=y", "`y` is no process id"), ("7", "NAME=PID")]
+        {
+            let error = Process::parse(text).await.expect_err("refused");
+            assert!(format!("{error:#}").contains(says), "{error:#}");
+        }
     }
 }

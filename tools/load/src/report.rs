@@ -208,6 +208,21 @@ impl Percentiles {
         })
     }
 
+    /// One of them, by the name that assertions use.
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        Some(match name {
+            "p50" => self.p50 as f64,
+            "p90" => self.p90 as f64,
+            "p95" => self.p95 as f64,
+            "p99" => self.p99 as f64,
+            "p99.9" => self.p999 as f64,
+            "max" => self.max as f64,
+            "mean" => self.mean,
+            "spread" => self.spread,
+            _ => return None,
+        })
+    }
+
     fn of_or_none(histogram: &Histogram<u64>) -> Percentiles {
         Percentiles::of(histogram).unwrap_or(Percentiles {
             count: 0,

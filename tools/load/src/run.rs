@@ -1,14 +1,15 @@
 //! `bench run`: targets under the same load, in turns.
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde::Serialize;
 
-use crate::assertion::Assertion;
+use crate::assertion::{Assertion, Figures};
 use crate::drive::{Fleet, Load, Moment, Observer, Second, Slot};
 use crate::process::{self, Process};
 use crate::report::{Comparison, Environment, Report, Settings, TargetReport, VERSION, count, print, time};
@@ -38,8 +39,8 @@ pub struct Options {
     /// Replace a number of the workload's [scale]
     #[arg(long, value_name = "NAME=NUMBER", value_parser = scale)]
     pub scale: Vec<(String, i64)>,
-    /// A process of this machine that works for a target: its CPU and memory are reported
-    #[arg(long, value_name = "TARGET:NAME=PID|:PORT|/SOCKET")]
+    /// A process that works for a target, of this machine or with metrics for Prometheus: its CPU and memory are reported
+    #[arg(long, value_name = "TARGET:NAME=PID|:PORT|/SOCKET|http://…/metrics")]
     pub process: Vec<String>,
     /// The load
     #[command(flatten)]
@@ -49,7 +50,7 @@ pub struct Options {
     pub json: Option<PathBuf>,
     /// What the report has to show, as 'p99<20ms', 'vitrail:errors<1' or 'ratio>0.5'; else the exit status is 1
     #[arg(long, value_name = "CONDITION")]
-    pub assert: Vec<Assertion>,
+    pub assert: Vec<Assertion<Report>>,
 }
 
 /// How hard, and how long.
@@ -134,17 +135,34 @@ pub fn note(line: &str) {
     eprintln!("{line}");
 }
 
-/// Prints a report, writes it as JSON, and says whether all assertions hold.
+/// Prints a report, writes it as JSON, and says whether all assertions hold and all answers were right.
 ///
 /// # Errors
 ///
 /// What cannot be written.
-pub fn publish(report: &Report, json: Option<&std::path::Path>, assertions: &[Assertion]) -> Result<bool> {
+pub fn publish(report: &Report, json: Option<&Path>, assertions: &[Assertion<Report>]) -> Result<bool> {
+    let holds = deliver(report, print, json, assertions)?;
+    let wrong =
+        report.targets.iter().any(|target| !target.wrong.is_empty() || target.errors.contains_key("wrong answer"));
+    Ok(holds && !wrong)
+}
+
+/// Prints any report by `print`, writes it as JSON, and says whether all assertions hold.
+///
+/// # Errors
+///
+/// What cannot be written.
+pub(crate) fn deliver<R: Figures + Serialize>(
+    report: &R,
+    print: impl FnOnce(&R, &mut dyn Write) -> std::io::Result<()>,
+    json: Option<&Path>,
+    assertions: &[Assertion<R>],
+) -> Result<bool> {
     let to_stdout = json.is_some_and(|path| path.as_os_str() == "-");
     if let Some(path) = json {
         let text = serde_json::to_string_pretty(report)? + "\n";
         match to_stdout {
-            true => std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes())?,
+            true => std::io::stdout().write_all(text.as_bytes())?,
             false => std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,
         }
     }
@@ -155,9 +173,7 @@ pub fn publish(report: &Report, json: Option<&std::path::Path>, assertions: &[As
     for line in &broken {
         note(&format!("does not hold: {line}"));
     }
-    let wrong =
-        report.targets.iter().any(|target| !target.wrong.is_empty() || target.errors.contains_key("wrong answer"));
-    Ok(broken.is_empty() && !wrong)
+    Ok(broken.is_empty())
 }
 
 /// Puts every target under load, in turns.
@@ -169,7 +185,7 @@ pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> 
     let workload = Arc::new(Workload::load(&options.workload, &options.scale)?);
     let mut targets = options.target.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
     Target::distinguish(&mut targets);
-    let watched = watched(&targets, &options.process)?;
+    let watched = watched(&targets, &options.process).await?;
     let load = options.load.load();
     let mut fleets = Vec::new();
     for (target, processes) in targets.into_iter().zip(watched) {
@@ -240,19 +256,22 @@ pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> 
 }
 
 /// The processes of each target: the one that listens where its URL leads, and those of the command line.
-fn watched(targets: &[Target], asked: &[String]) -> Result<Vec<Vec<Process>>> {
+pub(crate) async fn watched(targets: &[Target], asked: &[String]) -> Result<Vec<Vec<Process>>> {
     let mut watched: Vec<Vec<Process>> = targets
         .iter()
         .map(|target| {
             let id = target.listening().as_ref().and_then(process::of);
-            id.map(|id| Process { name: target.name.clone(), id }).into_iter().collect()
+            id.map(|id| Process::local(&target.name, id)).into_iter().collect()
         })
         .collect();
     for text in asked {
         let (target, rest) =
-            text.split_once(':').context("a process is TARGET:NAME=PID, TARGET:NAME=:PORT or TARGET:NAME=/SOCKET")?;
+            text.split_once(':').with_context(|| format!("--process {text}: write it as TARGET:{}", process::FORM))?;
         match targets.iter().position(|known| known.name == target) {
-            Some(index) => watched[index].push(Process::parse(rest)?),
+            Some(index) => {
+                let process = Process::parse(rest).await.with_context(|| format!("--process {text}"))?;
+                watched[index].push(process);
+            }
             None => bail!("--process {text}: there is no target `{target}`"),
         }
     }

@@ -60,7 +60,8 @@ impl Ratio {
     }
 }
 
-fn student(freedom: usize) -> f64 {
+/// The quantile for a confidence of 95 % with so many degrees of freedom, from 1.
+pub(crate) fn student(freedom: usize) -> f64 {
     STUDENT.get(freedom - 1).copied().unwrap_or(1.96)
 }
 

@@ -134,6 +134,14 @@ impl Target {
             Protocol::MySql(_) => None,
         }
     }
+
+    /// The options of connections, if the target speaks MySQL's protocol.
+    pub fn mysql(&self) -> Option<&ConnectOptions> {
+        match &self.protocol {
+            Protocol::Vitrail(_) => None,
+            Protocol::MySql(options) => Some(options),
+        }
+    }
 }
 
 /// `mysql://user:password@host:port/database?socket=/path&tls=verify-full`

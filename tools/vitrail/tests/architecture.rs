@@ -38,7 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vitrail-instructions", &["vitrail-planner", "vitrail-proto", "vitrail-sql"]),
     ("vitrail-shell", &["vitrail-client", "vitrail-sql"]),
     ("vitrail-demo", &["vitrail-client", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
-    ("vitrail-load", &["vitrail-client", "vitrail-mysql", "vitrail-proto"]),
+    ("vitrail-load", &["vitrail-client", "vitrail-listener", "vitrail-mysql", "vitrail-proto"]),
     ("vitrail-trials", &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-proto"]),
     ("vitrail", &["vitrail-demo", "vitrail-load", "vitrail-node", "vitrail-proto", "vitrail-shell", "vitrail-trace"]),
 ];

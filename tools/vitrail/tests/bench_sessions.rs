@@ -1,0 +1,157 @@
+//! `vitrail bench sessions` over a real server and a real MySQL.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
+
+mod stage;
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use stage::{Stage, VITRAIL, bench};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use vitrail_harness::flavours;
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is a number"))
+}
+
+#[tokio::test]
+async fn sessions_are_opened_used_and_weighed() {
+    for flavour in flavours() {
+        let stage = Stage::start(flavour).await;
+        let (vitrail, direct) = (stage.vitrail(), stage.direct());
+        let short = ["--hold", "100ms", "--steps", "3", "--assert", "errors<1", "--assert", "dead<1"];
+        let mut arguments =
+            vec!["--target", &vitrail, "--target", &direct, "--sessions", "203", "--per-connection", "20"];
+        arguments.extend(short);
+        let (report, good, told) = bench("sessions", &arguments).await;
+        assert!(good, "{flavour}: {told}\n{report:#}");
+        for (target, connections) in report["targets"].as_array().unwrap().iter().zip([11, 203]) {
+            assert_eq!((number(&target["sessions"]), number(&target["connections"])), (203, connections), "{flavour}");
+            assert_eq!(number(&target["connecting"]["count"]), connections);
+            assert_eq!((number(&target["opening"]["count"]), number(&target["statements"]["count"])), (203, 203));
+            let process = &target["processes"][0];
+            let points = process["points"].as_array().unwrap();
+            assert_eq!(number(&points.last().unwrap()[0]), 203);
+            assert!(points.iter().all(|point| number(&point[1]) > 1 << 20), "{process:#}");
+            assert!(process["per_session"]["each"].is_f64() && target["client"]["processes"] == 1, "{target:#}");
+        }
+        // Each connection of MySQL is a thread with its stack and buffers.
+        assert!(report["targets"][1]["processes"][0]["per_session"]["each"].as_f64().unwrap() > 4096.0, "{report:#}");
+        assert!(
+            told.contains("vitrail: 203 sessions on 11 connections") && told.contains("holding for 100ms"),
+            "{told}"
+        );
+
+        let unmet = [
+            "--target",
+            &direct,
+            "--sessions",
+            "8",
+            "--idle",
+            "--hold",
+            "0s",
+            "--assert",
+            "memory<1",
+            "--assert",
+            "p50<1",
+        ];
+        let (report, good, told) = bench("sessions", &unmet).await;
+        assert!(!good && told.contains("does not hold: memory<1: direct has"), "{told}");
+        assert!(
+            told.contains("p50<1: direct has no such figure") && report["targets"][0]["statements"].is_null(),
+            "{told}"
+        );
+        stage.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_may_open_few_files_starts_several() {
+    let flavour = flavours()[0];
+    let stage = Stage::start(flavour).await;
+    // 100 of 130 files are for other things.
+    let limited = "ulimit -n 130; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        limited,
+        VITRAIL,
+        "bench",
+        "sessions",
+        "--target",
+        &stage.vitrail(),
+        "--sessions",
+        "85",
+        "--hold",
+        "0s",
+    ]);
+    command.args(["--steps", "3", "--json", "-", "--assert", "errors<1", "--assert", "sessions>84"]);
+    let output = command.output().await.unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{told}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let target = &report["targets"][0];
+    assert_eq!((number(&target["client"]["processes"]), number(&target["statements"]["count"])), (3, 85), "{target:#}");
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn connections_that_die_are_told() {
+    let flavour = flavours()[0];
+    let Stage { server, gate, .. } = Stage::start(flavour).await;
+    let url = format!("vitrail://app@{}/load?tls=disable", gate.address());
+    let mut command = Command::new(VITRAIL);
+    command.args([
+        "bench",
+        "sessions",
+        "--target",
+        &url,
+        "--sessions",
+        "30",
+        "--hold",
+        "3s",
+        "--steps",
+        "2",
+        "--json",
+        "-",
+    ]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line.contains("holding for") {
+            break;
+        }
+    }
+    gate.kill().await;
+    let drained = tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    let output = child.wait_with_output().await.unwrap();
+    drained.await.unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let target = &report["targets"][0];
+    let failed: u64 = target["errors"].as_object().unwrap().values().map(|error| number(&error["count"])).sum();
+    assert_eq!((number(&target["dead"]), failed), (30, 30), "{target:#}");
+    server.crash().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_told_before_anything_is_opened() {
+    let flavour = flavours()[0];
+    let stage = Stage::start(flavour).await;
+    let (vitrail, metrics) = (stage.vitrail(), "vitrail:far=http://127.0.0.1:1/metrics");
+    for (target, more, says) in [
+        (
+            vitrail.as_str(),
+            ["--statement", "SELECT nothing FROM nowhere"],
+            "it does not run the statement SELECT nothing",
+        ),
+        ("vitrail://app@127.0.0.1:1/load", ["--steps", "3"], "it cannot be reached"),
+        (&vitrail, ["--process", metrics], "the metrics at http://127.0.0.1:1/metrics cannot be read"),
+    ] {
+        let arguments = ["bench", "sessions", "--sessions", "5", "--target", target];
+        let output = Command::new(VITRAIL).args(arguments).args(more).output().await.unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains(says), "{told}");
+    }
+    stage.stop().await;
+}
