@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -15,10 +16,13 @@ use vitrail_tablet::Tablet;
 use crate::assembly::Served;
 use crate::query_metrics;
 use crate::reload::Reloads;
+use crate::resources::Resources;
 
 /// What the endpoints report.
 pub struct Metrics {
     registry: Registry,
+    /// Without our prefix: these names are everybody's.
+    process: Registry,
     shards: Vec<(String, Arc<dyn QueryService>)>,
     reloads: Arc<Reloads>,
 }
@@ -44,16 +48,23 @@ impl Metrics {
             reloads: Arc::clone(&reloads),
             tablets: tablets.collect(),
         }));
+        let mut process = Registry::default();
+        process.register_collector(Box::new(Resources));
         let shards = services.iter();
         let shards =
             shards.map(|served| (format!("{}/{}", served.keyspace, served.shard), Arc::clone(&served.service)));
-        Metrics { registry, shards: shards.collect(), reloads }
+        Metrics { registry, process, shards: shards.collect(), reloads }
     }
 
     /// As text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).expect("writing to a String cannot fail");
+        let mut encode = || {
+            encode_registry(&mut text, &self.process)?;
+            encode_registry(&mut text, &self.registry)?;
+            encode_eof(&mut text)
+        };
+        encode().expect("writing to a String cannot fail");
         text
     }
 

@@ -256,8 +256,10 @@ async fn listed(vitrail: &Vitrail, client: &Client) {
 /// The documentation names every metric that there is, and no other.
 fn documented(metrics: &str) {
     let operation = include_str!("../../../docs/operation.md");
-    let rows = operation.lines().filter(|line| line.starts_with("| `vitrail_"));
-    let words = rows.flat_map(|row| row.split('`')).filter(|word| word.starts_with("vitrail_"));
+    let rows =
+        operation.lines().filter(|line| ["| `vitrail_", "| `process_"].iter().any(|start| line.starts_with(start)));
+    let words =
+        rows.flat_map(|row| row.split('`')).filter(|word| word.starts_with("vitrail_") || word.starts_with("process_"));
     let written: BTreeSet<&str> = words.collect();
     let types = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     let given: BTreeSet<String> =

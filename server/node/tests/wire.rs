@@ -253,6 +253,8 @@ async fn health_and_metrics_are_served() {
             "vitrail_tablet_statements_total{keyspace=\"shop\",shard=\"-80\"}",
             "vitrail_consolidator_saved_total{keyspace=\"shop\",shard=\"-80\"} 0",
             "vitrail_consolidator_waiting{keyspace=\"plain\",shard=\"0\"} 0",
+            "process_cpu_seconds_total ",
+            "process_resident_memory_bytes ",
             "# EOF",
         ] {
             assert!(metrics.contains(expected), "{expected} in\n{metrics}");

@@ -53,7 +53,7 @@ pub struct Options {
     /// Sessions on each connection, where the protocol has sessions; servers take 4,096 at most
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub per_connection: u32,
-    /// What each session runs when it is opened, and again when all are open
+    /// What each session runs when it is opened, and again when all are open; identical ones do not share an execution
     #[arg(long, default_value = "SELECT 1", value_name = "SQL")]
     pub statement: String,
     /// Sessions run nothing

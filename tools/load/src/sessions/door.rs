@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use vitrail_client::Endpoint;
 use vitrail_client::connection::{ConnectOptions, Connection, Pending};
-use vitrail_proto::message::{Op, Request, SessionState};
+use vitrail_proto::message::{Op, Request, SessionState, Share};
 
 use super::source::Source;
 use crate::connection::{Failure, drain};
@@ -113,6 +113,8 @@ impl Door {
         let mut request = Request::new(Op::Execute);
         request.session = Some(id);
         request.sql = Some(self.statement.clone()?);
+        // All say the same: shared, hardly one would reach MySQL.
+        request.share = Some(Share::Off);
         Some(request)
     }
 }
