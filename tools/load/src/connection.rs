@@ -207,14 +207,6 @@ async fn answered(
     Ok(answer)
 }
 
-/// Runs a text on a connection to MySQL, and reads all of the answer and none of its rows.
-pub(crate) async fn drain(connection: &mut vitrail_mysql::Connection, sql: &str) -> Result<(), Failure> {
-    if let Response::Columns(_) = connection.query(sql.as_bytes()).await? {
-        while let RowsOrEnd::Rows(_) = connection.next_rows(BATCH).await? {}
-    }
-    Ok(())
-}
-
 async fn run_mysql(connection: &mut vitrail_mysql::Connection, sql: &str, first: bool) -> Result<Answer, Failure> {
     let mut cells = Vec::new();
     let mut answer = read_mysql(connection, sql, usize::from(first), &mut |row| cells = row).await?;
@@ -223,7 +215,7 @@ async fn run_mysql(connection: &mut vitrail_mysql::Connection, sql: &str, first:
 }
 
 /// Reads an answer to its end; `keep` gets the first `most` rows.
-async fn read_mysql(
+pub(crate) async fn read_mysql(
     connection: &mut vitrail_mysql::Connection,
     sql: &str,
     most: usize,

@@ -7,6 +7,7 @@
 pub mod assertion;
 pub mod connection;
 pub mod drive;
+pub mod herd;
 pub mod process;
 pub mod record;
 pub mod report;
@@ -34,6 +35,8 @@ pub struct Options {
 pub enum Command {
     /// Put targets under the same load, in turns, and compare them
     Run(Box<run::Options>),
+    /// Have many clients ask the same at the same moment, and count what of it reaches MySQL
+    Herd(Box<herd::Options>),
     /// Open many sessions, and measure what each costs and how fast they are
     Sessions(Box<sessions::Options>),
     /// A client process of `sessions`
@@ -60,6 +63,8 @@ pub enum Reporting {
     Run,
     /// `bench sessions`
     Sessions,
+    /// `bench herd`
+    Herd,
 }
 
 /// Runs a command; false if what it measured is not as it has to be.
@@ -70,10 +75,12 @@ pub enum Reporting {
 pub async fn run(options: Options) -> Result<bool> {
     match options.command {
         Command::Run(options) => run::run(*options).await,
+        Command::Herd(options) => herd::run(*options).await,
         Command::Sessions(options) => sessions::run(*options).await,
         Command::SessionsWorker => sessions::work().await.map(|()| true),
         Command::Schema { of } => show(&match of {
             Reporting::Run => schemars::schema_for!(report::Report),
+            Reporting::Herd => schemars::schema_for!(herd::HerdReport),
             Reporting::Sessions => schemars::schema_for!(sessions::SessionsReport),
         }),
         Command::Vschema { workload } => show(&workload::vschema(&workload)?),

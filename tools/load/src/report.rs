@@ -13,7 +13,7 @@ pub(crate) use text::{count, time};
 
 use crate::drive::Slot;
 use crate::process::Process;
-use crate::record::Record;
+use crate::record::{Errors, Record};
 use crate::statistics::Ratio;
 
 /// Rises when a field changes its meaning or goes.
@@ -187,6 +187,14 @@ pub struct Comparison {
     pub verdict: String,
 }
 
+/// Errors by code, of what was measured.
+pub(crate) fn errors(errors: &BTreeMap<String, Errors>) -> BTreeMap<String, ErrorReport> {
+    let report = |(code, errors): (&String, &Errors)| {
+        (code.clone(), ErrorReport { count: errors.count, example: errors.example.clone() })
+    };
+    errors.iter().map(report).collect()
+}
+
 impl Percentiles {
     /// Of a histogram; `None` if it is empty.
     pub fn of(histogram: &Histogram<u64>) -> Option<Percentiles> {
@@ -290,13 +298,7 @@ impl TargetReport {
             statements: all.statements as f64 / seconds,
             latency: Percentiles::of_or_none(&all.latency()),
             operations: operations.iter().zip(&all.times).map(of_operation).collect(),
-            errors: all
-                .errors
-                .iter()
-                .map(|(code, errors)| {
-                    (code.clone(), ErrorReport { count: errors.count, example: errors.example.clone() })
-                })
-                .collect(),
+            errors: errors(&all.errors),
             retries: all.retries.clone(),
             figures: BTreeMap::new(),
             refusals: Percentiles::of(&all.refusals),

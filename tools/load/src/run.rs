@@ -17,7 +17,7 @@ use crate::target::Target;
 use crate::workload::{Tally, Workload};
 
 /// Above this share of the machine's cores the tool says that it may have been in the way.
-const TOO_MUCH: f64 = 0.45;
+pub(crate) const TOO_MUCH: f64 = 0.45;
 
 /// The lowest rate: an operation in a quarter of an hour.
 pub(crate) const LEAST: f64 = 0.001;

@@ -37,7 +37,7 @@ use self::source::Source;
 use self::steady::Steady;
 use crate::assertion::Assertion;
 use crate::process::Process;
-use crate::report::{Environment, ErrorReport, Percentiles, VERSION, count};
+use crate::report::{Environment, Percentiles, VERSION, count, errors};
 use crate::run::{deliver, note, watched};
 use crate::target::Target;
 
@@ -225,7 +225,7 @@ async fn crowd(
         statements: ran.then(|| Percentiles::of(&statements)).flatten(),
         opened_per_second: measured.sessions as f64 / opening.as_secs_f64(),
         statements_per_second: if ran { statements.len() as f64 / running.as_secs_f64() } else { 0.0 },
-        errors: errors(measured),
+        errors: errors(&measured.errors),
     })
 }
 
@@ -277,13 +277,6 @@ fn line(name: &str, measured: &Measured, steady: &Steady, processes: &[Process])
 fn example(measured: &Measured) -> String {
     let first = measured.errors.iter().next();
     first.map_or_else(|| "it was not tried".into(), |(code, errors)| format!("{code}: {}", errors.example))
-}
-
-fn errors(measured: Measured) -> std::collections::BTreeMap<String, ErrorReport> {
-    let report = |(code, errors): (String, crate::record::Errors)| {
-        (code, ErrorReport { count: errors.count, example: errors.example })
-    };
-    measured.errors.into_iter().map(report).collect()
 }
 
 #[cfg(test)]
