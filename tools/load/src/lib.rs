@@ -2,7 +2,7 @@
 //!
 //! Layout: [`target`] and [`connection`] (a session, whichever protocol), [`statement`] and [`value`] (what is sent), [`workload`] (what
 //! clients do), [`drive`] (a slot of time under load), [`record`] and [`process`] (what is measured), [`statistics`] (how sure that is), and the
-//! commands: [`run`]. [`report`] is what they say, [`assertion`] what it has to say.
+//! commands: [`run`], [`sessions`], [`herd`], [`sweep`]. [`report`] is what they say, [`assertion`] what it has to say.
 
 pub mod assertion;
 pub mod connection;
@@ -15,6 +15,7 @@ pub mod run;
 pub mod sessions;
 pub mod statement;
 pub mod statistics;
+pub mod sweep;
 pub mod target;
 pub mod value;
 pub mod workload;
@@ -42,6 +43,8 @@ pub enum Command {
     /// A client process of `sessions`
     #[command(hide = true)]
     SessionsWorker,
+    /// Find the highest rate at which targets keep their latency
+    Sweep(Box<sweep::Options>),
     /// Print the JSON Schema of reports
     Schema {
         /// Of which command
@@ -65,6 +68,8 @@ pub enum Reporting {
     Sessions,
     /// `bench herd`
     Herd,
+    /// `bench sweep`
+    Sweep,
 }
 
 /// Runs a command; false if what it measured is not as it has to be.
@@ -77,10 +82,12 @@ pub async fn run(options: Options) -> Result<bool> {
         Command::Run(options) => run::run(*options).await,
         Command::Herd(options) => herd::run(*options).await,
         Command::Sessions(options) => sessions::run(*options).await,
+        Command::Sweep(options) => sweep::run(*options).await,
         Command::SessionsWorker => sessions::work().await.map(|()| true),
         Command::Schema { of } => show(&match of {
             Reporting::Run => schemars::schema_for!(report::Report),
             Reporting::Herd => schemars::schema_for!(herd::HerdReport),
+            Reporting::Sweep => schemars::schema_for!(sweep::SweepReport),
             Reporting::Sessions => schemars::schema_for!(sessions::SessionsReport),
         }),
         Command::Vschema { workload } => show(&workload::vschema(&workload)?),

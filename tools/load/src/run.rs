@@ -183,27 +183,8 @@ pub(crate) fn deliver<R: Figures + Serialize>(
 /// A target that cannot be used, or a workload that is wrong.
 pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> Result<Report> {
     let workload = Arc::new(Workload::load(&options.workload, &options.scale)?);
-    let mut targets = options.target.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
-    Target::distinguish(&mut targets);
-    let watched = watched(&targets, &options.process).await?;
     let load = options.load.load();
-    let mut fleets = Vec::new();
-    for (target, processes) in targets.into_iter().zip(watched) {
-        let name = target.name.clone();
-        let url = target.url.clone();
-        let fleet = Fleet::open(target, &load, processes).await;
-        fleets.push(fleet.with_context(|| format!("{name} cannot be reached at {url}"))?);
-    }
-    if options.prepare {
-        for fleet in &mut fleets {
-            note(&format!("{}: making the tables of {}", fleet.target.name, workload.name));
-            let few = fleet.connections().len().min(4);
-            workload
-                .prepare(&mut fleet.connections()[..few], &progress())
-                .await
-                .with_context(|| fleet.target.name.clone())?;
-        }
-    }
+    let mut fleets = ready(&options.target, &options.process, &load, &workload, options.prepare, note).await?;
     let mut before = Vec::new();
     for fleet in &mut fleets {
         before.push(totals(fleet, &workload, options.prepare).await?);
@@ -255,6 +236,38 @@ pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> 
     })
 }
 
+/// Opens the clients of each target, and makes the workload's tables if that is wanted.
+pub(crate) async fn ready(
+    targets: &[String],
+    processes: &[String],
+    load: &Load,
+    workload: &Workload,
+    prepare: bool,
+    note: &mut (dyn FnMut(&str) + Send),
+) -> Result<Vec<Fleet>> {
+    let mut targets = targets.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
+    Target::distinguish(&mut targets);
+    let watched = watched(&targets, processes).await?;
+    let mut fleets = Vec::new();
+    for (target, processes) in targets.into_iter().zip(watched) {
+        let name = target.name.clone();
+        let url = target.url.clone();
+        let fleet = Fleet::open(target, load, processes).await;
+        fleets.push(fleet.with_context(|| format!("{name} cannot be reached at {url}"))?);
+    }
+    if prepare {
+        for fleet in &mut fleets {
+            note(&format!("{}: making the tables of {}", fleet.target.name, workload.name));
+            let few = fleet.connections().len().min(4);
+            workload
+                .prepare(&mut fleet.connections()[..few], &progress())
+                .await
+                .with_context(|| fleet.target.name.clone())?;
+        }
+    }
+    Ok(fleets)
+}
+
 /// The processes of each target: the one that listens where its URL leads, and those of the command line.
 pub(crate) async fn watched(targets: &[Target], asked: &[String]) -> Result<Vec<Vec<Process>>> {
     let mut watched: Vec<Vec<Process>> = targets
@@ -278,7 +291,8 @@ pub(crate) async fn watched(targets: &[Target], asked: &[String]) -> Result<Vec<
     Ok(watched)
 }
 
-async fn totals(fleet: &mut Fleet, workload: &Workload, prepared: bool) -> Result<Vec<i64>> {
+/// What the totals of a workload are now.
+pub(crate) async fn totals(fleet: &mut Fleet, workload: &Workload, prepared: bool) -> Result<Vec<i64>> {
     let name = fleet.target.name.clone();
     let connection = fleet.first().context("there is no client")?;
     let totals = workload.totals(connection).await;

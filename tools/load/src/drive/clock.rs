@@ -180,12 +180,11 @@ impl Turns {
             let wake = {
                 let plan = self.plan.borrow_and_update();
                 let now = Instant::now();
-                if now >= plan.until {
-                    return None;
-                }
-                let Pace::Open(timetable) = &plan.pace else { return Some(Turn { due: None }) };
+                let over = now >= plan.until;
+                let Pace::Open(timetable) = &plan.pace else { return (!over).then_some(Turn { due: None }) };
                 let number = match &mine {
                     Some((counters, number)) if Arc::ptr_eq(counters, &timetable.counters) => *number,
+                    _ if over => return None,
                     _ => {
                         let number = timetable.counters.given.fetch_add(1, Ordering::Relaxed);
                         mine = Some((Arc::clone(&timetable.counters), number));
@@ -193,9 +192,13 @@ impl Turns {
                     }
                 };
                 let due = timetable.due(number);
-                if due <= now {
+                // Who has waited for a turn takes it, though timers wake a little later than they should and the end may have come meanwhile.
+                if due <= now && due < plan.until {
                     timetable.counters.begun.fetch_add(1, Ordering::Relaxed);
                     return Some(Turn { due: Some(due) });
+                }
+                if over {
+                    return None;
                 }
                 // Not gone when its turn comes after the end: the rate may rise.
                 due.min(plan.until)
@@ -253,9 +256,9 @@ impl Timetable {
         segment.from + Duration::from_secs_f64((number - segment.number).max(0.0) / segment.rate)
     }
 
-    /// The first has the number 0: those due before `now` are as many as the line says, rounded up.
+    /// The first has the number 0: those due before `now` are as many as the line says, rounded up, but not for what floating point adds.
     fn missed(&self, now: Instant) -> u64 {
-        (self.reached(now).ceil() as u64).saturating_sub(self.counters.begun.load(Ordering::Relaxed))
+        ((self.reached(now) - 1e-4).ceil() as u64).saturating_sub(self.counters.begun.load(Ordering::Relaxed))
     }
 }
 

@@ -45,6 +45,17 @@ async fn a_steady_rate_is_kept() {
     assert_eq!(clock.missed(), 0);
 }
 
+/// Timers are good for a millisecond, so that many turns of the last one come due after the end.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_missed_at_the_end_while_clients_wait() {
+    for rate in [140.0, 997.3, 8_949.0, 21_977.5, 100_000.0 / 3.0] {
+        let clock = Clock::start(Some(rate), secs(0.25), secs(1.05));
+        let times = begun(&clock, 400, secs(0.001), async |_| {}).await;
+        let due = (rate * 1.3 - 1e-4).ceil() as usize;
+        assert_eq!((times.len(), clock.missed()), (due, 0), "{rate}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_higher_rate_holds_at_once_though_clients_wait_for_turns_far_ahead() {
     // 64 clients hold the turns of the next 64 seconds, most of them after the end.
