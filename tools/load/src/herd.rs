@@ -195,7 +195,7 @@ async fn measure(
         ratio: reached as f64 / statements.max(1) as f64,
         rate: measured.record.done() as f64 / seconds,
         latency: Percentiles::of(&measured.record.latency()),
-        errors: errors(&measured.record.errors),
+        errors: errors(&measured.record.errors, measured.record.done()),
         processes: processes.collect(),
     })
 }

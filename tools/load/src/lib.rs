@@ -2,7 +2,7 @@
 //!
 //! Layout: [`target`] and [`connection`] (a session, whichever protocol), [`statement`] and [`value`] (what is sent), [`workload`] (what
 //! clients do), [`drive`] (a slot of time under load), [`record`] and [`process`] (what is measured), [`statistics`] (how sure that is), and the
-//! commands: [`run`], [`sessions`], [`herd`], [`sweep`]. [`report`] is what they say, [`assertion`] what it has to say.
+//! commands: [`run`], [`sessions`], [`herd`], [`sweep`]. [`report`] is what they say, [`assertion`] what it has to say. `view` shows a run on a terminal.
 
 pub mod assertion;
 pub mod connection;
@@ -18,6 +18,7 @@ pub mod statistics;
 pub mod sweep;
 pub mod target;
 pub mod value;
+mod view;
 pub mod workload;
 
 use anyhow::Result;

@@ -1,19 +1,19 @@
 //! What a run has shown, as people read it and as programs do.
 
+mod build;
+mod environment;
 mod text;
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use build::errors;
+pub use environment::Environment;
 pub use text::print;
 pub(crate) use text::{count, time};
 
-use crate::drive::Slot;
-use crate::process::Process;
-use crate::record::{Errors, Record};
 use crate::statistics::Ratio;
 
 /// Rises when a field changes its meaning or goes.
@@ -34,6 +34,10 @@ pub struct Report {
     pub targets: Vec<TargetReport>,
     /// Every target against the first one.
     pub comparisons: Vec<Comparison>,
+    /// It was ended by hand before its time.
+    pub interrupted: bool,
+    /// The rate was changed by hand while it ran; each second says which it was.
+    pub rate_changed: bool,
     /// What to bear in mind: the tool was the bottleneck, a target could not keep up.
     pub warnings: Vec<String>,
 }
@@ -57,21 +61,6 @@ pub struct Settings {
     pub seed: u64,
 }
 
-/// The machine and the tool.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Environment {
-    /// Of the tool.
-    pub version: String,
-    /// `linux x86_64`.
-    pub platform: String,
-    /// What `/proc/cpuinfo` calls it.
-    pub processor: String,
-    /// That this process may use.
-    pub cores: usize,
-    /// Seconds since 1970, at the end.
-    pub time: u64,
-}
-
 /// What one target has shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TargetReport {
@@ -79,6 +68,8 @@ pub struct TargetReport {
     pub name: String,
     /// Without a password.
     pub url: String,
+    /// What it answers to `SELECT VERSION()`: of a Vitrail, the version of the MySQL behind it.
+    pub server: Option<String>,
     /// Operations a second, over all rounds.
     pub rate: f64,
     /// Statements a second.
@@ -101,8 +92,14 @@ pub struct TargetReport {
     pub missed: u64,
     /// What its processes used.
     pub processes: Vec<ProcessReport>,
+    /// What the load tester itself used meanwhile.
+    pub tool: ToolReport,
     /// Of each round.
     pub rounds: Vec<Round>,
+    /// Of each second of each round.
+    pub seconds: Vec<SecondReport>,
+    /// The latency of all operations by quantile, in ever finer steps towards 1.
+    pub distribution: Vec<Quantile>,
     /// What did not add up: acknowledged and not there, or there and not acknowledged.
     pub wrong: Vec<String>,
 }
@@ -116,6 +113,58 @@ pub struct Round {
     pub latency: Percentiles,
     /// Errors.
     pub errors: u64,
+    /// What the target's processes used.
+    pub processes: Vec<ProcessReport>,
+}
+
+/// The load tester, under one target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolReport {
+    /// CPU seconds of each second: 1 is a core.
+    pub cores: f64,
+    /// How late its timers woke, their grain of a millisecond included. Much more than that means that its clients waited for a processor, and that latencies look
+    /// longer than they were.
+    pub wakes: Percentiles,
+}
+
+/// A second of a round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecondReport {
+    /// The round, from 1.
+    pub round: usize,
+    /// Seconds from the beginning of the round to the end of this one.
+    pub at: f64,
+    /// Seconds that it was long: the last of a round may be shorter or longer.
+    pub length: f64,
+    /// Operations due each second; absent in a closed loop.
+    pub wanted: Option<f64>,
+    /// Operations a second.
+    pub rate: f64,
+    /// The median latency; 0 where nothing was done.
+    pub p50: u64,
+    /// 99 of 100 were not longer.
+    pub p99: u64,
+    /// The longest.
+    pub max: u64,
+    /// Operations that began late.
+    pub late: u64,
+    /// Errors.
+    pub errors: u64,
+    /// CPU seconds of each second, of each process of the target; absent where it could not be read.
+    pub cores: Vec<Option<f64>>,
+    /// Resident bytes of each process.
+    pub memory: Vec<Option<u64>>,
+    /// CPU seconds of each second of the load tester.
+    pub tool: f64,
+}
+
+/// A point of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Quantile {
+    /// The share of operations that took not longer, from 0 to 1.
+    pub quantile: f64,
+    /// Their longest.
+    pub time: u64,
 }
 
 /// An operation of a target.
@@ -130,10 +179,12 @@ pub struct OperationReport {
 }
 
 /// Errors of one code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorReport {
     /// How many.
     pub count: u64,
+    /// Of all operations, those that worked and those that did not.
+    pub percent: f64,
     /// What the first one said.
     pub example: String,
 }
@@ -185,153 +236,4 @@ pub struct Comparison {
     pub rate: Option<Ratio>,
     /// What may be said of it.
     pub verdict: String,
-}
-
-/// Errors by code, of what was measured.
-pub(crate) fn errors(errors: &BTreeMap<String, Errors>) -> BTreeMap<String, ErrorReport> {
-    let report = |(code, errors): (&String, &Errors)| {
-        (code.clone(), ErrorReport { count: errors.count, example: errors.example.clone() })
-    };
-    errors.iter().map(report).collect()
-}
-
-impl Percentiles {
-    /// Of a histogram; `None` if it is empty.
-    pub fn of(histogram: &Histogram<u64>) -> Option<Percentiles> {
-        if histogram.is_empty() {
-            return None;
-        }
-        let at = |quantile| histogram.value_at_quantile(quantile);
-        let (p50, p99) = (at(0.5), at(0.99));
-        Some(Percentiles {
-            count: histogram.len(),
-            p50,
-            p90: at(0.9),
-            p95: at(0.95),
-            p99,
-            p999: at(0.999),
-            max: histogram.max(),
-            mean: histogram.mean(),
-            spread: p99 as f64 / p50.max(1) as f64,
-        })
-    }
-
-    /// One of them, by the name that assertions use.
-    pub fn figure(&self, name: &str) -> Option<f64> {
-        Some(match name {
-            "p50" => self.p50 as f64,
-            "p90" => self.p90 as f64,
-            "p95" => self.p95 as f64,
-            "p99" => self.p99 as f64,
-            "p99.9" => self.p999 as f64,
-            "max" => self.max as f64,
-            "mean" => self.mean,
-            "spread" => self.spread,
-            _ => return None,
-        })
-    }
-
-    fn of_or_none(histogram: &Histogram<u64>) -> Percentiles {
-        Percentiles::of(histogram).unwrap_or(Percentiles {
-            count: 0,
-            p50: 0,
-            p90: 0,
-            p95: 0,
-            p99: 0,
-            p999: 0,
-            max: 0,
-            mean: 0.0,
-            spread: 0.0,
-        })
-    }
-}
-
-impl Environment {
-    /// Here and now.
-    pub fn here() -> Environment {
-        let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = text
-            .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, name)| name.trim().to_owned()));
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        Environment {
-            version: env!("CARGO_PKG_VERSION").into(),
-            platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            processor: model.unwrap_or_else(|| "unknown".into()),
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
-            time: since.map_or(0, |since| since.as_secs()),
-        }
-    }
-}
-
-impl TargetReport {
-    /// Of all slots of a target.
-    pub fn of(
-        name: &str,
-        url: &str,
-        operations: &[&str],
-        processes: &[Process],
-        slots: &[Slot],
-        open: bool,
-    ) -> TargetReport {
-        let mut all = Record::new(operations.len());
-        slots.iter().for_each(|slot| all.merge(&slot.record));
-        let seconds: f64 = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
-        let per_process = processes.iter().enumerate().map(|(index, process)| {
-            let cpu: f64 = slots.iter().filter_map(|slot| slot.usage[index]).map(|usage| usage.cpu.as_secs_f64()).sum();
-            ProcessReport {
-                name: process.name.clone(),
-                cpu_per_statement: cpu * 1e6 / all.statements.max(1) as f64,
-                cores: cpu / seconds,
-                memory: slots.iter().filter_map(|slot| slot.usage[index]).next_back().map_or(0, |usage| usage.memory),
-            }
-        });
-        let of_operation = |(name, times): (&&str, &crate::record::Times)| OperationReport {
-            name: (*name).to_owned(),
-            latency: Percentiles::of_or_none(&times.latency),
-            service: open.then(|| Percentiles::of_or_none(&times.service)),
-        };
-        TargetReport {
-            name: name.to_owned(),
-            url: url.to_owned(),
-            rate: all.done() as f64 / seconds,
-            statements: all.statements as f64 / seconds,
-            latency: Percentiles::of_or_none(&all.latency()),
-            operations: operations.iter().zip(&all.times).map(of_operation).collect(),
-            errors: errors(&all.errors),
-            retries: all.retries.clone(),
-            figures: BTreeMap::new(),
-            refusals: Percentiles::of(&all.refusals),
-            late: all.late,
-            missed: slots.iter().map(|slot| slot.missed).sum(),
-            processes: per_process.collect(),
-            rounds: slots
-                .iter()
-                .map(|slot| Round {
-                    rate: slot.rate(),
-                    latency: Percentiles::of_or_none(&slot.record.latency()),
-                    errors: slot.record.failed(),
-                })
-                .collect(),
-            wrong: Vec::new(),
-        }
-    }
-
-    /// Errors of all codes.
-    pub fn failed(&self) -> u64 {
-        self.errors.values().map(|error| error.count).sum()
-    }
-}
-
-impl Comparison {
-    /// Of a target with another one.
-    pub fn of(target: &TargetReport, against: &TargetReport) -> Comparison {
-        let rates = |report: &TargetReport| report.rounds.iter().map(|round| round.rate).collect::<Vec<_>>();
-        let rate = Ratio::of(&rates(target), &rates(against));
-        let verdict = match &rate {
-            Some(ratio) => ratio.verdict(&target.name, &against.name),
-            None => format!("{} and {} cannot be compared: a round did nothing", target.name, against.name),
-        };
-        Comparison { target: target.name.clone(), against: against.name.clone(), rate, verdict }
-    }
 }

@@ -1,5 +1,8 @@
 //! `bench run`: targets under the same load, in turns.
 
+mod progress;
+mod warnings;
+
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,19 +13,24 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::assertion::{Assertion, Figures};
-use crate::drive::{Fleet, Load, Moment, Observer, Second, Slot};
+use crate::drive::{Fleet, Load, Slot};
 use crate::process::{self, Process};
-use crate::report::{Comparison, Environment, Report, Settings, TargetReport, VERSION, count, print, time};
+use crate::report::{Comparison, Environment, Report, Settings, TargetReport, VERSION, count, print};
 use crate::target::Target;
+use crate::view::View;
 use crate::workload::{Tally, Workload};
-
-/// Above this share of the machine's cores the tool says that it may have been in the way.
-pub(crate) const TOO_MUCH: f64 = 0.45;
+pub(crate) use progress::Hand;
+use progress::Lines;
+pub use progress::{Progress, Turn};
+pub(crate) use warnings::TOO_MUCH;
 
 /// The lowest rate: an operation in a quarter of an hour.
 pub(crate) const LEAST: f64 = 0.001;
 /// The highest rate: more than a machine can send.
 pub(crate) const MOST: f64 = 10_000_000.0;
+
+/// Of a round that was ended early, less than this says nothing.
+const WORTH_KEEPING: Duration = Duration::from_millis(200);
 
 /// What `bench run` takes.
 #[derive(Debug, Clone, Args)]
@@ -45,6 +53,9 @@ pub struct Options {
     /// The load
     #[command(flatten)]
     pub load: LoadOptions,
+    /// Print a line each second, also where a terminal could show more
+    #[arg(long)]
+    pub plain: bool,
     /// Write the report as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -125,7 +136,16 @@ impl LoadOptions {
 ///
 /// A target that cannot be used, a workload that is wrong, a file that cannot be written.
 pub async fn run(options: Options) -> Result<bool> {
-    let report = measure(&options, &mut note).await?;
+    let hand = Hand::default();
+    let interrupts = hand.obey_signals()?;
+    let to_stdout = options.json.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    let report = if options.plain || to_stdout || !View::is_possible() {
+        measure(&options, &mut Lines::new(hand)).await
+    } else {
+        measure(&options, &mut View::new(hand)).await
+    };
+    interrupts.abort();
+    let report = report?;
     publish(&report, options.json.as_deref(), &options.assert)
 }
 
@@ -176,47 +196,71 @@ pub(crate) fn deliver<R: Figures + Serialize>(
     Ok(broken.is_empty())
 }
 
-/// Puts every target under load, in turns.
+/// Puts every target under load, in turns, until all have had theirs or `progress` ends a slot early.
 ///
 /// # Errors
 ///
 /// A target that cannot be used, or a workload that is wrong.
-pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> Result<Report> {
+pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<Report> {
     let workload = Arc::new(Workload::load(&options.workload, &options.scale)?);
-    let load = options.load.load();
-    let mut fleets = ready(&options.target, &options.process, &load, &workload, options.prepare, note).await?;
+    let mut load = options.load.load();
+    let mut note = |line: &str| progress.note(line);
+    let mut fleets = ready(&options.target, &options.process, &load, &workload, options.prepare, &mut note).await?;
     let mut before = Vec::new();
     for fleet in &mut fleets {
         before.push(totals(fleet, &workload, options.prepare).await?);
     }
     let mut slots: Vec<Vec<Slot>> = fleets.iter().map(|_| Vec::new()).collect();
-    for round in 0..options.load.rounds as usize {
+    let mut tallies = vec![Tally::default(); fleets.len()];
+    let (mut interrupted, mut rate_changed, mut open) = (false, false, load.rate.is_some());
+    'rounds: for round in 0..options.load.rounds as usize {
         for turn in 0..fleets.len() {
             // Each begins as often: what a target leaves behind for the next one evens out.
             let index = (round + turn) % fleets.len();
             let fleet = &mut fleets[index];
-            let name = fleet.target.name.clone();
-            let label = format!("round {} of {}, {name}", round + 1, options.load.rounds);
-            let mut lines = Lines { label, note };
-            let slot = fleet.slot(&workload, &load, (round * 1_000 + index) as u64, &mut lines).await;
-            slots[index].push(slot);
+            progress.turn(&Turn {
+                workload: &workload.name,
+                target: &fleet.target.name,
+                index,
+                targets: slots.len(),
+                round: round + 1,
+                rounds: options.load.rounds as usize,
+                number: round * slots.len() + turn,
+                processes: &fleet.processes,
+                load: &load,
+            });
+            let slot = fleet.slot(&workload, &load, (round * 1_000 + index) as u64, progress).await;
+            tallies[index].merge(&slot.tally);
+            if let Some(rate) = slot.changed {
+                // For all that follow: they are compared.
+                load.rate = rate;
+                (rate_changed, open) = (true, open || rate.is_some());
+            }
+            interrupted = slot.stopped;
+            if !interrupted || slot.elapsed >= WORTH_KEEPING {
+                slots[index].push(slot);
+            }
+            if interrupted {
+                break 'rounds;
+            }
         }
     }
+    progress.over();
     let operations = workload.operations();
     let mut reports = Vec::new();
-    for ((fleet, slots), before) in fleets.iter_mut().zip(&slots).zip(&before) {
-        let open = load.rate.is_some();
+    for (((fleet, slots), before), tally) in fleets.iter_mut().zip(&slots).zip(&before).zip(&tallies) {
         let mut report =
             TargetReport::of(&fleet.target.name, &fleet.target.url, &operations, &fleet.processes, slots, open);
-        let mut tally = Tally::default();
-        slots.iter().for_each(|slot| tally.merge(&slot.tally));
         let after = totals(fleet, &workload, options.prepare).await?;
-        report.wrong = workload.audit(before, &after, &tally);
+        report.wrong = workload.audit(before, &after, tally);
         let first = fleet.first().context("there is no client")?;
+        // Not every target knows it, and nothing depends on it.
+        let version = first.text("SELECT VERSION()").await;
+        report.server = version.ok().and_then(|answer| answer.first.into_iter().next().flatten());
         let checked = workload.check(first).await;
         report.wrong.extend(checked.with_context(|| format!("{}: the tables cannot be checked", report.name))?);
-        if let Some((operation, name)) = workload.figure() {
-            let seconds: f64 = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
+        let seconds: f64 = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
+        if let Some((operation, name)) = workload.figure().filter(|_| seconds > 0.0) {
             let done = report.operations[operation].latency.count;
             report.figures.insert(name.to_owned(), done as f64 * 60.0 / seconds);
         }
@@ -224,16 +268,19 @@ pub async fn measure(options: &Options, note: &mut (dyn FnMut(&str) + Send)) -> 
     }
     let comparisons = reports.iter().skip(1).map(|report| Comparison::of(report, &reports[0])).collect();
     let environment = Environment::here();
-    let warnings = warnings(&reports, &slots, &environment);
-    Ok(Report {
+    let mut report = Report {
         version: VERSION,
         workload: workload.name.clone(),
         settings: options.load.settings(),
         environment,
         targets: reports,
         comparisons,
-        warnings,
-    })
+        interrupted,
+        rate_changed,
+        warnings: Vec::new(),
+    };
+    report.warnings = warnings::of(&report);
+    Ok(report)
 }
 
 /// Opens the clients of each target, and makes the workload's tables if that is wanted.
@@ -260,7 +307,7 @@ pub(crate) async fn ready(
             note(&format!("{}: making the tables of {}", fleet.target.name, workload.name));
             let few = fleet.connections().len().min(4);
             workload
-                .prepare(&mut fleet.connections()[..few], &progress())
+                .prepare(&mut fleet.connections()[..few], &written())
                 .await
                 .with_context(|| fleet.target.name.clone())?;
         }
@@ -301,59 +348,11 @@ pub(crate) async fn totals(fleet: &mut Fleet, workload: &Workload, prepared: boo
 }
 
 /// Rows that are written, for a person at a terminal.
-fn progress() -> impl Fn(&str, u64) + Sync {
+fn written() -> impl Fn(&str, u64) + Sync {
     let terminal = std::io::stderr().is_terminal();
     move |table, rows| {
         if terminal && rows % 50_000 == 0 {
             note(&format!("  {table}: {} rows", count(rows as f64)));
         }
     }
-}
-
-/// A line for each second.
-struct Lines<'a> {
-    label: String,
-    note: &'a mut (dyn FnMut(&str) + Send),
-}
-
-impl Observer for Lines<'_> {
-    fn second(&mut self, second: &Second, _: &Moment<'_>) {
-        let mut line = format!(
-            "{}: {:.1} s, {} a second, p50 {}, p99 {}",
-            self.label,
-            second.at.as_secs_f64(),
-            count(second.rate()),
-            time(second.p50),
-            time(second.p99),
-        );
-        for (number, what) in [(second.late, "late"), (second.failed, "errors")] {
-            if number > 0 {
-                line += &format!(", {} {what}", count(number as f64));
-            }
-        }
-        (self.note)(&line);
-    }
-}
-
-fn warnings(reports: &[TargetReport], slots: &[Vec<Slot>], environment: &Environment) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for (report, slots) in reports.iter().zip(slots) {
-        let cpu: f64 = slots.iter().map(|slot| slot.own.cpu.as_secs_f64()).sum();
-        let seconds: f64 = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
-        let cores = cpu / seconds;
-        if cores > TOO_MUCH * environment.cores as f64 {
-            warnings.push(format!(
-                "under {} the load tester itself used {cores:.1} of {} cores: more was not possible from this machine",
-                report.name, environment.cores
-            ));
-        }
-        if report.missed > 0 {
-            warnings.push(format!(
-                "{} could not keep up with the rate: {} operations were never begun; --clients allows more at a time",
-                report.name,
-                count(report.missed as f64)
-            ));
-        }
-    }
-    warnings
 }

@@ -207,6 +207,7 @@ async fn crowd(
     let per_connection =
         |(before, after): (u64, u64)| (after as f64 - before as f64) / measured.connections.max(1) as f64;
     let statements = std::mem::replace(&mut measured.times[STATEMENT], crate::record::histogram());
+    let done = statements.len() + measured.times.iter().map(|times| times.len()).sum::<u64>();
     let ran = options.statement().is_some();
     Ok(Crowded {
         name: name.clone(),
@@ -225,7 +226,7 @@ async fn crowd(
         statements: ran.then(|| Percentiles::of(&statements)).flatten(),
         opened_per_second: measured.sessions as f64 / opening.as_secs_f64(),
         statements_per_second: if ran { statements.len() as f64 / running.as_secs_f64() } else { 0.0 },
-        errors: errors(&measured.errors),
+        errors: errors(&measured.errors, done),
     })
 }
 

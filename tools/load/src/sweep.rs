@@ -209,7 +209,14 @@ fn judge(rate: f64, slot: &Slot, options: &Options) -> Step {
         let late = latency.as_ref().filter(|latency| u128::from(latency.p99) >= options.bound.as_micros());
         late.map(|latency| format!("p99 is {}", time(latency.p99)))
     };
-    Step { rate, achieved: slot.rate(), latency, errors: errors(&slot.record.errors), missed: slot.missed, broke }
+    Step {
+        rate,
+        achieved: slot.rate(),
+        latency,
+        errors: errors(&slot.record.errors, slot.record.done()),
+        missed: slot.missed,
+        broke,
+    }
 }
 
 fn processes(fleet: &Fleet, slot: &Slot) -> Vec<ProcessReport> {

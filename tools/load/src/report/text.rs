@@ -15,8 +15,13 @@ fn render(report: &Report) -> String {
     let pace = settings.rate.map_or("as fast as it goes".to_owned(), |rate| format!("{} a second", count(rate)));
     let _ = writeln!(
         text,
-        "{}: {} clients, {pace}, {} rounds of {:.1} s, seed {}\n",
-        report.workload, settings.clients, settings.rounds, settings.duration, settings.seed
+        "{}: {} clients, {pace}, {} rounds of {:.1} s, seed {}{}\n",
+        report.workload,
+        settings.clients,
+        settings.rounds,
+        settings.duration,
+        settings.seed,
+        if report.interrupted { "; ended early" } else { "" }
     );
     for target in &report.targets {
         render_target(target, &mut text);
@@ -31,7 +36,8 @@ fn render(report: &Report) -> String {
 }
 
 fn render_target(target: &TargetReport, text: &mut String) {
-    let _ = writeln!(text, "{} ({})", target.name, target.url);
+    let server = target.server.as_ref().map_or(String::new(), |version| format!(", {version}"));
+    let _ = writeln!(text, "{} ({}{server})", target.name, target.url);
     let _ = write!(text, "  {} operations a second", count(target.rate));
     if (target.statements - target.rate).abs() > 0.01 * target.rate {
         let _ = write!(text, ", {} statements", count(target.statements));
@@ -55,7 +61,8 @@ fn render_target(target: &TargetReport, text: &mut String) {
         render_times("all", &target.latency, text);
     }
     for (code, error) in &target.errors {
-        let _ = writeln!(text, "  {} errors {code}: {}", count(error.count as f64), error.example);
+        let _ =
+            writeln!(text, "  {} errors {code} ({:.2} %): {}", count(error.count as f64), error.percent, error.example);
     }
     for (code, number) in &target.retries {
         let _ = writeln!(text, "  {} times run again after {code}", count(*number as f64));
@@ -78,6 +85,12 @@ fn render_target(target: &TargetReport, text: &mut String) {
             process.memory >> 20
         );
     }
+    let _ = writeln!(
+        text,
+        "  load tester: {:.2} cores, timers woke up to {} late in 99 of 100 cases",
+        target.tool.cores,
+        time(target.tool.wakes.p99)
+    );
     for wrong in &target.wrong {
         let _ = writeln!(text, "  WRONG: {wrong}");
     }

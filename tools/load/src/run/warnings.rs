@@ -1,0 +1,62 @@
+//! What to bear in mind about a report.
+
+use crate::report::{Report, TargetReport, count, time};
+
+/// Above this share of the machine's cores the tool itself was the limit.
+pub(crate) const TOO_MUCH: f64 = 0.45;
+/// Timers have a grain of a millisecond and may need another one; what is above is waiting for a processor.
+const GRAIN: u64 = 3_000;
+
+/// The report's warnings, most serious first.
+pub fn of(report: &Report) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if report.interrupted {
+        warnings.push(
+            "the run was ended early, by hand: there are fewer rounds or a shorter one, and less is certain".to_owned(),
+        );
+    }
+    if report.rate_changed {
+        warnings.push(
+            "the rate was changed by hand: the totals mix what different rates did; the seconds tell them apart"
+                .to_owned(),
+        );
+    }
+    for target in &report.targets {
+        if target.rounds.is_empty() {
+            warnings.push(format!("{} was not measured", target.name));
+            continue;
+        }
+        warnings.extend(bottleneck(target, report.environment.cores));
+        if target.missed > 0 {
+            warnings.push(format!(
+                "{} could not keep up with the rate: {} operations were never begun; --clients allows more at a time",
+                target.name,
+                count(target.missed as f64)
+            ));
+        }
+    }
+    warnings
+}
+
+/// Whether the load tester was in the way, and what to do about it.
+fn bottleneck(target: &TargetReport, cores: usize) -> Vec<String> {
+    let (tool, name) = (&target.tool, &target.name);
+    let mut warnings = Vec::new();
+    if tool.cores > TOO_MUCH * cores as f64 {
+        warnings.push(format!(
+            "under {name} the load tester itself used {:.1} of {cores} cores: more was not possible from this machine; run it on another machine than the servers, \
+             or compare CPU for each statement instead of rates",
+            tool.cores
+        ));
+    }
+    let late = tool.wakes.p99;
+    if late > GRAIN && late * 4 > target.latency.p99 {
+        warnings.push(format!(
+            "under {name} timers of the load tester woke {} late in 1 of 100 cases (median {}): it waited for a processor, and latencies look longer than they were \
+             by as much; run it on another machine than the servers, or take fewer --clients or a --rate well below what is possible",
+            time(late),
+            time(tool.wakes.p50)
+        ));
+    }
+    warnings
+}
