@@ -1,3 +1,5 @@
+//! Turns in time that is paused: what is due when, under every change.
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
