@@ -56,7 +56,7 @@ accept-instructions: ## make what is found the baseline of `make instructions`; 
 	@$(CARGO) build --release --package vitrail-instructions
 	@$(TARGET)/release/vitrail-instructions --accept
 
-crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, measured (some minutes)
+crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, their work checked (some minutes)
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail
 
 soak: build servers ## every kind of client and of trouble at random, ten minutes (SECONDS=600 SEED=…)

@@ -157,12 +157,10 @@ async fn crowd(
     let idle_clients = crew.memory().await;
     let kernel = Kernel::now();
     let mut points: Vec<(usize, Vec<u64>)> = Vec::new();
-    let (mut opening, mut unsteady) = (Duration::ZERO, false);
+    let mut unsteady = false;
     for number in options.numbers(per_connection) {
-        let started = Instant::now();
         let mut progress = progress(name, "open", options.sessions as u64, 0);
         let measured = crew.open(number, &mut progress).await?;
-        opening += started.elapsed();
         if measured.sessions == 0 {
             bail!("no session could be opened: {}", example(&measured));
         }
@@ -224,10 +222,15 @@ async fn crowd(
         connecting: Percentiles::of(&measured.times[CONNECT]),
         opening: Percentiles::of(&measured.times[OPEN]),
         statements: ran.then(|| Percentiles::of(&statements)).flatten(),
-        opened_per_second: measured.sessions as f64 / opening.as_secs_f64(),
-        statements_per_second: if ran { statements.len() as f64 / running.as_secs_f64() } else { 0.0 },
+        connections_per_second: rate(measured.connections, measured.spent[0]),
+        opened_per_second: rate(measured.sessions, measured.spent[1]),
+        statements_per_second: if ran { rate(statements.len() as usize, running) } else { 0.0 },
         errors: errors(&measured.errors, done),
     })
+}
+
+fn rate(number: usize, time: Duration) -> f64 {
+    if number == 0 { 0.0 } else { number as f64 / time.as_secs_f64() }
 }
 
 /// A connection of its own: a target that cannot be used says so once, and not for each session.

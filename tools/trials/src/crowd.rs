@@ -18,7 +18,7 @@ use crate::rig::{self, BALANCE, Rig, account};
 /// Connections that are being opened at a time: below what a listener lets in unauthenticated from one address.
 const OPENING: usize = 200;
 
-/// What a crowd cost and how long it waited.
+/// How long a crowd waited, and what went wrong. What it costs is measured by `vitrail bench sessions`.
 #[derive(Debug, Default, Clone)]
 pub struct Report {
     /// Connections, or sessions.
@@ -31,32 +31,21 @@ pub struct Report {
     pub arriving: Duration,
     /// How long the work took.
     pub working: Duration,
-    /// Resident memory of the gate's process with nobody there, when all had come and did nothing, and after the work.
-    pub memory: [u64; 3],
     /// Kind of work → median and 99th percentile.
     pub waits: Vec<(&'static str, Duration, Duration)>,
 }
 
-impl Report {
-    /// Resident memory that each of the crowd costs while it does nothing.
-    pub fn idle_bytes(&self) -> u64 {
-        self.memory[1].saturating_sub(self.memory[0]) / self.size.max(1) as u64
-    }
-}
-
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [empty, idle, after] = self.memory.map(|bytes| bytes >> 20);
         write!(
             f,
-            "{} there after {:.1?}, {} done in {:.1?} ({:.0} a second), {} errors; memory {empty} MiB empty, {idle} MiB idle ({} bytes each), {after} MiB after",
+            "{} there after {:.1?}, {} done in {:.1?} ({:.0} a second), {} errors",
             self.size,
             self.arriving,
             self.done,
             self.working,
             self.done as f64 / self.working.as_secs_f64(),
-            self.errors.len(),
-            self.idle_bytes()
+            self.errors.len()
         )?;
         for (kind, median, late) in &self.waits {
             write!(f, "; {kind} p50 {median:.1?} p99 {late:.1?}")?;
@@ -95,11 +84,9 @@ impl Waits {
 /// in a transaction. Compares the books at the end.
 pub async fn connections(rig: &Rig, count: usize, seed: u64) -> Report {
     let mut report = Report { size: count, ..Report::default() };
-    report.memory[0] = rig.gate.memory();
     let started = Instant::now();
     let clients = arrive(rig, count).await;
     report.arriving = started.elapsed();
-    report.memory[1] = rig.gate.memory();
 
     let (waits, ledger) = (Arc::new(Waits::default()), Arc::new(Ledger::default()));
     let started = Instant::now();
@@ -115,7 +102,6 @@ pub async fn connections(rig: &Rig, count: usize, seed: u64) -> Report {
         }
     }
     report.working = started.elapsed();
-    report.memory[2] = rig.gate.memory();
     report.waits = waits.percentiles();
     ledger.check(rig).await;
     assert_eq!(rig.total().await, rig::ACCOUNTS * BALANCE, "money was made or lost");
@@ -186,7 +172,6 @@ async fn try_transfer(session: &mut Session, [from, to]: [i64; 2]) -> Result<(),
 pub async fn sessions(rig: &Rig, count: usize, over: usize, seed: u64) -> Report {
     let mut report = Report { size: count, ..Report::default() };
     let clients = arrive(rig, over).await;
-    report.memory[0] = rig.gate.memory();
     let waits = Arc::new(Waits::default());
     let started = Instant::now();
     let mut arriving = JoinSet::new();
@@ -217,7 +202,6 @@ pub async fn sessions(rig: &Rig, count: usize, over: usize, seed: u64) -> Report
         report.errors.extend(errors);
     }
     report.arriving = started.elapsed();
-    report.memory[1] = rig.gate.memory();
     assert_eq!(rig.gate.metrics().await.sum("sessions"), count as u64, "all sessions are open");
 
     let started = Instant::now();
@@ -243,7 +227,6 @@ pub async fn sessions(rig: &Rig, count: usize, over: usize, seed: u64) -> Report
     }
     report.working = started.elapsed();
     report.done = count;
-    report.memory[2] = rig.gate.memory();
     report.waits = waits.percentiles();
     drop(kept);
     for client in clients {

@@ -68,6 +68,11 @@ impl Process {
         self.address
     }
 
+    /// Where it answers with health and metrics.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
     /// Resident memory in bytes.
     pub fn memory(&self) -> u64 {
         memory_of(self.id)

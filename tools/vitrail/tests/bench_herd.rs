@@ -38,12 +38,20 @@ async fn identical_reads_reach_mysql_once_for_many() {
             assert!((1_000.0..100_000.0).contains(&figure(target, "alone")), "{target:#}");
             assert!(figure(&target["processes"][0], "memory") > 1e6, "{target:#}");
         }
-        // The same by Vitrail's own count.
-        let mut arguments = vec!["--target", &vitrail, "--assert", "ratio<0.5", "--assert", "reached>0"];
+        // The same by Vitrail's own count, and its process by its own metrics.
+        let metrics = format!("vitrail:told=http://{}/metrics", stage.gate.http());
+        let mut arguments =
+            vec!["--target", &vitrail, "--assert", "ratio<0.5", "--assert", "reached>0", "--process", &metrics];
         arguments.extend(short);
         let (report, good, told) = bench("herd", &arguments).await;
         assert!(good, "{flavour}: {told}\n{report:#}");
-        assert_eq!(report["targets"][0]["counted_by"], "SHOW VITRAIL CONSOLIDATIONS");
+        let target = &report["targets"][0];
+        assert_eq!(target["counted_by"], "SHOW VITRAIL CONSOLIDATIONS");
+        let [seen, told] = [0, 1].map(|index| &target["processes"][index]);
+        for (name, within) in [("memory", 1.2), ("cpu_per_statement", 2.0)] {
+            let ratio = figure(seen, name) / figure(told, name);
+            assert!((1.0 / within..within).contains(&ratio), "{flavour}: {name} in {target:#}");
+        }
         // An answer that changes is found.
         let mut command = Command::new(VITRAIL);
         command.args([

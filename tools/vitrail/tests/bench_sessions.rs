@@ -66,6 +66,23 @@ async fn sessions_are_opened_used_and_weighed() {
     }
 }
 
+/// The bounds have room for a build without optimisation.
+#[tokio::test]
+async fn a_session_costs_little_memory() {
+    for flavour in flavours() {
+        let stage = Stage::start(flavour).await;
+        let url = stage.vitrail();
+        for (sessions, per_connection, bound) in [("1000", "1", "bytes<16KiB"), ("4000", "100", "bytes<4KiB")] {
+            let arguments =
+                ["--target", &url, "--sessions", sessions, "--per-connection", per_connection, "--hold", "0s"];
+            let more = ["--steps", "4", "--assert", bound, "--assert", "errors<1"];
+            let (report, good, told) = bench("sessions", &[&arguments[..], &more].concat()).await;
+            assert!(good, "{flavour}: {told}\n{report:#}");
+        }
+        stage.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_process_that_may_open_few_files_starts_several() {
     let flavour = flavours()[0];

@@ -42,6 +42,8 @@ pub(super) struct Measured {
     pub(super) connections: usize,
     pub(super) sessions: usize,
     pub(super) dead: usize,
+    /// How long connecting took, and opening sessions, in the process that was slowest.
+    pub(super) spent: [Duration; 2],
     pub(super) times: Vec<Histogram<u64>>,
     pub(super) errors: BTreeMap<String, Errors>,
 }
@@ -114,6 +116,7 @@ impl Crew {
             measured.connections += done.connections;
             measured.sessions += done.sessions;
             measured.dead += done.dead;
+            measured.spent = std::array::from_fn(|phase| measured.spent[phase].max(done.spent[phase]));
             done.add_to(&mut measured.times, &mut measured.errors);
         }
         Ok(measured)

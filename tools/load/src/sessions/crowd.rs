@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -31,6 +32,8 @@ pub(super) struct Crowd {
     links: Vec<Option<Arc<Link>>>,
     /// Of which connection, and under which number there.
     sessions: Vec<(u32, u64)>,
+    /// How long connecting took so far, and opening sessions.
+    spent: [Duration; 2],
     recorder: Arc<Recorder>,
     /// What was measured.
     record: Record,
@@ -48,6 +51,7 @@ impl Crowd {
             at_once: at_once.max(1),
             links: Vec::new(),
             sessions: Vec::new(),
+            spent: [Duration::ZERO; 2],
             recorder: Arc::new(Recorder::new(OPERATIONS)),
             record: Record::new(OPERATIONS),
             done: Arc::default(),
@@ -67,6 +71,11 @@ impl Crowd {
         &self.record
     }
 
+    /// How long connecting took so far, and opening sessions.
+    pub(super) fn spent(&self) -> [Duration; 2] {
+        self.spent
+    }
+
     /// Sessions that were opened.
     pub(super) fn sessions(&self) -> usize {
         self.sessions.len()
@@ -76,6 +85,7 @@ impl Crowd {
     pub(super) async fn open(&mut self, sessions: usize) {
         let (before, wanted) = (self.links.len(), sessions.div_ceil(self.per_connection));
         let missing = wanted.saturating_sub(before);
+        let started = Instant::now();
         let opened = Arc::new(Mutex::new(vec![None; missing]));
         self.each(missing, CONNECT, {
             let (door, opened, first) = (Arc::clone(&self.door), Arc::clone(&opened), self.first + before);
@@ -90,6 +100,7 @@ impl Crowd {
         })
         .await;
         self.links.append(&mut opened.lock());
+        let connected = Instant::now();
 
         let planned = Arc::new(self.planned(sessions));
         let opened = Arc::new(Mutex::new(Vec::with_capacity(planned.len())));
@@ -111,6 +122,8 @@ impl Crowd {
         })
         .await;
         self.sessions.append(&mut opened.lock());
+        self.spent[0] += connected - started;
+        self.spent[1] += connected.elapsed();
     }
 
     /// The connections of the sessions that are missing, in an order that goes round all of them: those under way at a time should not be on one.

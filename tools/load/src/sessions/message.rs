@@ -1,11 +1,12 @@
 //! What the command and its client processes tell each other: lines of JSON over standard input and output.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::crowd::OPERATIONS;
+use super::crowd::{Crowd, OPERATIONS};
 use super::source::Source;
 use crate::record::{Errors, Record, histogram};
 
@@ -55,6 +56,8 @@ pub(super) struct Done {
     pub(super) sessions: usize,
     /// Connections that the server has closed.
     pub(super) dead: usize,
+    /// How long connecting took so far, and opening sessions.
+    pub(super) spent: [Duration; 2],
     /// By operation: values and how often each was found.
     times: Vec<Vec<(u64, u64)>>,
     /// By code: how often, and what the first said.
@@ -62,20 +65,23 @@ pub(super) struct Done {
 }
 
 impl Done {
-    pub(super) fn new(connections: usize, sessions: usize, dead: usize, record: &Record) -> Done {
+    pub(super) fn of(crowd: &mut Crowd, dead: usize) -> Done {
+        let (connections, sessions, spent) = (crowd.connections(), crowd.sessions(), crowd.spent());
+        Done { connections, sessions, dead, spent, ..Done::measured(crowd.record()) }
+    }
+
+    fn measured(record: &Record) -> Done {
         let values = |histogram: &Histogram<u64>| {
             histogram.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value())).collect()
         };
         Done {
-            connections,
-            sessions,
-            dead,
             times: record.times.iter().map(|times| values(&times.latency)).collect(),
             errors: record
                 .errors
                 .iter()
                 .map(|(code, errors)| (code.clone(), (errors.count, errors.example.clone())))
                 .collect(),
+            ..Done::default()
         }
     }
 
@@ -97,8 +103,6 @@ pub(super) fn histograms() -> Vec<Histogram<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -108,7 +112,7 @@ mod tests {
             record.note(1, Duration::from_millis(millis), Duration::from_millis(millis), 1);
         }
         record.note_failure("overloaded", "too many", Duration::from_millis(1));
-        let line = serde_json::to_string(&Answer::Done(Done::new(2, 4, 0, &record))).expect("JSON");
+        let line = serde_json::to_string(&Answer::Done(Done::measured(&record))).expect("JSON");
         assert!(!line.contains('\n'));
         let Answer::Done(done) = serde_json::from_str(&line).expect("JSON") else { panic!("{line}") };
         let (mut times, mut errors) = (histograms(), BTreeMap::new());

@@ -60,7 +60,9 @@ pub struct Crowded {
     pub opening: Option<Percentiles>,
     /// A statement on each session while all were open.
     pub statements: Option<Percentiles>,
-    /// Sessions opened a second, their connections included.
+    /// Connections opened a second.
+    pub connections_per_second: f64,
+    /// Sessions opened a second, over connections that were there.
     pub opened_per_second: f64,
     /// Those statements a second.
     pub statements_per_second: f64,
@@ -105,8 +107,23 @@ pub struct Client {
 
 impl Figures for SessionsReport {
     const NAMES: &'static [&'static str] = &[
-        "bytes", "memory", "socket", "errors", "dead", "sessions", "rate", "opened", "p50", "p90", "p95", "p99",
-        "p99.9", "max", "mean", "spread",
+        "bytes",
+        "memory",
+        "socket",
+        "errors",
+        "dead",
+        "sessions",
+        "rate",
+        "opened",
+        "connected",
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "p99.9",
+        "max",
+        "mean",
+        "spread",
     ];
 
     fn targets(&self) -> Vec<&str> {
@@ -125,6 +142,7 @@ impl Figures for SessionsReport {
             "sessions" => target.sessions as f64,
             "rate" => target.statements_per_second,
             "opened" => target.opened_per_second,
+            "connected" => target.connections_per_second,
             _ => return target.statements.as_ref()?.figure(name),
         })
     }
@@ -185,9 +203,9 @@ fn render_target(target: &Crowded, report: &SessionsReport, text: &mut String) {
         "  {:<16} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
         "", "count", "a second", "p50", "p90", "p99", "p99.9", "max"
     );
-    render_times("connection", target.connecting.as_ref(), None, text);
-    render_times("session", target.opening.as_ref(), Some(target.opened_per_second), text);
-    render_times("statement", target.statements.as_ref(), Some(target.statements_per_second), text);
+    render_times("connection", target.connecting.as_ref(), target.connections_per_second, text);
+    render_times("session", target.opening.as_ref(), target.opened_per_second, text);
+    render_times("statement", target.statements.as_ref(), target.statements_per_second, text);
     for (code, error) in &target.errors {
         let _ = writeln!(text, "  {} errors {code}: {}", count(error.count as f64), error.example);
     }
@@ -197,9 +215,9 @@ fn render_target(target: &Crowded, report: &SessionsReport, text: &mut String) {
     let _ = writeln!(text);
 }
 
-fn render_times(name: &str, times: Option<&Percentiles>, rate: Option<f64>, text: &mut String) {
+fn render_times(name: &str, times: Option<&Percentiles>, rate: f64, text: &mut String) {
     let Some(times) = times else { return };
-    let rate = rate.map(|rate| count(rate.round())).unwrap_or_default();
+    let rate = count(rate.round());
     let [p50, p90, p99, p999, max] = [times.p50, times.p90, times.p99, times.p999, times.max].map(time);
     let _ = writeln!(
         text,

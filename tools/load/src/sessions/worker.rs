@@ -55,8 +55,7 @@ pub(crate) async fn run() -> Result<()> {
                 }
             }
         }
-        let (connections, sessions) = (crowd.connections(), crowd.sessions());
-        say(&Answer::Done(Done::new(connections, sessions, dead, crowd.record())))?;
+        say(&Answer::Done(Done::of(&mut crowd, dead)))?;
     }
     Ok(())
 }
