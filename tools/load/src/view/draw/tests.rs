@@ -1,3 +1,5 @@
+//! What the view draws, character by character.
+
 use std::path::Path;
 use std::time::Duration;
 
