@@ -2,6 +2,7 @@
 
 mod build;
 mod environment;
+mod html;
 mod text;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use build::errors;
 pub use environment::Environment;
+pub use html::page;
 pub use text::print;
 pub(crate) use text::{count, time};
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::assertion::{Assertion, Figures};
 use crate::drive::{Fleet, Load, Slot};
 use crate::process::{self, Process};
-use crate::report::{Comparison, Environment, Report, Settings, TargetReport, VERSION, count, print};
+use crate::report::{Comparison, Environment, Report, Settings, TargetReport, VERSION, count, page, print};
 use crate::target::Target;
 use crate::view::View;
 use crate::workload::{Tally, Workload};
@@ -59,6 +59,9 @@ pub struct Options {
     /// Write the report as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the report as a page with graphs, one file that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// What the report has to show, as 'p99<20ms', 'vitrail:errors<1' or 'ratio>0.5'; else the exit status is 1
     #[arg(long, value_name = "CONDITION")]
     pub assert: Vec<Assertion<Report>>,
@@ -146,6 +149,9 @@ pub async fn run(options: Options) -> Result<bool> {
     };
     interrupts.abort();
     let report = report?;
+    if let Some(path) = &options.html {
+        std::fs::write(path, page(&report)?).with_context(|| format!("cannot write {}", path.display()))?;
+    }
     publish(&report, options.json.as_deref(), &options.assert)
 }
 
