@@ -76,7 +76,7 @@ async fn dispatch(
     let together = session.in_transaction() || session.next.is_some() || work.writes_several();
     work.pins = match pins {
         Some(pins) => {
-            hold::set_autocommit(pins, keyspace, !together, calling).await?;
+            Box::pin(hold::set_autocommit(pins, keyspace, !together, calling)).await?;
             Some(pins)
         }
         None => None,
@@ -96,7 +96,8 @@ async fn dispatch(
     }
     let next = if calling.apart { None } else { session.next.take() };
     if next.is_some() || work.writes_several() {
-        return work.in_implicit_transaction(next.map(|options| *options).unwrap_or_default(), answer).await;
+        let options = next.map(|options| *options).unwrap_or_default();
+        return Box::pin(work.in_implicit_transaction(options, answer)).await;
     }
     work.in_autocommit(answer).await
 }

@@ -124,7 +124,7 @@ pub(crate) async fn run_plan(
     let (plan, of_locks) = match &*planned {
         Planned::Own(select) => {
             watch.own();
-            return select.run(scope, session, answer).await;
+            return Box::pin(select.run(scope, session, answer)).await;
         }
         Planned::Locks(plan) => (plan, true),
         Planned::Plan(plan) => (plan, false),
@@ -153,7 +153,7 @@ pub(crate) async fn run_plan(
         only.sql = values::with_clause(&only.sql, clause)?;
     }
     if of_locks {
-        return locks::run(scope, session, statement, binds, (keyspace, resolved), answer).await;
+        return Box::pin(locks::run(scope, session, statement, binds, (keyspace, resolved), answer)).await;
     }
     if resolved.statements.len() > 1 {
         Counters::count(&scope.gate.counters.scatters);

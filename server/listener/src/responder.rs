@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use tokio::sync::mpsc;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::Reply;
@@ -34,13 +36,14 @@ impl Responder {
     ///
     /// The request is over while the client grants no credit: cancelled, past its deadline, or its connection is lost;
     /// or the REPLY is larger than the client accepts. Stop what runs in MySQL and return the error.
-    pub async fn send(&mut self, reply: Reply) -> Result<(), ErrorBody> {
+    pub fn send(&mut self, reply: Reply) -> impl Future<Output = Result<(), ErrorBody>> + Send {
+        // Encoded before anything waits: the future holds the message, and not what it was made of.
         match &self.sink {
-            Sink::Channel(replies) => replies.send(reply).await.map_err(|_| connection_lost()),
+            Sink::Channel(replies) => {
+                Either::Left(Box::pin(replies.send(reply)).map(|sent| sent.map_err(|_| connection_lost())))
+            }
             Sink::Connection(channel) => {
-                let message = Outgoing::reply(channel.flight.id, &reply, false);
-                drop(reply);
-                channel.transmit(message, true).await
+                Either::Right(channel.transmit(Outgoing::reply(channel.flight.id, &reply, false), true))
             }
         }
     }
@@ -101,7 +104,8 @@ impl Channel {
             let body = frame.body_len();
             if needs_credit {
                 if !self.flight.has_credit() {
-                    self.wait_for_credit().await?;
+                    // Boxed, as most answers never wait.
+                    Box::pin(self.wait_for_credit()).await?;
                 }
                 self.flight.spend(body);
             }

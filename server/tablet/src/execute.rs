@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::Share;
@@ -79,12 +78,7 @@ impl Shared {
             begin: None,
             begins_on: matches!(on, On::BeginOn(..)),
             mode,
-            stops: Stops {
-                cancel: cancel.clone(),
-                expire: CancellationToken::new(),
-                closing: shared.running.closing.clone(),
-                deadline,
-            },
+            stops: Stops { cancel: cancel.clone(), expire: None, closing: shared.running.closing.clone(), deadline },
             call,
             statement,
             passed,
@@ -101,7 +95,7 @@ impl Shared {
                 let taken = shared.held.take(id).map_err(|error| shared.refuse(error))?;
                 run.id = Some(id);
                 run.lease = taken.lease;
-                run.stops.expire = taken.expire;
+                run.stops.expire = Some(taken.expire);
                 if let On::BeginOn(_, options) = on {
                     shared.held.limit(id, options.max_ms.map(|millis| Duration::from_millis(u64::from(millis))));
                     run.begin = Some(options);
@@ -126,7 +120,7 @@ impl Shared {
                     run.id = Some(id);
                     run.taken_here = true;
                     run.outbox.connection = Some(id);
-                    run.stops.expire = expire;
+                    run.stops.expire = Some(expire);
                 }
                 if let On::Begin(options) = on {
                     run.begin = Some(options);

@@ -51,8 +51,8 @@ impl Why {
 pub(crate) struct Stops {
     /// Fired by `QueryService::cancel`.
     pub(crate) cancel: CancellationToken,
-    /// Fired when the held connection has to be given back.
-    pub(crate) expire: CancellationToken,
+    /// Fired when the held connection has to be given back; `None`: none is held.
+    pub(crate) expire: Option<CancellationToken>,
     /// Fired when the tablet ends.
     pub(crate) closing: CancellationToken,
     /// When the call must have ended.
@@ -68,11 +68,17 @@ impl Stops {
                 None => std::future::pending().await,
             }
         };
+        let expired = async {
+            match &self.expire {
+                Some(expire) => expire.cancelled().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Why::Cancelled,
             () = self.closing.cancelled() => Why::Closing,
-            () = self.expire.cancelled() => Why::Expired,
+            () = expired => Why::Expired,
             () = deadline => Why::Deadline,
         }
     }

@@ -10,12 +10,22 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 
+/// A crowd leaves the memory that it took: what is free goes back to the system after some seconds, which glibc's does only for the top of
+/// its heap. It is quicker, too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Without such a thread, memory goes back only while there is work.
+    let returns_memory = tikv_jemalloc_ctl::background_thread::write(true);
     let logging = match cli.log.init(cli.command.service()) {
         Ok(logging) => logging,
         Err(error) => return report(Err(error)),
     };
+    if let Err(error) = returns_memory {
+        tracing::warn!(%error, "memory that is free goes back to the system only while there is work");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start the runtime: {error}")),

@@ -41,21 +41,22 @@ pub(crate) async fn answer(
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
 ) -> Option<Result<ResultEnd, ErrorBody>> {
+    // What is rare is boxed: it would make the request of every other statement larger.
     Some(match normalised.kind {
-        StatementKind::Begin => begin_statement(scope, session, normalised).await,
-        StatementKind::Commit => commit_statement(scope, session, normalised).await,
-        StatementKind::Rollback => rollback_statement(scope, session, normalised).await,
-        StatementKind::Savepoint => savepoint_statement(scope, session, normalised).await,
+        StatementKind::Begin => Box::pin(begin_statement(scope, session, normalised)).await,
+        StatementKind::Commit => Box::pin(commit_statement(scope, session, normalised)).await,
+        StatementKind::Rollback => Box::pin(rollback_statement(scope, session, normalised)).await,
+        StatementKind::Savepoint => Box::pin(savepoint_statement(scope, session, normalised)).await,
         StatementKind::Use => target::run(scope, session, normalised),
-        StatementKind::Show => show::run(scope, session, normalised, answer).await,
-        StatementKind::Explain => explain::run(scope, session, normalised, binds, answer).await,
-        StatementKind::Ddl => ddl::run(scope, session, normalised, answer).await,
-        StatementKind::Kill => kill::run(scope, session, normalised, binds).await,
+        StatementKind::Show => Box::pin(show::run(scope, session, normalised, answer)).await,
+        StatementKind::Explain => Box::pin(explain::run(scope, session, normalised, binds, answer)).await,
+        StatementKind::Ddl => Box::pin(ddl::run(scope, session, normalised, answer)).await,
+        StatementKind::Kill => Box::pin(kill::run(scope, session, normalised, binds)).await,
         StatementKind::Other => match queries::reset(scope, normalised) {
             Some(done) => done,
             None => match refused_by_name(normalised) {
                 Some(refusal) => Err(refusal),
-                None => return pinned::answer(scope, session, normalised, binds, answer).await,
+                None => return Box::pin(pinned::answer(scope, session, normalised, binds, answer)).await,
             },
         },
         StatementKind::Empty => {

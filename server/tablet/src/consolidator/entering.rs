@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use vitrail_proto::error::ErrorBody;
 use vitrail_service::call::{Call, Statement};
@@ -73,7 +72,7 @@ impl Consolidator {
             passed: asked.passed,
             stops: Stops {
                 cancel: round.deserted.clone(),
-                expire: CancellationToken::new(),
+                expire: None,
                 closing: tablet.running.closing.clone(),
                 deadline: None,
             },
