@@ -168,7 +168,7 @@ async fn five_hundred_sessions_reach_mysql_at_most_four_times() {
             world.run(&mut session, &format!("INSERT INTO item VALUES {}", values.join(", "))).await.unwrap();
             // Millions of combinations; over shards, those of equal keys with all of one small table each.
             let sql = "SELECT COUNT(*) FROM item a JOIN item b ON a.id = b.id WHERE BIT_COUNT(a.v) >= 0 AND \
-                       LENGTH(SHA2(REPEAT(CONCAT(a.v, b.v), 60000), 512)) > 0";
+                       LENGTH(SHA2(REPEAT(CONCAT(a.v, b.v), 240000), 512)) > 0";
             let mut admin = world.databases.server.admin().await;
             admin.execute("SET GLOBAL log_output = 'TABLE'").await.unwrap();
             admin.execute("SET GLOBAL general_log = 1").await.unwrap();
