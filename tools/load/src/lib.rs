@@ -2,9 +2,10 @@
 //!
 //! Layout: [`target`] and [`connection`] (a session, whichever protocol), [`statement`] and [`value`] (what is sent), [`workload`] (what
 //! clients do), [`drive`] (a slot of time under load), [`record`] and [`process`] (what is measured), [`statistics`] (how sure that is), and the
-//! commands: [`run`], [`sessions`], [`herd`], [`sweep`]. [`report`] is what they say, [`assertion`] what it has to say. `view` shows a run on a terminal.
+//! commands: [`run`], [`sessions`], [`herd`], [`sweep`], [`compare`]. [`report`] is what they say, [`assertion`] what it has to say. `view` shows a run on a terminal.
 
 pub mod assertion;
+pub mod compare;
 pub mod connection;
 pub mod drive;
 pub mod herd;
@@ -46,6 +47,8 @@ pub enum Command {
     SessionsWorker,
     /// Find the highest rate at which targets keep their latency
     Sweep(Box<sweep::Options>),
+    /// Compare the reports of two runs, as those before and after a change
+    Compare(compare::Options),
     /// Print the JSON Schema of reports
     Schema {
         /// Of which command
@@ -71,6 +74,8 @@ pub enum Reporting {
     Herd,
     /// `bench sweep`
     Sweep,
+    /// `bench compare`
+    Compare,
 }
 
 /// Runs a command; false if what it measured is not as it has to be.
@@ -84,11 +89,13 @@ pub async fn run(options: Options) -> Result<bool> {
         Command::Herd(options) => herd::run(*options).await,
         Command::Sessions(options) => sessions::run(*options).await,
         Command::Sweep(options) => sweep::run(*options).await,
+        Command::Compare(options) => compare::run(&options),
         Command::SessionsWorker => sessions::work().await.map(|()| true),
         Command::Schema { of } => show(&match of {
             Reporting::Run => schemars::schema_for!(report::Report),
             Reporting::Herd => schemars::schema_for!(herd::HerdReport),
             Reporting::Sweep => schemars::schema_for!(sweep::SweepReport),
+            Reporting::Compare => schemars::schema_for!(compare::CompareReport),
             Reporting::Sessions => schemars::schema_for!(sessions::SessionsReport),
         }),
         Command::Vschema { workload } => show(&workload::vschema(&workload)?),

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use build::errors;
+pub(crate) use build::{errors, figures};
 pub use environment::Environment;
 pub use html::page;
 pub use text::print;
@@ -236,6 +236,10 @@ pub struct Comparison {
     pub against: String,
     /// Of the rates.
     pub rate: Option<Ratio>,
+    /// Of the median latencies: above 1, the target is slower.
+    pub p50: Option<Ratio>,
+    /// Of the 99th percentiles.
+    pub p99: Option<Ratio>,
     /// What may be said of it.
     pub verdict: String,
 }

@@ -272,7 +272,8 @@ pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<R
         }
         reports.push(report);
     }
-    let comparisons = reports.iter().skip(1).map(|report| Comparison::of(report, &reports[0])).collect();
+    let paced = load.rate.is_some();
+    let comparisons = reports.iter().skip(1).map(|report| Comparison::of(report, &reports[0], paced)).collect();
     let environment = Environment::here();
     let mut report = Report {
         version: VERSION,

@@ -196,16 +196,32 @@ fn distribution(latency: &Histogram<u64>) -> Vec<Quantile> {
 }
 
 impl Comparison {
-    /// Of a target with another one.
-    pub fn of(target: &TargetReport, against: &TargetReport) -> Comparison {
-        let rates = |report: &TargetReport| report.rounds.iter().map(|round| round.rate).collect::<Vec<_>>();
-        let rate = Ratio::of(&rates(target), &rates(against));
-        let verdict = match &rate {
-            Some(ratio) => ratio.verdict(&target.name, &against.name),
-            None => format!("{} and {} cannot be compared: a round did nothing", target.name, against.name),
+    /// Of a target with another one. Where both were `paced` and kept the rate, only their latencies can tell them apart.
+    pub fn of(target: &TargetReport, against: &TargetReport, paced: bool) -> Comparison {
+        let ratio = |figure: fn(&Round) -> f64| Ratio::of(&figures(target, figure), &figures(against, figure));
+        let (rate, p50) = (ratio(|round| round.rate), ratio(|round| round.latency.p50 as f64));
+        let kept = rate.filter(|rate| paced && (0.99..=1.01).contains(&rate.ratio));
+        let verdict = match (&rate, &p50, kept) {
+            (_, Some(p50), Some(_)) => {
+                format!("both kept the rate; {}", p50.verdict_of_times(&target.name, &against.name))
+            }
+            (Some(rate), ..) => rate.verdict(&target.name, &against.name),
+            (None, ..) => format!("{} and {} cannot be compared: a round did nothing", target.name, against.name),
         };
-        Comparison { target: target.name.clone(), against: against.name.clone(), rate, verdict }
+        Comparison {
+            target: target.name.clone(),
+            against: against.name.clone(),
+            rate,
+            p50,
+            p99: ratio(|round| round.latency.p99 as f64),
+            verdict,
+        }
     }
+}
+
+/// A figure of each round.
+pub(crate) fn figures(target: &TargetReport, figure: fn(&Round) -> f64) -> Vec<f64> {
+    target.rounds.iter().map(figure).collect()
 }
 
 #[cfg(test)]

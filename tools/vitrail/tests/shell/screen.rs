@@ -1,4 +1,4 @@
-//! A terminal with a shell in it: keys go in, the screen is read.
+//! A terminal with a program in it: keys go in, the screen is read.
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub const COLUMNS: u16 = 100;
 pub const LINES: u16 = 30;
 
-/// A shell in a terminal; both end with it.
+/// A program in a terminal; both end with it.
 pub struct Screen {
     seen: Arc<(Mutex<Seen>, Condvar)>,
     keys: Arc<Mutex<Box<dyn Write + Send>>>,
@@ -30,10 +30,16 @@ struct Seen {
 impl Screen {
     /// Starts `vitrail sql` with `arguments`, its files below `home`, and waits for the prompt.
     pub fn start(arguments: &[&str], home: &Path, environment: &[(&str, &str)]) -> Screen {
+        let screen = Screen::run(&[&["sql"], arguments].concat(), home, environment);
+        screen.wait("the prompt", |text| text.ends_with('>'));
+        screen
+    }
+
+    /// Starts `vitrail` with `arguments`, its files below `home`.
+    pub fn run(arguments: &[&str], home: &Path, environment: &[(&str, &str)]) -> Screen {
         let size = PtySize { rows: LINES, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_vitrail"));
-        command.args(["sql"]);
         command.args(arguments);
         command.env_clear();
         for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")] {
@@ -51,9 +57,7 @@ impl Screen {
         let reader = pair.master.try_clone_reader().unwrap();
         let (watched, answers) = (Arc::clone(&seen), Arc::clone(&keys));
         std::thread::spawn(move || watch(reader, &watched, &answers));
-        let screen = Screen { seen, keys, child, _terminal: pair.master };
-        screen.wait("the prompt", |text| text.ends_with('>'));
-        screen
+        Screen { seen, keys, child, _terminal: pair.master }
     }
 
     /// Types text as it is.
@@ -104,13 +108,13 @@ impl Screen {
         self.wait("an empty screen", |text| text.trim().lines().count() <= 1);
     }
 
-    /// Waits until the shell has ended; its exit status.
+    /// Waits until the program has ended; its exit status.
     pub fn end(mut self) -> u32 {
         let until = tokio::time::Instant::now().into_std() + LIMIT;
         let mut seen = self.seen.0.lock();
         while !seen.ended {
             let late = self.seen.1.wait_until(&mut seen, until).timed_out();
-            assert!(!late, "the shell did not end:\n{}", contents(&seen));
+            assert!(!late, "it did not end:\n{}", contents(&seen));
         }
         drop(seen);
         self.child.wait().unwrap().exit_code()
