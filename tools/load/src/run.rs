@@ -1,33 +1,31 @@
 //! `bench run`: targets under the same load, in turns.
 
+mod load;
 mod progress;
+mod ready;
 mod warnings;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
 use crate::assertion::{Assertion, Figures};
-use crate::drive::{Fleet, Load, Slot};
-use crate::process::{self, Process};
-use crate::report::{Comparison, Environment, Report, Settings, TargetReport, VERSION, count, page, print};
-use crate::target::Target;
+use crate::drive::Slot;
+use crate::report::{Comparison, Environment, Report, TargetReport, VERSION, page, print};
 use crate::view::View;
 use crate::workload::{Tally, Workload};
+pub(crate) use load::{LEAST, MOST};
+pub use load::{LoadOptions, rate, scale};
 pub(crate) use progress::Hand;
 use progress::Lines;
 pub use progress::{Progress, Turn};
+pub(crate) use ready::{ready, totals, watched};
 pub(crate) use warnings::TOO_MUCH;
-
-/// The lowest rate: an operation in a quarter of an hour.
-pub(crate) const LEAST: f64 = 0.001;
-/// The highest rate: more than a machine can send.
-pub(crate) const MOST: f64 = 10_000_000.0;
 
 /// Of a round that was ended early, less than this says nothing.
 const WORTH_KEEPING: Duration = Duration::from_millis(200);
@@ -65,72 +63,6 @@ pub struct Options {
     /// What the report has to show, as 'p99<20ms', 'vitrail:errors<1' or 'ratio>0.5'; else the exit status is 1
     #[arg(long, value_name = "CONDITION")]
     pub assert: Vec<Assertion<Report>>,
-}
-
-/// How hard, and how long.
-#[derive(Debug, Clone, Args)]
-pub struct LoadOptions {
-    /// Clients at work at a time
-    #[arg(long, short, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub clients: u32,
-    /// Sessions that share a connection, where the protocol has sessions
-    #[arg(long, default_value_t = 1, value_name = "SESSIONS")]
-    pub per_connection: usize,
-    /// Operations that are due each second, whether or not earlier ones have ended; without it, each client begins the next when one has ended
-    #[arg(long, short, value_parser = rate)]
-    pub rate: Option<f64>,
-    /// Measured time of each target, over all rounds
-    #[arg(long, short, default_value = "10s", value_parser = humantime::parse_duration)]
-    pub duration: Duration,
-    /// Time before each round that is not measured
-    #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
-    pub warmup: Duration,
-    /// Rounds, in which the targets take turns; more make the comparison surer
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub rounds: u32,
-    /// Of what clients draw: the same seed draws the same
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-}
-
-/// `NAME=NUMBER`
-pub fn scale(text: &str) -> Result<(String, i64), String> {
-    let (name, number) = text.split_once('=').ok_or("write it as rows=1000")?;
-    Ok((name.to_owned(), number.replace('_', "").parse().map_err(|_| format!("`{number}` is no number"))?))
-}
-
-/// Operations a second, of an open loop.
-pub fn rate(text: &str) -> Result<f64, String> {
-    let rate: f64 = text.replace('_', "").parse().map_err(|_| format!("`{text}` is no number"))?;
-    if (LEAST..=MOST).contains(&rate) { Ok(rate) } else { Err(format!("a rate is from {LEAST} to {MOST} a second")) }
-}
-
-impl LoadOptions {
-    /// The load of each round.
-    pub fn load(&self) -> Load {
-        Load {
-            clients: self.clients as usize,
-            per_connection: self.per_connection,
-            rate: self.rate,
-            warmup: self.warmup,
-            duration: self.duration / self.rounds,
-            seed: self.seed,
-        }
-    }
-
-    /// The same, for the report.
-    pub fn settings(&self) -> Settings {
-        let load = self.load();
-        Settings {
-            clients: load.clients,
-            per_connection: load.per_connection,
-            rate: load.rate,
-            duration: load.duration.as_secs_f64(),
-            warmup: load.warmup.as_secs_f64(),
-            rounds: self.rounds as usize,
-            seed: load.seed,
-        }
-    }
 }
 
 /// Runs, prints, and says whether all assertions hold.
@@ -288,78 +220,4 @@ pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<R
     };
     report.warnings = warnings::of(&report);
     Ok(report)
-}
-
-/// Opens the clients of each target, and makes the workload's tables if that is wanted.
-pub(crate) async fn ready(
-    targets: &[String],
-    processes: &[String],
-    load: &Load,
-    workload: &Workload,
-    prepare: bool,
-    note: &mut (dyn FnMut(&str) + Send),
-) -> Result<Vec<Fleet>> {
-    let mut targets = targets.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
-    Target::distinguish(&mut targets);
-    let watched = watched(&targets, processes).await?;
-    let mut fleets = Vec::new();
-    for (target, processes) in targets.into_iter().zip(watched) {
-        let name = target.name.clone();
-        let url = target.url.clone();
-        let fleet = Fleet::open(target, load, processes).await;
-        fleets.push(fleet.with_context(|| format!("{name} cannot be reached at {url}"))?);
-    }
-    if prepare {
-        for fleet in &mut fleets {
-            note(&format!("{}: making the tables of {}", fleet.target.name, workload.name));
-            let few = fleet.connections().len().min(4);
-            workload
-                .prepare(&mut fleet.connections()[..few], &written())
-                .await
-                .with_context(|| fleet.target.name.clone())?;
-        }
-    }
-    Ok(fleets)
-}
-
-/// The processes of each target: the one that listens where its URL leads, and those of the command line.
-pub(crate) async fn watched(targets: &[Target], asked: &[String]) -> Result<Vec<Vec<Process>>> {
-    let mut watched: Vec<Vec<Process>> = targets
-        .iter()
-        .map(|target| {
-            let id = target.listening().as_ref().and_then(process::of);
-            id.map(|id| Process::local(&target.name, id)).into_iter().collect()
-        })
-        .collect();
-    for text in asked {
-        let (target, rest) =
-            text.split_once(':').with_context(|| format!("--process {text}: write it as TARGET:{}", process::FORM))?;
-        match targets.iter().position(|known| known.name == target) {
-            Some(index) => {
-                let process = Process::parse(rest).await.with_context(|| format!("--process {text}"))?;
-                watched[index].push(process);
-            }
-            None => bail!("--process {text}: there is no target `{target}`"),
-        }
-    }
-    Ok(watched)
-}
-
-/// What the totals of a workload are now.
-pub(crate) async fn totals(fleet: &mut Fleet, workload: &Workload, prepared: bool) -> Result<Vec<i64>> {
-    let name = fleet.target.name.clone();
-    let connection = fleet.first().context("there is no client")?;
-    let totals = workload.totals(connection).await;
-    let hint = if prepared { "" } else { "; --prepare makes the tables" };
-    totals.with_context(|| format!("{name}: the totals of {} cannot be read{hint}", workload.name))
-}
-
-/// Rows that are written, for a person at a terminal.
-fn written() -> impl Fn(&str, u64) + Sync {
-    let terminal = std::io::stderr().is_terminal();
-    move |table, rows| {
-        if terminal && rows % 50_000 == 0 {
-            note(&format!("  {table}: {} rows", count(rows as f64)));
-        }
-    }
 }

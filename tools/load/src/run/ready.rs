@@ -1,0 +1,86 @@
+//! Targets before they come under load: reached, watched, with the tables of a workload.
+
+use std::io::IsTerminal;
+
+use anyhow::{Context, Result, bail};
+
+use super::note;
+use crate::drive::{Fleet, Load};
+use crate::process::{self, Process};
+use crate::report::count;
+use crate::target::Target;
+use crate::workload::Workload;
+
+/// Opens the clients of each target, and makes the workload's tables if that is wanted.
+pub(crate) async fn ready(
+    targets: &[String],
+    processes: &[String],
+    load: &Load,
+    workload: &Workload,
+    prepare: bool,
+    note: &mut (dyn FnMut(&str) + Send),
+) -> Result<Vec<Fleet>> {
+    let mut targets = targets.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
+    Target::distinguish(&mut targets);
+    let watched = watched(&targets, processes).await?;
+    let mut fleets = Vec::new();
+    for (target, processes) in targets.into_iter().zip(watched) {
+        let name = target.name.clone();
+        let url = target.url.clone();
+        let fleet = Fleet::open(target, load, processes).await;
+        fleets.push(fleet.with_context(|| format!("{name} cannot be reached at {url}"))?);
+    }
+    if prepare {
+        for fleet in &mut fleets {
+            note(&format!("{}: making the tables of {}", fleet.target.name, workload.name));
+            let few = fleet.connections().len().min(4);
+            workload
+                .prepare(&mut fleet.connections()[..few], &written())
+                .await
+                .with_context(|| fleet.target.name.clone())?;
+        }
+    }
+    Ok(fleets)
+}
+
+/// The processes of each target: the one that listens where its URL leads, and those of the command line.
+pub(crate) async fn watched(targets: &[Target], asked: &[String]) -> Result<Vec<Vec<Process>>> {
+    let mut watched: Vec<Vec<Process>> = targets
+        .iter()
+        .map(|target| {
+            let id = target.listening().as_ref().and_then(process::of);
+            id.map(|id| Process::local(&target.name, id)).into_iter().collect()
+        })
+        .collect();
+    for text in asked {
+        let (target, rest) =
+            text.split_once(':').with_context(|| format!("--process {text}: write it as TARGET:{}", process::FORM))?;
+        match targets.iter().position(|known| known.name == target) {
+            Some(index) => {
+                let process = Process::parse(rest).await.with_context(|| format!("--process {text}"))?;
+                watched[index].push(process);
+            }
+            None => bail!("--process {text}: there is no target `{target}`"),
+        }
+    }
+    Ok(watched)
+}
+
+/// What the totals of a workload are now.
+pub(crate) async fn totals(fleet: &mut Fleet, workload: &Workload, prepared: bool) -> Result<Vec<i64>> {
+    let name = fleet.target.name.clone();
+    let connection = fleet.first().context("there is no client")?;
+    let totals = workload.totals(connection).await;
+    let hint = if prepared { "" } else { "; --prepare makes the tables" };
+    totals.with_context(|| format!("{name}: the totals of {} cannot be read{hint}", workload.name))
+}
+
+/// Rows that are written, for a person at a terminal.
+fn written() -> impl Fn(&str, u64) + Sync {
+    let terminal = std::io::stderr().is_terminal();
+    move |table, rows| {
+        if terminal && rows % 50_000 == 0 {
+            note(&format!("  {table}: {} rows", count(rows as f64)));
+        }
+    }
+}
