@@ -1,10 +1,12 @@
 //! One session with a target, whichever protocol it speaks.
 
+use std::pin::Pin;
+
 use vitrail_client::{Binds, Session};
 use vitrail_mysql::{Response, RowsOrEnd};
 use vitrail_proto::error::Executed;
 
-use crate::statement::Statement;
+use crate::statement::{Statement, Values};
 
 /// Bytes of rows that are read at a time.
 const BATCH: usize = 256 << 10;
@@ -17,8 +19,11 @@ enum Driver {
     MySql(Box<vitrail_mysql::Connection>),
 }
 
-/// The cells of a row, as text.
+/// The cells of a row, as text; NULL is `None`.
 pub type Cells = Vec<Option<String>>;
+
+/// Takes a row: its number from 0, the index of a cell, and the cell; false if no more cells are wanted.
+type Take<'a> = dyn FnMut(u64, usize, Option<&[u8]>) -> bool + Send + 'a;
 
 /// What a statement answered.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -27,7 +32,7 @@ pub struct Answer {
     pub rows: u64,
     /// Rows affected.
     pub affected: u64,
-    /// Cells of the first row, if they were wanted.
+    /// Cells of the first row, where they are kept.
     pub first: Cells,
 }
 
@@ -106,16 +111,41 @@ impl Connection {
         Connection(Driver::MySql(Box::new(connection)))
     }
 
-    /// Runs a statement and reads all of its answer.
+    /// Runs a statement and reads all of its answer; `first` sees the cells of its first row.
     ///
     /// # Errors
     ///
     /// What the server or the connection said.
-    pub async fn run(&mut self, statement: &Statement, binds: &Binds, first: bool) -> Result<Answer, Failure> {
+    pub async fn run(
+        &mut self,
+        statement: &Statement,
+        values: &impl Values,
+        mut first: impl FnMut(usize, Option<&[u8]>) + Send,
+    ) -> Result<Answer, Failure> {
+        let mut take = |row, index, cell: Option<&[u8]>| {
+            let wanted = row == 0;
+            if wanted {
+                first(index, cell);
+            }
+            wanted
+        };
         match &mut self.0 {
-            Driver::Vitrail(session) => run_vitrail(session, statement, binds, first).await,
-            Driver::MySql(connection) => run_mysql(connection, &statement.literal(binds)?, first).await,
+            Driver::Vitrail(session) => {
+                run_vitrail(session, statement.template(), statement.binds(values)?, &mut take).await
+            }
+            Driver::MySql(connection) => run_mysql(connection, &statement.literal(values)?, &mut take).await,
         }
+    }
+
+    /// Runs a statement, and keeps its first row.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Connection::run).
+    pub async fn answer(&mut self, statement: &Statement, values: &impl Values) -> Result<Answer, Failure> {
+        let mut first = Cells::new();
+        let answer = self.run(statement, values, |_, cell| first.push(cell.map(text))).await?;
+        Ok(Answer { first, ..answer })
     }
 
     /// Runs a statement, and gives all its rows.
@@ -123,30 +153,46 @@ impl Connection {
     /// # Errors
     ///
     /// As [`run`](Connection::run).
-    pub async fn rows(&mut self, statement: &Statement, binds: &Binds) -> Result<Vec<Cells>, Failure> {
-        let mut rows = Vec::new();
-        let mut keep = |cells| rows.push(cells);
+    pub async fn rows(&mut self, statement: &Statement, values: &impl Values) -> Result<Vec<Cells>, Failure> {
+        let mut rows: Vec<Cells> = Vec::new();
+        let mut take = |_, index, cell: Option<&[u8]>| {
+            if index == 0 {
+                rows.push(Cells::new());
+            }
+            if let Some(row) = rows.last_mut() {
+                row.push(cell.map(text));
+            }
+            true
+        };
         match &mut self.0 {
             Driver::Vitrail(session) => {
-                answered(session.query(statement.template(), binds).await?, usize::MAX, &mut keep).await?;
+                run_vitrail(session, statement.template(), statement.binds(values)?, &mut take).await?;
             }
             Driver::MySql(connection) => {
-                read_mysql(connection, &statement.literal(binds)?, usize::MAX, &mut keep).await?;
+                run_mysql(connection, &statement.literal(values)?, &mut take).await?;
             }
         }
         Ok(rows)
     }
 
-    /// Runs a text without binds.
+    /// Runs a text without binds, and keeps its first row.
     ///
     /// # Errors
     ///
     /// As [`run`](Connection::run).
     pub async fn text(&mut self, sql: &str) -> Result<Answer, Failure> {
-        match &mut self.0 {
-            Driver::Vitrail(session) => first_of(session.query(sql, ()).await?, true).await,
-            Driver::MySql(connection) => run_mysql(connection, sql, true).await,
-        }
+        let mut first = Cells::new();
+        let mut take = |row, _, cell: Option<&[u8]>| {
+            if row == 0 {
+                first.push(cell.map(text));
+            }
+            row == 0
+        };
+        let answer = match &mut self.0 {
+            Driver::Vitrail(session) => run_vitrail(session, sql, Binds::new(), &mut take).await?,
+            Driver::MySql(connection) => run_mysql(connection, sql, &mut take).await?,
+        };
+        Ok(Answer { first, ..answer })
     }
 
     /// Begins a transaction.
@@ -174,52 +220,30 @@ impl Connection {
     }
 }
 
-async fn run_vitrail(
-    session: &mut Session,
-    statement: &Statement,
-    binds: &Binds,
-    first: bool,
-) -> Result<Answer, Failure> {
-    first_of(session.query(statement.template(), binds).await?, first).await
-}
-
-async fn first_of(rows: vitrail_client::Rows<'_>, first: bool) -> Result<Answer, Failure> {
-    let mut cells = Vec::new();
-    let mut answer = answered(rows, usize::from(first), &mut |row| cells = row).await?;
-    answer.first = cells;
-    Ok(answer)
-}
-
-/// Reads an answer to its end; `keep` gets the first `most` rows.
-async fn answered(
-    mut rows: vitrail_client::Rows<'_>,
-    most: usize,
-    keep: &mut (dyn FnMut(Cells) + Send),
-) -> Result<Answer, Failure> {
-    let mut answer = Answer::default();
-    while let Some(row) = rows.next().await? {
-        if answer.rows < most as u64 {
-            keep((0..row.len()).map(|index| row.raw(index).map(text)).collect());
+/// Boxed, since the client's futures are large: whoever waits for a statement of either protocol would be moved about at their size.
+fn run_vitrail<'a>(
+    session: &'a mut Session,
+    sql: &'a str,
+    binds: Binds,
+    take: &'a mut Take<'_>,
+) -> Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'a>> {
+    Box::pin(async move {
+        let mut rows = session.query(sql, binds).await?;
+        let mut answer = Answer::default();
+        while let Some(row) = rows.next().await? {
+            let _ = (0..row.len()).all(|index| take(answer.rows, index, row.raw(index)));
+            answer.rows += 1;
         }
-        answer.rows += 1;
-    }
-    answer.affected = rows.outcome().map_or(0, |outcome| outcome.affected);
-    Ok(answer)
+        answer.affected = rows.outcome().map_or(0, |outcome| outcome.affected);
+        Ok(answer)
+    })
 }
 
-async fn run_mysql(connection: &mut vitrail_mysql::Connection, sql: &str, first: bool) -> Result<Answer, Failure> {
-    let mut cells = Vec::new();
-    let mut answer = read_mysql(connection, sql, usize::from(first), &mut |row| cells = row).await?;
-    answer.first = cells;
-    Ok(answer)
-}
-
-/// Reads an answer to its end; `keep` gets the first `most` rows.
-pub(crate) async fn read_mysql(
+/// Reads an answer to its end.
+pub(crate) async fn run_mysql(
     connection: &mut vitrail_mysql::Connection,
     sql: &str,
-    most: usize,
-    keep: &mut (dyn FnMut(Cells) + Send),
+    take: &mut Take<'_>,
 ) -> Result<Answer, Failure> {
     let mut answer = Answer::default();
     match connection.query(sql.as_bytes()).await? {
@@ -228,10 +252,10 @@ pub(crate) async fn read_mysql(
             match connection.next_rows(BATCH).await? {
                 RowsOrEnd::End(_) => break,
                 RowsOrEnd::Rows(batch) => {
-                    let left = most.saturating_sub(usize::try_from(answer.rows).unwrap_or(usize::MAX));
-                    if left > 0 {
-                        for row in batch.rows().take(left).flatten() {
-                            keep(row.cells().flatten().map(|cell| cell.map(text)).collect());
+                    // Walked only as far as its rows are wanted.
+                    for (row, cells) in (answer.rows..).zip(batch.rows().flatten()) {
+                        if !cells.cells().flatten().enumerate().all(|(index, cell)| take(row, index, cell)) {
+                            break;
                         }
                     }
                     answer.rows += u64::from(batch.count);

@@ -33,7 +33,7 @@ const WORTH_KEEPING: Duration = Duration::from_millis(200);
 /// What `bench run` takes.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// What clients do: point-select, range, read-write, write, herd, rows, tpcc, or a file that ends with .toml
+    /// What clients do: point-select, range, read-write, write, herd, rows, mixed, tpcc, or a file that ends with .toml
     #[arg(long, short, value_name = "NAME|FILE")]
     pub workload: String,
     /// Where to: vitrail://… or mysql://…, with NAME= before it if it is to have another name; several take turns

@@ -23,6 +23,7 @@ const BUILTIN: &[(&str, &str)] = &[
     ("read-write", include_str!("workload/builtin/read-write.toml")),
     ("write", include_str!("workload/builtin/write.toml")),
     ("herd", include_str!("workload/builtin/herd.toml")),
+    ("mixed", include_str!("workload/builtin/mixed.toml")),
     ("rows", include_str!("workload/builtin/rows.toml")),
 ];
 
@@ -115,8 +116,8 @@ impl Workload {
             Kind::Tpcc(tpcc) => tpcc.prepare(connections, progress).await,
         };
         prepared.map_err(|error| match error.downcast_ref::<Failure>() {
-            // Only a sharded keyspace knows tables before they are made.
-            Some(failure) if failure.code.ends_with(" 1146") => error.context(format!(
+            // A sharded keyspace refuses to make a table that it does not know.
+            Some(failure) if failure.code == "unsupported 1235" => error.context(format!(
                 "a sharded keyspace has to know the tables: load the vschema that `vitrail bench vschema {}` prints",
                 self.name
             )),
@@ -146,7 +147,8 @@ impl Workload {
     ) -> Result<u64, Failure> {
         match &self.kind {
             Kind::Script(script) => script.operate(operation, connection, dice, tally).await,
-            Kind::Tpcc(tpcc) => tpcc.operate(operation, connection, dice, tally).await,
+            // Boxed, since it is large, and the others would be moved about at its size.
+            Kind::Tpcc(tpcc) => Box::pin(tpcc.operate(operation, connection, dice, tally)).await,
         }
     }
 

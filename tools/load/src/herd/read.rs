@@ -79,7 +79,7 @@ impl Read {
     pub(super) async fn learn(&mut self, connections: &mut [Connection]) -> Result<u64> {
         let connection = connections.first_mut().context("there is no client")?;
         if !self.known {
-            let answer = connection.run(&self.statement, &Binds::new(), true).await;
+            let answer = connection.answer(&self.statement, &Binds::new()).await;
             self.expected = Some(answer.with_context(|| format!("the read does not run: {}", self.sql()))?);
         }
         Ok(u64::try_from(self.time(connection).await?.as_micros())?)
@@ -87,7 +87,7 @@ impl Read {
 
     /// Runs it, and looks whether the answer is right.
     pub(super) async fn run(&self, connection: &mut Connection) -> Result<(), Failure> {
-        let answer = connection.run(&self.statement, &Binds::new(), true).await?;
+        let answer = connection.answer(&self.statement, &Binds::new()).await?;
         match &self.expected {
             Some(expected) if (expected.rows, &expected.first) != (answer.rows, &answer.first) => {
                 Err(Failure::wrong(format!(

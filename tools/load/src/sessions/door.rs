@@ -6,7 +6,7 @@ use vitrail_client::connection::{ConnectOptions, Connection, Pending};
 use vitrail_proto::message::{Op, Request, SessionState, Share};
 
 use super::source::Source;
-use crate::connection::{Failure, read_mysql};
+use crate::connection::{Failure, run_mysql};
 use crate::target::Target;
 
 /// Made once, and used for every connection: certificates are read once, keys derived once.
@@ -102,7 +102,7 @@ impl Door {
             Link::MySql(connection) => {
                 let Some(sql) = &self.statement else { return Ok(()) };
                 let connection = &mut *connection.lock().await;
-                read_mysql(connection, sql, 0, &mut |_| {}).await?;
+                run_mysql(connection, sql, &mut |_, _, _| false).await?;
                 connection.release_buffers();
                 Ok(())
             }

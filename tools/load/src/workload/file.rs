@@ -34,7 +34,8 @@ pub(super) struct Table {
     pub(super) definition: String,
     /// How many rows; each has its number as `row`, from 1.
     pub(super) rows: Number,
-    /// The rule of each column.
+    /// The rule of each column; they may name each other.
+    #[serde(default)]
     pub(super) fill: BTreeMap<String, Rule>,
     /// The column by which a sharded keyspace spreads it.
     #[serde(default)]
@@ -58,9 +59,9 @@ pub(super) struct Operation {
     /// How often it is run again, with the same values, if it meets a deadlock or the like.
     #[serde(default)]
     pub(super) retries: u32,
-    /// What it adds to counters when it has worked.
+    /// What it adds to counters when it has worked; numbers that it drew or kept have their names.
     #[serde(default)]
-    pub(super) adds: BTreeMap<String, u64>,
+    pub(super) adds: BTreeMap<String, Number>,
     pub(super) step: Vec<Step>,
 }
 

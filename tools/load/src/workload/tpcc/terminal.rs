@@ -58,7 +58,7 @@ impl Terminal<'_> {
     /// The one row, if there is one.
     pub(super) async fn find(&mut self, statement: &Statement, binds: &Binds) -> Result<Option<Row>, Failure> {
         self.statements += 1;
-        let answer = self.connection.run(statement, binds, true).await?;
+        let answer = self.connection.answer(statement, binds).await?;
         match answer.rows {
             0 => Ok(None),
             1 => Ok(Some(Row(answer.first))),
@@ -75,7 +75,7 @@ impl Terminal<'_> {
     /// Changes so many rows.
     pub(super) async fn change(&mut self, statement: &Statement, binds: &Binds, rows: u64) -> Result<(), Failure> {
         self.statements += 1;
-        let affected = self.connection.run(statement, binds, false).await?.affected;
+        let affected = self.connection.run(statement, binds, |_, _| ()).await?.affected;
         if affected != rows {
             let template = statement.template();
             return Err(Failure::wrong(format!("{affected} rows were changed, and {rows} had to be: {template}")));

@@ -1,0 +1,89 @@
+//! Workloads of files: those that come with the tool, and what the format can say.
+
+use vitrail_harness::flavours;
+
+use crate::stage::{Stage, assert_right, bench};
+
+const SHORT: [&str; 10] =
+    ["--prepare", "--clients", "8", "--duration", "1s", "--rounds", "2", "--warmup", "100ms", "--workload"];
+
+/// With the scale that makes each small.
+const WORKLOADS: [(&str, &[&str]); 7] = [
+    ("point-select", &["rows=2000"]),
+    ("range", &["rows=2000"]),
+    ("write", &["rows=2000"]),
+    ("read-write", &["rows=2000"]),
+    ("herd", &["rows=200"]),
+    ("rows", &["rows=2000"]),
+    ("mixed", &["products=3000", "customers=1000", "sales=2000"]),
+];
+
+/// Two customers who swap what they lock: deadlocks are sure.
+const SWAP: &str = r#"
+[[table]]
+name = "pair"
+definition = "id BIGINT NOT NULL PRIMARY KEY, n BIGINT NOT NULL"
+rows = 2
+fill = { id = "row", n = 0 }
+
+[[operation]]
+name = "swap"
+transaction = true
+retries = 100
+adds = { n = 2 }
+[[operation.step]]
+sql = "UPDATE pair SET n = n + 1 WHERE id = :a"
+binds = { a = { choice = [1, 2] } }
+affected = 1
+[[operation.step]]
+sql = "UPDATE pair SET n = n + 1 WHERE id = :b"
+binds = { other = { remainder = ["a", 2] }, b = { sum = ["other", 1] } }
+affected = 1
+
+[[total]]
+of = "n"
+sql = "SELECT SUM(n) FROM pair"
+"#;
+
+#[tokio::test]
+async fn workloads_run_and_add_up_on_mysql_and_over_shards() {
+    for flavour in flavours() {
+        let stage = Stage::start(flavour, &[]).await;
+        for (workload, scale) in WORKLOADS {
+            let mut arguments = SHORT.to_vec();
+            arguments.push(workload);
+            scale.iter().for_each(|scale| arguments.extend(["--scale", scale]));
+            let (report, good, told) = bench(&arguments, &stage.targets()).await;
+            assert_right(&report, &told);
+            assert!(good, "{flavour} {workload}: {told}");
+        }
+        for table in ["load_product", "load_sale"] {
+            for half in ["half_0", "half_1"] {
+                assert!(stage.number(half, &format!("SELECT COUNT(*) FROM {table}")).await > 500, "{flavour} {table}");
+            }
+        }
+        stage.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn deadlocks_are_run_again_with_the_same_values_and_counted() {
+    for flavour in flavours() {
+        let stage = Stage::start(flavour, &[]).await;
+        let path = stage.folder.path().join("swap.toml");
+        std::fs::write(&path, SWAP).unwrap();
+        let mut arguments = SHORT.to_vec();
+        arguments.push(path.to_str().unwrap());
+        let (report, good, told) = bench(&arguments, &stage.targets()[..2]).await;
+        assert_right(&report, &told);
+        assert!(good, "{flavour}: {told}");
+        for (target, code) in [(0, "1213"), (1, "conflict 1213")] {
+            let retries = &report["targets"][target]["retries"];
+            assert!(retries[code].as_u64().unwrap_or_default() > 0, "{flavour}: {retries}");
+        }
+        // The sharded keyspace does not know the table, and the tool says what to do.
+        let (_, good, told) = bench(&arguments, &stage.targets()[2..]).await;
+        assert!(!good && told.contains("load the vschema that `vitrail bench vschema"), "{told}");
+        stage.stop().await;
+    }
+}
