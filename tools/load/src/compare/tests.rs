@@ -1,3 +1,5 @@
+//! Two reports against each other: figures worked out by hand, and what cannot be compared.
+
 use super::*;
 use crate::report::{Environment, Percentiles, ProcessReport, Settings, ToolReport};
 
