@@ -2,12 +2,13 @@
 //!
 //! Layout: [`target`] and [`connection`] (a session, whichever protocol), [`statement`] and [`value`] (what is sent), [`workload`] (what
 //! clients do), [`drive`] (a slot of time under load), [`record`] and [`process`] (what is measured), [`statistics`] (how sure that is), and the
-//! commands: [`run`], [`sessions`], [`herd`], [`sweep`], [`compare`]. [`report`] is what they say, [`assertion`] what it has to say. `view` shows a run on a terminal.
+//! commands: [`run`], [`sessions`], [`herd`], [`sweep`], [`compare`]. [`report`] is what they say, [`assertion`] what it has to say. `view` shows a run on a terminal, `forward` is its floor.
 
 pub mod assertion;
 pub mod compare;
 pub mod connection;
 pub mod drive;
+mod forward;
 pub mod herd;
 pub mod process;
 pub mod record;
@@ -45,6 +46,12 @@ pub enum Command {
     /// A client process of `sessions`
     #[command(hide = true)]
     SessionsWorker,
+    /// The forwarder of `run --floor`
+    #[command(hide = true)]
+    Forward {
+        /// HOST:PORT
+        to: String,
+    },
     /// Find the highest rate at which targets keep their latency
     Sweep(Box<sweep::Options>),
     /// Compare the reports of two runs, as those before and after a change
@@ -91,6 +98,7 @@ pub async fn run(options: Options) -> Result<bool> {
         Command::Sweep(options) => sweep::run(*options).await,
         Command::Compare(options) => compare::run(&options),
         Command::SessionsWorker => sessions::work().await.map(|()| true),
+        Command::Forward { to } => forward::forward(&to).await.map(|()| true),
         Command::Schema { of } => show(&match of {
             Reporting::Run => schemars::schema_for!(report::Report),
             Reporting::Herd => schemars::schema_for!(herd::HerdReport),

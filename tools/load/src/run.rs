@@ -16,9 +16,11 @@ use serde::Serialize;
 
 use crate::assertion::{Assertion, Figures};
 use crate::drive::Slot;
+use crate::forward::add_floor;
 use crate::report::{Comparison, Environment, Report, TargetReport, VERSION, page, print};
+use crate::target::Target;
 use crate::view::View;
-use crate::workload::{Tally, Workload};
+use crate::workload::Workload;
 pub(crate) use load::{LEAST, MOST};
 pub use load::{LoadOptions, rate, scale};
 pub(crate) use progress::Hand;
@@ -39,6 +41,9 @@ pub struct Options {
     /// Where to: vitrail://… or mysql://…, with NAME= before it if it is to have another name; several take turns
     #[arg(long, short, value_name = "[NAME=]URL", required = true)]
     pub target: Vec<String>,
+    /// Measure the first mysql:// target behind a forwarder as well, which does nothing: no proxy can be faster on this machine
+    #[arg(long)]
+    pub floor: bool,
     /// Make and fill the workload's tables first, through each target; what is there is dropped
     #[arg(long)]
     pub prepare: bool,
@@ -143,13 +148,12 @@ pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<R
     let workload = Arc::new(Workload::load(&options.workload, &options.scale)?);
     let mut load = options.load.load();
     let mut note = |line: &str| progress.note(line);
-    let mut fleets = ready(&options.target, &options.process, &load, &workload, options.prepare, &mut note).await?;
-    let mut before = Vec::new();
-    for fleet in &mut fleets {
-        before.push(totals(fleet, &workload, options.prepare).await?);
-    }
+    let mut targets = Target::parse_all(&options.target)?;
+    // Lives as long as what goes through it.
+    let _forwarder = if options.floor { Some(add_floor(&mut targets).await?) } else { None };
+    let mut fleets = ready(targets, &options.process, &load, &workload, options.prepare, &mut note).await?;
     let mut slots: Vec<Vec<Slot>> = fleets.iter().map(|_| Vec::new()).collect();
-    let mut tallies = vec![Tally::default(); fleets.len()];
+    let mut wrong: Vec<Vec<String>> = vec![Vec::new(); fleets.len()];
     let (mut interrupted, mut rate_changed, mut open) = (false, false, load.rate.is_some());
     'rounds: for round in 0..options.load.rounds as usize {
         for turn in 0..fleets.len() {
@@ -167,8 +171,12 @@ pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<R
                 processes: &fleet.processes,
                 load: &load,
             });
+            // Around each slot, since targets may share their tables.
+            let before = totals(fleet, &workload, options.prepare).await?;
             let slot = fleet.slot(&workload, &load, (round * 1_000 + index) as u64, progress).await;
-            tallies[index].merge(&slot.tally);
+            let after = totals(fleet, &workload, options.prepare).await?;
+            let audited = workload.audit(&before, &after, &slot.tally);
+            wrong[index].extend(audited.into_iter().map(|line| format!("round {}: {line}", round + 1)));
             if let Some(rate) = slot.changed {
                 // For all that follow: they are compared.
                 load.rate = rate;
@@ -186,11 +194,10 @@ pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<R
     progress.over();
     let operations = workload.operations();
     let mut reports = Vec::new();
-    for (((fleet, slots), before), tally) in fleets.iter_mut().zip(&slots).zip(&before).zip(&tallies) {
+    for ((fleet, slots), wrong) in fleets.iter_mut().zip(&slots).zip(wrong) {
         let mut report =
             TargetReport::of(&fleet.target.name, &fleet.target.url, &operations, &fleet.processes, slots, open);
-        let after = totals(fleet, &workload, options.prepare).await?;
-        report.wrong = workload.audit(before, &after, tally);
+        report.wrong = wrong;
         let first = fleet.first().context("there is no client")?;
         // Not every target knows it, and nothing depends on it.
         let version = first.text("SELECT VERSION()").await;

@@ -22,6 +22,7 @@ use crate::assertion::Assertion;
 use crate::drive::{Fleet, Load, Slot};
 use crate::report::{Environment, Percentiles, ProcessReport, VERSION, count, errors, time};
 use crate::run::{LoadOptions, MOST, TOO_MUCH, deliver, note, ready, scale, totals};
+use crate::target::Target;
 use crate::workload::{Tally, Workload};
 
 /// What `bench sweep` takes.
@@ -97,7 +98,9 @@ pub async fn run(options: Options) -> Result<bool> {
             options.load.rounds
         );
     }
-    let mut fleets = ready(&options.target, &options.process, &load, &workload, options.prepare, &mut note).await?;
+    let mut fleets =
+        ready(Target::parse_all(&options.target)?, &options.process, &load, &workload, options.prepare, &mut note)
+            .await?;
     let mut targets = Vec::new();
     let mut warnings = Vec::new();
     for fleet in &mut fleets {

@@ -1,5 +1,6 @@
 //! What is measured: a server behind a URL.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub struct Target {
     pub name: String,
     /// As it was given, without its password.
     pub url: String,
+    /// It leads to the server of the target before it, and so to the same tables.
+    pub is_detour: bool,
     protocol: Protocol,
 }
 
@@ -71,7 +74,37 @@ impl Target {
             let _ = shown.set_password(None);
         }
         let name = name.map_or_else(|| parsed.scheme().to_owned(), str::to_owned);
-        Ok(Target { name, url: shown.to_string(), protocol })
+        Ok(Target { name, url: shown.to_string(), is_detour: false, protocol })
+    }
+
+    /// Reads several, and gives each a name of its own.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first that cannot be read.
+    pub fn parse_all(texts: &[String]) -> Result<Vec<Target>> {
+        let mut targets = texts.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
+        Target::distinguish(&mut targets);
+        Ok(targets)
+    }
+
+    /// The same MySQL by way of another address.
+    ///
+    /// # Errors
+    ///
+    /// It speaks another protocol, or holds the server's certificate against its name.
+    pub fn detour(&self, name: &str, by: SocketAddr) -> Result<Target> {
+        let Protocol::MySql(options) = &self.protocol else { bail!("{} is no MySQL", self.name) };
+        if options.tls.mode() == TlsMode::VerifyFull {
+            bail!("{} verifies the server's name, which is another one by way of {by}: take tls=require", self.name);
+        }
+        let mut options = options.clone();
+        options.address = Address::tcp(by.ip().to_string(), by.port());
+        let mut url = Url::parse(&self.url)?;
+        url.set_host(Some(&by.ip().to_string()))?;
+        // Fails for URLs that cannot have a port, and this one has a host.
+        let _ = url.set_port(Some(by.port()));
+        Ok(Target { name: name.to_owned(), url: url.to_string(), is_detour: true, protocol: Protocol::MySql(options) })
     }
 
     /// Gives each a name of its own.
@@ -181,19 +214,29 @@ mod tests {
 
     #[test]
     fn targets_have_names_and_hide_passwords() {
-        let mut targets = [
+        let texts = [
             "mysql://root:secret@127.0.0.1:3307/shop",
             "a=vitrail://app:secret@127.0.0.1:15300/shop?tls=disable",
             "mysql://root@localhost/shop?socket=/tmp/s",
-        ]
-        .map(|text| Target::parse(text).expect("a target"));
-        Target::distinguish(&mut targets);
+        ];
+        let targets = Target::parse_all(&texts.map(str::to_owned)).expect("targets");
         let names: Vec<&str> = targets.iter().map(|target| target.name.as_str()).collect();
         assert_eq!(names, ["mysql", "a", "mysql-2"]);
         assert!(targets.iter().all(|target| !target.url.contains("secret")));
         assert_eq!(targets[0].listening(), Some(Listening::Tcp("127.0.0.1".into(), 3307)));
         assert_eq!(targets[1].listening(), Some(Listening::Tcp("127.0.0.1".into(), 15300)));
         assert_eq!(targets[2].listening(), Some(Listening::Unix("/tmp/s".into())));
+    }
+
+    #[test]
+    fn a_detour_leads_to_the_same_server() {
+        let target = Target::parse("mysql://root:secret@db.example:3307/shop?tls=require").expect("a target");
+        let by = "127.0.0.1:4000".parse().expect("an address");
+        let detour = target.detour("floor", by).expect("a detour");
+        assert_eq!(detour.url, "mysql://root@127.0.0.1:4000/shop?tls=require");
+        assert_eq!(detour.listening(), Some(Listening::Tcp("127.0.0.1".into(), 4000)));
+        let strict = Target::parse("mysql://root@db.example/shop?tls=verify-full").expect("a target");
+        assert!(strict.detour("floor", by).expect_err("refused").to_string().contains("take tls=require"));
     }
 
     #[test]

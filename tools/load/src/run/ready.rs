@@ -13,15 +13,13 @@ use crate::workload::Workload;
 
 /// Opens the clients of each target, and makes the workload's tables if that is wanted.
 pub(crate) async fn ready(
-    targets: &[String],
+    targets: Vec<Target>,
     processes: &[String],
     load: &Load,
     workload: &Workload,
     prepare: bool,
     note: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Vec<Fleet>> {
-    let mut targets = targets.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
-    Target::distinguish(&mut targets);
     let watched = watched(&targets, processes).await?;
     let mut fleets = Vec::new();
     for (target, processes) in targets.into_iter().zip(watched) {
@@ -31,7 +29,7 @@ pub(crate) async fn ready(
         fleets.push(fleet.with_context(|| format!("{name} cannot be reached at {url}"))?);
     }
     if prepare {
-        for fleet in &mut fleets {
+        for fleet in fleets.iter_mut().filter(|fleet| !fleet.target.is_detour) {
             note(&format!("{}: making the tables of {}", fleet.target.name, workload.name));
             let few = fleet.connections().len().min(4);
             workload

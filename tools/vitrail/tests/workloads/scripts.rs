@@ -5,7 +5,7 @@ use vitrail_harness::flavours;
 use crate::stage::{Stage, assert_right, bench};
 
 const SHORT: [&str; 10] =
-    ["--prepare", "--clients", "8", "--duration", "1s", "--rounds", "2", "--warmup", "100ms", "--workload"];
+    ["--prepare", "--clients", "8", "--duration", "600ms", "--rounds", "2", "--warmup", "100ms", "--workload"];
 
 /// With the scale that makes each small.
 const WORKLOADS: [(&str, &[&str]); 7] = [
