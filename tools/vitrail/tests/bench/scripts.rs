@@ -2,7 +2,7 @@
 
 use vitrail_harness::flavours;
 
-use crate::stage::{Stage, assert_right, bench};
+use crate::stage::{Stage, assert_right, bench, towards};
 
 const SHORT: [&str; 10] =
     ["--prepare", "--clients", "8", "--duration", "600ms", "--rounds", "2", "--warmup", "100ms", "--workload"];
@@ -48,12 +48,13 @@ sql = "SELECT SUM(n) FROM pair"
 #[tokio::test]
 async fn workloads_run_and_add_up_on_mysql_and_over_shards() {
     for flavour in flavours() {
-        let stage = Stage::start(flavour, &[]).await;
+        let stage = Stage::start(flavour).await;
+        let targets = stage.targets();
         for (workload, scale) in WORKLOADS {
-            let mut arguments = SHORT.to_vec();
+            let mut arguments = [towards(&targets), SHORT.to_vec()].concat();
             arguments.push(workload);
             scale.iter().for_each(|scale| arguments.extend(["--scale", scale]));
-            let (report, good, told) = bench(&arguments, &stage.targets()).await;
+            let (report, good, told) = bench("run", &arguments).await;
             assert_right(&report, &told);
             assert!(good, "{flavour} {workload}: {told}");
         }
@@ -69,12 +70,12 @@ async fn workloads_run_and_add_up_on_mysql_and_over_shards() {
 #[tokio::test]
 async fn deadlocks_are_run_again_with_the_same_values_and_counted() {
     for flavour in flavours() {
-        let stage = Stage::start(flavour, &[]).await;
+        let stage = Stage::start(flavour).await;
         let path = stage.folder.path().join("swap.toml");
         std::fs::write(&path, SWAP).unwrap();
-        let mut arguments = SHORT.to_vec();
-        arguments.push(path.to_str().unwrap());
-        let (report, good, told) = bench(&arguments, &stage.targets()[..2]).await;
+        let targets = stage.targets();
+        let arguments = [&SHORT[..], &[path.to_str().unwrap()]].concat();
+        let (report, good, told) = bench("run", &[&arguments[..], &towards(&targets[..2])].concat()).await;
         assert_right(&report, &told);
         assert!(good, "{flavour}: {told}");
         for (target, code) in [(0, "1213"), (1, "conflict 1213")] {
@@ -82,7 +83,7 @@ async fn deadlocks_are_run_again_with_the_same_values_and_counted() {
             assert!(retries[code].as_u64().unwrap_or_default() > 0, "{flavour}: {retries}");
         }
         // The sharded keyspace does not know the table, and the tool says what to do.
-        let (_, good, told) = bench(&arguments, &stage.targets()[2..]).await;
+        let (_, good, told) = bench("run", &[&arguments[..], &towards(&targets[2..])].concat()).await;
         assert!(!good && told.contains("load the vschema that `vitrail bench vschema"), "{told}");
         stage.stop().await;
     }

@@ -2,7 +2,7 @@
 
 use vitrail_harness::flavours;
 
-use crate::stage::{Stage, assert_right, bench};
+use crate::stage::{Stage, assert_right, bench, towards};
 
 const SMALL: [&str; 12] = [
     "--workload",
@@ -22,10 +22,11 @@ const SMALL: [&str; 12] = [
 #[tokio::test]
 async fn tpcc_runs_and_stays_consistent_on_mysql_and_over_shards() {
     for flavour in flavours() {
-        let stage = Stage::start(flavour, &[]).await;
+        let stage = Stage::start(flavour).await;
         let targets = stage.targets();
-        let arguments = [&SMALL[..], &["--prepare", "--duration", "4s", "--warmup", "200ms"]].concat();
-        let (report, good, told) = bench(&arguments, &targets).await;
+        let small = [&SMALL[..], &towards(&targets)].concat();
+        let arguments = [&small[..], &["--prepare", "--duration", "4s", "--warmup", "200ms"]].concat();
+        let (report, good, told) = bench("run", &arguments).await;
         assert_right(&report, &told);
         assert!(good, "{flavour}: {told}\n{report:#}");
         for target in report["targets"].as_array().unwrap() {
@@ -45,8 +46,8 @@ async fn tpcc_runs_and_stays_consistent_on_mysql_and_over_shards() {
         ] {
             stage.execute(database, sql).await;
         }
-        let arguments = [&SMALL[..], &["--duration", "200ms", "--warmup", "0s", "--rate", "5"]].concat();
-        let (report, good, _) = bench(&arguments, &targets).await;
+        let arguments = [&small[..], &["--duration", "200ms", "--warmup", "0s", "--rate", "5"]].concat();
+        let (report, good, _) = bench("run", &arguments).await;
         assert!(!good, "{report:#}");
         for (target, says) in [
             (0, "warehouse 2: W_YTD is"),

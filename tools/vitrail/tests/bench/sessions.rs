@@ -1,15 +1,10 @@
-//! `vitrail bench sessions` over a real server and a real MySQL.
-#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
-
-mod stage;
-
-use std::process::Stdio;
+//! `vitrail bench sessions`: what sessions cost, and what becomes of those that cannot be opened or die.
 
 use serde_json::Value;
-use stage::{Stage, VITRAIL, bench};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use vitrail_harness::flavours;
+
+use crate::stage::{Stage, VITRAIL, bench, bench_until, output};
 
 fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is a number"))
@@ -19,10 +14,10 @@ fn number(value: &Value) -> u64 {
 async fn sessions_are_opened_used_and_weighed() {
     for flavour in flavours() {
         let stage = Stage::start(flavour).await;
-        let (vitrail, direct) = (stage.vitrail(), stage.direct());
+        let (whole, direct) = (stage.whole(), stage.direct());
         let short = ["--hold", "100ms", "--steps", "3", "--assert", "errors<1", "--assert", "dead<1"];
         let mut arguments =
-            vec!["--target", &vitrail, "--target", &direct, "--sessions", "203", "--per-connection", "20"];
+            vec!["--target", &whole, "--target", &direct, "--sessions", "203", "--per-connection", "20"];
         arguments.extend(short);
         let (report, good, told) = bench("sessions", &arguments).await;
         assert!(good, "{flavour}: {told}\n{report:#}");
@@ -38,24 +33,10 @@ async fn sessions_are_opened_used_and_weighed() {
         }
         // Each connection of MySQL is a thread with its stack and buffers.
         assert!(report["targets"][1]["processes"][0]["per_session"]["each"].as_f64().unwrap() > 4096.0, "{report:#}");
-        assert!(
-            told.contains("vitrail: 203 sessions on 11 connections") && told.contains("holding for 100ms"),
-            "{told}"
-        );
+        assert!(told.contains("whole: 203 sessions on 11 connections") && told.contains("holding for 100ms"), "{told}");
 
-        let unmet = [
-            "--target",
-            &direct,
-            "--sessions",
-            "8",
-            "--idle",
-            "--hold",
-            "0s",
-            "--assert",
-            "memory<1",
-            "--assert",
-            "p50<1",
-        ];
+        let unmet = ["--target", &direct, "--sessions", "8", "--idle", "--hold", "0s"];
+        let unmet = [&unmet[..], &["--assert", "memory<1", "--assert", "p50<1"]].concat();
         let (report, good, told) = bench("sessions", &unmet).await;
         assert!(!good && told.contains("does not hold: memory<1: direct has"), "{told}");
         assert!(
@@ -71,7 +52,7 @@ async fn sessions_are_opened_used_and_weighed() {
 async fn a_session_costs_little_memory() {
     for flavour in flavours() {
         let stage = Stage::start(flavour).await;
-        let url = stage.vitrail();
+        let url = stage.whole();
         for (sessions, per_connection, bound) in [("1000", "1", "bytes<16KiB"), ("4000", "100", "bytes<4KiB")] {
             let arguments =
                 ["--target", &url, "--sessions", sessions, "--per-connection", per_connection, "--hold", "0s"];
@@ -90,19 +71,8 @@ async fn a_process_that_may_open_few_files_starts_several() {
     // 100 of 130 files are for other things.
     let limited = "ulimit -n 130; exec \"$0\" \"$@\"";
     let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        limited,
-        VITRAIL,
-        "bench",
-        "sessions",
-        "--target",
-        &stage.vitrail(),
-        "--sessions",
-        "85",
-        "--hold",
-        "0s",
-    ]);
+    command.args(["-c", limited, VITRAIL, "bench", "sessions", "--target", &stage.whole()]);
+    command.args(["--sessions", "85", "--hold", "0s"]);
     command.args(["--steps", "3", "--json", "-", "--assert", "errors<1", "--assert", "sessions>84"]);
     let output = command.output().await.unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
@@ -116,35 +86,11 @@ async fn a_process_that_may_open_few_files_starts_several() {
 #[tokio::test]
 async fn connections_that_die_are_told() {
     let flavour = flavours()[0];
-    let Stage { server, gate, .. } = Stage::start(flavour).await;
-    let url = format!("vitrail://app@{}/load?tls=disable", gate.address());
-    let mut command = Command::new(VITRAIL);
-    command.args([
-        "bench",
-        "sessions",
-        "--target",
-        &url,
-        "--sessions",
-        "30",
-        "--hold",
-        "3s",
-        "--steps",
-        "2",
-        "--json",
-        "-",
-    ]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        if line.contains("holding for") {
-            break;
-        }
-    }
-    gate.kill().await;
-    let drained = tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    let output = child.wait_with_output().await.unwrap();
-    drained.await.unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stage = Stage::start(flavour).await;
+    let target = stage.whole();
+    let arguments = ["--target", &target, "--sessions", "30", "--hold", "3s", "--steps", "2"];
+    let Stage { server, gate, .. } = stage;
+    let (report, _) = bench_until("sessions", &arguments, "holding for", gate.kill()).await;
     let target = &report["targets"][0];
     let failed: u64 = target["errors"].as_object().unwrap().values().map(|error| number(&error["count"])).sum();
     assert_eq!((number(&target["dead"]), failed), (30, 30), "{target:#}");
@@ -155,20 +101,19 @@ async fn connections_that_die_are_told() {
 async fn what_cannot_be_used_is_told_before_anything_is_opened() {
     let flavour = flavours()[0];
     let stage = Stage::start(flavour).await;
-    let (vitrail, metrics) = (stage.vitrail(), "vitrail:far=http://127.0.0.1:1/metrics");
+    let (whole, metrics) = (stage.whole(), "whole:far=http://127.0.0.1:1/metrics");
     for (target, more, says) in [
         (
-            vitrail.as_str(),
+            whole.as_str(),
             ["--statement", "SELECT nothing FROM nowhere"],
             "it does not run the statement SELECT nothing",
         ),
         ("vitrail://app@127.0.0.1:1/load", ["--steps", "3"], "it cannot be reached"),
-        (&vitrail, ["--process", metrics], "the metrics at http://127.0.0.1:1/metrics cannot be read"),
+        (&whole, ["--process", metrics], "the metrics at http://127.0.0.1:1/metrics cannot be read"),
     ] {
-        let arguments = ["bench", "sessions", "--sessions", "5", "--target", target];
-        let output = Command::new(VITRAIL).args(arguments).args(more).output().await.unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && told.contains(says), "{told}");
+        let arguments = [&["sessions", "--sessions", "5", "--target", target], &more[..]].concat();
+        let (_, good, told) = output(&arguments).await;
+        assert!(!good && told.contains(says), "{told}");
     }
     stage.stop().await;
 }

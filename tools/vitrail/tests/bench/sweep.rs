@@ -1,11 +1,8 @@
-//! `vitrail bench sweep` over a real server and a real MySQL, whose knee is known: so many clients, each busy for so long.
-#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
+//! `vitrail bench sweep` over servers whose knee is known: so many clients, each busy for so long.
 
-mod stage;
-
-use stage::{Stage, VITRAIL, bench};
-use tokio::process::Command;
 use vitrail_harness::flavours;
+
+use crate::stage::{Stage, bench, output};
 
 /// 20 ms of four clients: 200 a second, and no more.
 const WORKLOAD: &str = "[[operation]]\nname = 'pause'\n[[operation.step]]\nsql = 'SELECT SLEEP(0.02)'\nrows = 1\n";
@@ -13,13 +10,12 @@ const WORKLOAD: &str = "[[operation]]\nname = 'pause'\n[[operation.step]]\nsql =
 #[tokio::test]
 async fn the_knee_is_found_on_both_ways() {
     for flavour in flavours() {
-        let stage = Stage::start(flavour).await;
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pause.toml");
+        let stage = Stage::alone(flavour).await;
+        let file = stage.folder.path().join("pause.toml");
         std::fs::write(&file, WORKLOAD).unwrap();
-        let (vitrail, direct) = (stage.vitrail(), stage.direct());
+        let (whole, direct) = (stage.whole(), stage.direct());
         let workload = file.to_str().unwrap();
-        let mut arguments = vec!["--workload", workload, "--target", &direct, "--target", &vitrail, "--clients", "4"];
+        let mut arguments = vec!["--workload", workload, "--target", &direct, "--target", &whole, "--clients", "4"];
         arguments.extend(["--duration", "600ms", "--rounds", "1", "--warmup", "100ms", "--bound", "60ms"]);
         arguments.extend(["--precision", "10%", "--assert", "p99<60ms", "--assert", "ratio>0.3"]);
         let (report, good, told) = bench("sweep", &arguments).await;
@@ -32,31 +28,14 @@ async fn the_knee_is_found_on_both_ways() {
             assert!(broke["rate"].as_f64().unwrap() > knee, "{target:#}");
             assert!(target["processes"][0]["memory"].as_u64().unwrap() > 1 << 20, "{target:#}");
         }
-        let unmet = [
-            "--workload",
-            workload,
-            "--target",
-            &direct,
-            "--rate",
-            "50",
-            "--duration",
-            "200ms",
-            "--warmup",
-            "0s",
-            "--rounds",
-            "1",
-            "--bound",
-            "1ms",
-            "--assert",
-            "knee>1",
-        ];
+        let mut unmet = vec!["--workload", workload, "--target", &direct, "--rate", "50", "--duration", "200ms"];
+        unmet.extend(["--warmup", "0s", "--rounds", "1", "--bound", "1ms", "--assert", "knee>1"]);
         let (report, good, told) = bench("sweep", &unmet).await;
         assert!(!good && told.contains("does not hold: knee>1: direct has 0"), "{told}");
         assert!(report["targets"][0]["knee"].is_null() && report["targets"][0]["estimate"].is_null(), "{report:#}");
-        let hasty = ["bench", "sweep", "--workload", workload, "--target", &direct, "--bound", "1s"];
-        let output = Command::new(VITRAIL).args(hasty).output().await.unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && told.contains("--duration has to be 100s or more with 5 rounds"), "{told}");
+        let hasty = ["sweep", "--workload", workload, "--target", &direct, "--bound", "1s"];
+        let (_, good, told) = output(&hasty).await;
+        assert!(!good && told.contains("--duration has to be 100s or more with 5 rounds"), "{told}");
         stage.stop().await;
     }
 }

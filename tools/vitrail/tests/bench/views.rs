@@ -1,33 +1,18 @@
-//! How `vitrail bench` shows what it measured in a real MySQL: on a terminal, as a page, as JSON of the published schema, and beside another run.
-#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
-
-#[path = "shell/screen.rs"]
-#[allow(dead_code, reason = "the shell's tests use the rest of it")]
-mod screen;
+//! How `vitrail bench` shows what it measured: on a terminal, as a page, as JSON of the published schema, and beside another run.
 
 use std::path::Path;
 
-use screen::Screen;
 use serde_json::Value;
-use tokio::process::Command;
-use vitrail_harness::{Lasting, flavours};
+use vitrail_harness::flavours;
+
+use crate::screen::Screen;
+use crate::stage::{Stage, output, towards};
 
 const LOAD: [&str; 8] = ["--workload", "point-select", "--scale", "rows=500", "--clients", "4", "--warmup", "100ms"];
 
-/// Standard output, standard error, and whether the exit status was 0.
-async fn bench(arguments: &[&str]) -> (String, String, bool) {
-    let output = Command::new(env!("CARGO_BIN_EXE_vitrail")).arg("bench").args(arguments).output().await.unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (text(output.stdout), text(output.stderr), output.status.success())
-}
-
 /// Two targets, which are the same.
-async fn targets(server: &Lasting) -> [String; 2] {
-    let mut admin = server.connect("").await;
-    admin.execute("CREATE DATABASE load_views").await.unwrap();
-    admin.quit().await;
-    ["one", "<two>"]
-        .map(|name| format!("{name}=mysql://root@localhost/load_views?socket={}", server.socket().display()))
+fn twins(stage: &Stage) -> [String; 2] {
+    ["one", "<two>"].map(|name| format!("{name}={}", stage.mysql()))
 }
 
 fn read(path: &Path) -> Value {
@@ -37,20 +22,19 @@ fn read(path: &Path) -> Value {
 #[tokio::test]
 async fn a_run_is_a_page_json_and_comparable() {
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/bench-report.schema.json");
-    let (printed, _, _) = bench(&["schema"]).await;
+    let (printed, ..) = output(&["schema"]).await;
     assert_eq!(printed, std::fs::read_to_string(&schema).unwrap());
     let schema = jsonschema::validator_for(&read(&schema)).unwrap();
     for flavour in flavours() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Lasting::start(flavour, &[]).await;
-        let targets = targets(&server).await;
-        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let stage = Stage::alone(flavour).await;
+        let (folder, targets) = (stage.folder.path(), twins(&stage));
+        let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
         let (first, second, page) = (file("a.json"), file("b.json"), file("a.html"));
         for (json, more) in [(&first, ["--prepare", "--html", page.as_str()]), (&second, ["--plain", "--seed", "2"])] {
             let mut arguments = vec!["run", "--duration", "2600ms", "--rounds", "2", "--json", json];
             arguments.extend(LOAD.iter().chain(&more));
-            arguments.extend(targets.iter().flat_map(|target| ["--target", target]));
-            let (_, told, good) = bench(&arguments).await;
+            arguments.extend(towards(&targets));
+            let (_, good, told) = output(&arguments).await;
             assert!(good, "{flavour}: {told}");
             // A line for each second: what is left over of a round belongs to the one before.
             let lines = told.lines().filter(|line| line.contains("p99")).count();
@@ -80,26 +64,25 @@ async fn a_run_is_a_page_json_and_comparable() {
                 && !page.contains("http://")
                 && !page.contains("https://")
         );
-        let (text, _, good) =
-            bench(&["compare", &first, &second, "--assert", "ratio>0.01", "--assert", "errors<1"]).await;
+        let (text, good, _) =
+            output(&["compare", &first, &second, "--assert", "ratio>0.01", "--assert", "errors<1"]).await;
         assert!(good && text.contains("<two>") && text.contains("seeds differ: 1 in A, 2 in B"), "{flavour}: {text}");
-        let (_, told, good) = bench(&["compare", &first, &second, "--assert", "one:rate>1000"]).await;
+        let (_, good, told) = output(&["compare", &first, &second, "--assert", "one:rate>1000"]).await;
         assert!(!good && told.contains("does not hold: one:rate>1000"), "{told}");
-        server.crash().await;
+        stage.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_run_on_a_terminal_can_be_steered_and_ended_early() {
     for flavour in flavours() {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Lasting::start(flavour, &[]).await;
-        let targets = targets(&server).await;
-        let json = folder.path().join("report.json").to_str().unwrap().to_owned();
+        let stage = Stage::alone(flavour).await;
+        let (folder, targets) = (stage.folder.path(), twins(&stage));
+        let json = folder.join("report.json").to_str().unwrap().to_owned();
         let mut arguments = vec!["bench", "run", "--prepare", "--duration", "600s", "--rounds", "1", "--json", &json];
         arguments.extend(LOAD);
-        arguments.extend(targets.iter().flat_map(|target| ["--target", target]));
-        let screen = Screen::run(&arguments, folder.path(), &[]);
+        arguments.extend(towards(&targets));
+        let screen = Screen::run(&arguments, folder, &[]);
         screen.shows("as many as it can");
         screen.wait("figures", |text| text.contains("last second") && text.contains("load tester"));
         screen.keys("/");
@@ -120,6 +103,6 @@ async fn a_run_on_a_terminal_can_be_steered_and_ended_early() {
         let seconds = report["targets"][0]["seconds"].as_array().unwrap();
         assert!(seconds.iter().any(|second| wanted(second).is_none()), "{seconds:#?}");
         assert!(seconds.iter().any(|second| wanted(second).is_some_and(|rate| rate > 1.0)), "{seconds:#?}");
-        server.crash().await;
+        stage.stop().await;
     }
 }
