@@ -7,7 +7,6 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use hdrhistogram::Histogram;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -18,7 +17,7 @@ pub use clock::Controls;
 pub use watch::{Moment, Observer, Second};
 
 use crate::connection::{Connection, Failure};
-use crate::process::{Process, Usage};
+use crate::process::{Process, Usage, Used};
 use crate::record::{Record, Recorder};
 use crate::target::Target;
 use crate::workload::{Tally, Workload};
@@ -128,7 +127,7 @@ impl Fleet {
         }
         observer.begin(&controls);
         clock.reach(clock.from).await;
-        let before = self.usage().await;
+        let before = Used::now(&self.processes).await;
         let (watched, ended) = tokio::sync::oneshot::channel::<()>();
         let probe = tokio::spawn(watch::wakes(async move {
             // Either way it is over.
@@ -142,7 +141,7 @@ impl Fleet {
             let now = clock.reach(next(at, clock.until())).await;
             recorder.take(&mut added);
             record.merge(&added);
-            let usage = self.usage().await;
+            let usage = Used::now(&self.processes).await;
             let second = figures(&added, now - clock.from, now - at, controls.rate(), &used, &usage);
             observer.second(&second, &Moment { added: &added, total: &record });
             seconds.push(second);
@@ -159,13 +158,13 @@ impl Fleet {
         // What was due in time and ended later.
         recorder.take(&mut added);
         record.merge(&added);
-        let (usage, own) = since(&before, &used);
+        let used = used.since(&before);
         Slot {
             elapsed: at.saturating_duration_since(clock.from),
             record,
             tally,
-            usage,
-            own,
+            usage: used.processes,
+            own: used.own,
             missed: clock.missed(),
             seconds,
             wakes: probe.await.unwrap_or_else(|_| crate::record::histogram()),
@@ -173,25 +172,6 @@ impl Fleet {
             changed: controls.is_changed().then(|| controls.rate()),
         }
     }
-
-    async fn usage(&self) -> Used {
-        let own = Process::this();
-        tokio::join!(join_all(self.processes.iter().map(Process::usage)), async {
-            own.usage().await.unwrap_or_default()
-        })
-    }
-}
-
-/// Of the target's processes, and of this one.
-type Used = (Vec<Option<Usage>>, Usage);
-
-fn since(before: &Used, after: &Used) -> Used {
-    let one = |before: &Usage, after: &Usage| Usage { cpu: after.cpu.saturating_sub(before.cpu), memory: after.memory };
-    let processes = before.0.iter().zip(&after.0).map(|pair| match pair {
-        (Some(before), Some(after)) => Some(one(before, after)),
-        _ => None,
-    });
-    (processes.collect(), one(&before.1, &after.1))
 }
 
 /// When the second after `at` ends; what is left of the last one belongs to the one before.
@@ -202,7 +182,7 @@ fn next(at: Instant, until: Instant) -> Instant {
 
 fn figures(added: &Record, at: Duration, length: Duration, wanted: Option<f64>, before: &Used, after: &Used) -> Second {
     let latency = added.latency();
-    let (usage, own) = since(before, after);
+    let used = after.since(before);
     Second {
         at,
         length,
@@ -214,7 +194,7 @@ fn figures(added: &Record, at: Duration, length: Duration, wanted: Option<f64>, 
         p50: latency.value_at_quantile(0.5),
         p99: latency.value_at_quantile(0.99),
         max: latency.max(),
-        usage,
-        own,
+        usage: used.processes,
+        own: used.own,
     }
 }

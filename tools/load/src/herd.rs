@@ -18,9 +18,9 @@ use self::read::Read;
 use self::report::Herded;
 use self::rounds::Herd;
 use crate::assertion::Assertion;
-use crate::process::Process;
+use crate::process::{Process, Used};
 use crate::report::{Environment, Percentiles, ProcessReport, VERSION, count, errors};
-use crate::run::{TOO_MUCH, deliver, note, watched};
+use crate::run::{busy, deliver, note, watched};
 use crate::target::Target;
 
 /// What `bench herd` takes.
@@ -70,8 +70,7 @@ pub struct Options {
 ///
 /// A target that cannot be used, a count that cannot be had, a file that cannot be written.
 pub async fn run(options: Options) -> Result<bool> {
-    let mut targets = options.target.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
-    Target::distinguish(&mut targets);
+    let targets = Target::parse_all(&options.target)?;
     let processes = watched(&targets, &options.process).await?;
     let behind = behind(&targets, &options.mysql)?;
     // All that can be wrong is met before the first target is put under load.
@@ -154,7 +153,7 @@ async fn measure(
     note(&format!("{}: {} clients", target.name, count(f64::from(options.clients))));
     herd.begin(target, read);
     herd.rounds(options.warmup, &mut |_| {}).await;
-    let before = (counter.now().await?, usage(processes).await, Process::this().usage().await.unwrap_or_default());
+    let before = (counter.now().await?, Used::now(processes).await);
     let name = &target.name;
     let measured = herd
         .rounds(options.duration, &mut |progress| {
@@ -162,28 +161,13 @@ async fn measure(
             note(&format!("{name}: {rounds} rounds, {rate} a second, {} errors", progress.failed));
         })
         .await;
-    let after = (counter.now().await?, usage(processes).await, Process::this().usage().await.unwrap_or_default());
+    let after = (counter.now().await?, Used::now(processes).await);
     herd.end().await;
     let seconds = measured.elapsed.as_secs_f64();
     let statements = measured.record.done() + measured.record.failed();
     let reached = Counter::reached(&before.0, &after.0, statements);
-    let own = (after.2.cpu - before.2.cpu).as_secs_f64() / seconds;
-    let environment = Environment::here();
-    if own > TOO_MUCH * environment.cores as f64 {
-        warnings.push(format!(
-            "under {name} the load tester itself used {own:.1} of {} cores: more was not possible from this machine",
-            environment.cores
-        ));
-    }
-    let processes = processes.iter().zip(before.1.iter().zip(&after.1)).map(|(process, (before, after))| {
-        let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-        ProcessReport {
-            name: process.name.clone(),
-            cpu_per_statement: cpu * 1e6 / statements.max(1) as f64,
-            cores: cpu / seconds,
-            memory: after.memory,
-        }
-    });
+    let used = after.1.since(&before.1);
+    warnings.extend(busy(name, used.own.cpu.as_secs_f64() / seconds, Environment::here().cores));
     Ok(Herded {
         name: name.clone(),
         url: target.url.clone(),
@@ -196,11 +180,6 @@ async fn measure(
         rate: measured.record.done() as f64 / seconds,
         latency: Percentiles::of(&measured.record.latency()),
         errors: errors(&measured.record.errors, measured.record.done()),
-        processes: processes.collect(),
+        processes: ProcessReport::all(processes, &used.processes, seconds, statements),
     })
-}
-
-async fn usage(processes: &[Process]) -> Vec<crate::process::Usage> {
-    let used = futures_util::future::join_all(processes.iter().map(Process::usage)).await;
-    used.into_iter().map(Option::unwrap_or_default).collect()
 }

@@ -53,6 +53,8 @@ pub enum Command {
         to: String,
     },
     /// Find the highest rate at which targets keep their latency
+    ///
+    /// A step lasts --duration divided by --rounds, and the first has the --rate, where one is given.
     Sweep(Box<sweep::Options>),
     /// Compare the reports of two runs, as those before and after a change
     Compare(compare::Options),
@@ -85,6 +87,19 @@ pub enum Reporting {
     Compare,
 }
 
+impl Reporting {
+    /// The schema of its report.
+    pub fn schema(self) -> schemars::Schema {
+        match self {
+            Reporting::Run => schemars::schema_for!(report::Report),
+            Reporting::Sessions => schemars::schema_for!(sessions::SessionsReport),
+            Reporting::Herd => schemars::schema_for!(herd::HerdReport),
+            Reporting::Sweep => schemars::schema_for!(sweep::SweepReport),
+            Reporting::Compare => schemars::schema_for!(compare::CompareReport),
+        }
+    }
+}
+
 /// Runs a command; false if what it measured is not as it has to be.
 ///
 /// # Errors
@@ -99,13 +114,7 @@ pub async fn run(options: Options) -> Result<bool> {
         Command::Compare(options) => compare::run(&options),
         Command::SessionsWorker => sessions::work().await.map(|()| true),
         Command::Forward { to } => forward::forward(&to).await.map(|()| true),
-        Command::Schema { of } => show(&match of {
-            Reporting::Run => schemars::schema_for!(report::Report),
-            Reporting::Herd => schemars::schema_for!(herd::HerdReport),
-            Reporting::Sweep => schemars::schema_for!(sweep::SweepReport),
-            Reporting::Compare => schemars::schema_for!(compare::CompareReport),
-            Reporting::Sessions => schemars::schema_for!(sessions::SessionsReport),
-        }),
+        Command::Schema { of } => show(&of.schema()),
         Command::Vschema { workload } => show(&workload::vschema(&workload)?),
     }
 }

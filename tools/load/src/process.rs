@@ -1,6 +1,7 @@
 //! CPU time and memory of processes: of this machine from `/proc`, of others from their metrics.
 
 mod metrics;
+mod used;
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::target::Listening;
 use metrics::Metrics;
+pub(crate) use used::Used;
 
 /// How a process is named.
 pub(crate) const FORM: &str = "NAME=PID, NAME=:PORT, NAME=/SOCKET or NAME=http://HOST:PORT/metrics";

@@ -42,7 +42,7 @@ pub struct Record {
     pub refusals: Histogram<u64>,
     /// Statements of the operations that worked.
     pub statements: u64,
-    /// Operations that began later than a millisecond after they were due, because every client was busy.
+    /// Operations that began more than 2 ms after they were due, because every client was busy.
     pub late: u64,
 }
 

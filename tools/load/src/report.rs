@@ -3,6 +3,7 @@
 mod build;
 mod environment;
 mod html;
+pub(crate) mod lines;
 mod text;
 
 use std::collections::BTreeMap;
@@ -10,11 +11,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use build::{errors, figures};
+pub(crate) use build::{errors, failed, figures};
 pub use environment::Environment;
 pub use html::page;
+pub(crate) use lines::{count, time};
 pub use text::print;
-pub(crate) use text::{count, time};
 
 use crate::statistics::Ratio;
 

@@ -7,7 +7,6 @@ mod warnings;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -20,14 +19,14 @@ use crate::forward::add_floor;
 use crate::report::{Comparison, Environment, Report, TargetReport, VERSION, page, print};
 use crate::target::Target;
 use crate::view::View;
-use crate::workload::Workload;
 pub(crate) use load::{LEAST, MOST};
 pub use load::{LoadOptions, rate, scale};
 pub(crate) use progress::Hand;
 use progress::Lines;
 pub use progress::{Progress, Turn};
-pub(crate) use ready::{ready, totals, watched};
-pub(crate) use warnings::TOO_MUCH;
+pub use ready::Subject;
+pub(crate) use ready::{totals, watched};
+pub(crate) use warnings::busy;
 
 /// Of a round that was ended early, less than this says nothing.
 const WORTH_KEEPING: Duration = Duration::from_millis(200);
@@ -35,27 +34,12 @@ const WORTH_KEEPING: Duration = Duration::from_millis(200);
 /// What `bench run` takes.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// What clients do: point-select, range, read-write, write, herd, rows, mixed, tpcc, or a file that ends with .toml
-    #[arg(long, short, value_name = "NAME|FILE")]
-    pub workload: String,
-    /// Where to: vitrail://… or mysql://…, with NAME= before it if it is to have another name; several take turns
-    #[arg(long, short, value_name = "[NAME=]URL", required = true)]
-    pub target: Vec<String>,
+    /// What, and how hard
+    #[command(flatten)]
+    pub subject: Subject,
     /// Measure the first mysql:// target behind a forwarder as well, which does nothing: no proxy can be faster on this machine
     #[arg(long)]
     pub floor: bool,
-    /// Make and fill the workload's tables first, through each target; what is there is dropped
-    #[arg(long)]
-    pub prepare: bool,
-    /// Replace a number of the workload's [scale]
-    #[arg(long, value_name = "NAME=NUMBER", value_parser = scale)]
-    pub scale: Vec<(String, i64)>,
-    /// A process that works for a target, of this machine or with metrics for Prometheus: its CPU and memory are reported
-    #[arg(long, value_name = "TARGET:NAME=PID|:PORT|/SOCKET|http://…/metrics")]
-    pub process: Vec<String>,
-    /// The load
-    #[command(flatten)]
-    pub load: LoadOptions,
     /// Print a line each second, also where a terminal could show more
     #[arg(long)]
     pub plain: bool,
@@ -145,17 +129,17 @@ pub(crate) fn deliver<R: Figures + Serialize>(
 ///
 /// A target that cannot be used, or a workload that is wrong.
 pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<Report> {
-    let workload = Arc::new(Workload::load(&options.workload, &options.scale)?);
-    let mut load = options.load.load();
+    let workload = options.subject.workload()?;
+    let mut load = options.subject.load.load();
     let mut note = |line: &str| progress.note(line);
-    let mut targets = Target::parse_all(&options.target)?;
+    let mut targets = Target::parse_all(&options.subject.target)?;
     // Lives as long as what goes through it.
     let _forwarder = if options.floor { Some(add_floor(&mut targets).await?) } else { None };
-    let mut fleets = ready(targets, &options.process, &load, &workload, options.prepare, &mut note).await?;
+    let mut fleets = options.subject.ready(targets, &workload, &mut note).await?;
     let mut slots: Vec<Vec<Slot>> = fleets.iter().map(|_| Vec::new()).collect();
     let mut wrong: Vec<Vec<String>> = vec![Vec::new(); fleets.len()];
     let (mut interrupted, mut rate_changed, mut open) = (false, false, load.rate.is_some());
-    'rounds: for round in 0..options.load.rounds as usize {
+    'rounds: for round in 0..options.subject.load.rounds as usize {
         for turn in 0..fleets.len() {
             // Each begins as often: what a target leaves behind for the next one evens out.
             let index = (round + turn) % fleets.len();
@@ -166,15 +150,15 @@ pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<R
                 index,
                 targets: slots.len(),
                 round: round + 1,
-                rounds: options.load.rounds as usize,
+                rounds: options.subject.load.rounds as usize,
                 number: round * slots.len() + turn,
                 processes: &fleet.processes,
                 load: &load,
             });
             // Around each slot, since targets may share their tables.
-            let before = totals(fleet, &workload, options.prepare).await?;
+            let before = totals(fleet, &workload, options.subject.prepare).await?;
             let slot = fleet.slot(&workload, &load, (round * 1_000 + index) as u64, progress).await;
-            let after = totals(fleet, &workload, options.prepare).await?;
+            let after = totals(fleet, &workload, options.subject.prepare).await?;
             let audited = workload.audit(&before, &after, &slot.tally);
             wrong[index].extend(audited.into_iter().map(|line| format!("round {}: {line}", round + 1)));
             if let Some(rate) = slot.changed {
@@ -217,7 +201,7 @@ pub async fn measure(options: &Options, progress: &mut dyn Progress) -> Result<R
     let mut report = Report {
         version: VERSION,
         workload: workload.name.clone(),
-        settings: options.load.settings(),
+        settings: options.subject.load.settings(),
         environment,
         targets: reports,
         comparisons,

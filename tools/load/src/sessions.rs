@@ -21,7 +21,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use futures_util::future::join_all;
 use tokio::time::Instant;
 
 pub use report::SessionsReport;
@@ -36,7 +35,7 @@ use self::slope::Slope;
 use self::source::Source;
 use self::steady::Steady;
 use crate::assertion::Assertion;
-use crate::process::Process;
+use crate::process::{Process, Used};
 use crate::report::{Environment, Percentiles, VERSION, count, errors};
 use crate::run::{deliver, note, watched};
 use crate::target::Target;
@@ -88,8 +87,7 @@ pub struct Options {
 ///
 /// A target that cannot be used, a process that cannot be started, a file that cannot be written.
 pub async fn run(options: Options) -> Result<bool> {
-    let mut targets = options.target.iter().map(|text| Target::parse(text)).collect::<Result<Vec<_>>>()?;
-    Target::distinguish(&mut targets);
+    let targets = Target::parse_all(&options.target)?;
     let processes = watched(&targets, &options.process).await?;
     let mut warnings = Vec::new();
     let mut reports = Vec::new();
@@ -177,9 +175,9 @@ async fn crowd(
     let full = kernel.zip(Kernel::now());
     let clients = crew.memory().await.saturating_sub(idle_clients);
     note(&format!("{name}: holding for {}", humantime::format_duration(options.hold)));
-    let (before, since) = (usage(processes).await, Instant::now());
+    let (before, since) = (Used::now(processes).await, Instant::now());
     tokio::time::sleep(options.hold).await;
-    let (after, held) = (usage(processes).await, since.elapsed().as_secs_f64());
+    let (used, held) = (Used::now(processes).await.since(&before), since.elapsed().as_secs_f64());
     let dead = crew.all(&Task::Look, &mut |_| {}).await?.dead;
     let started = Instant::now();
     let opened = points.last().map_or(0, |point| point.0) as u64;
@@ -199,7 +197,7 @@ async fn crowd(
             points,
             per_session: Slope::through(&line),
             after: last.memory[index],
-            idle_cores: (after[index] - before[index]) / held,
+            idle_cores: used.processes[index].unwrap_or_default().cpu.as_secs_f64() / held,
         }
     });
     let per_connection =
@@ -240,12 +238,6 @@ async fn try_it(target: &Target, options: &Options) -> Result<()> {
         connection.text(sql).await.with_context(|| format!("it does not run the statement {sql}"))?;
     }
     Ok(())
-}
-
-/// CPU seconds of each process so far.
-async fn usage(processes: &[Process]) -> Vec<f64> {
-    let used = join_all(processes.iter().map(Process::usage)).await;
-    used.into_iter().map(|usage| usage.unwrap_or_default().cpu.as_secs_f64()).collect()
 }
 
 /// Lines of how far it is, with the pace since the line before.

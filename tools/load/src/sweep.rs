@@ -21,25 +21,16 @@ use self::search::Search;
 use crate::assertion::Assertion;
 use crate::drive::{Fleet, Load, Slot};
 use crate::report::{Environment, Percentiles, ProcessReport, VERSION, count, errors, time};
-use crate::run::{LoadOptions, MOST, TOO_MUCH, deliver, note, ready, scale, totals};
+use crate::run::{MOST, Subject, busy, deliver, note, totals};
 use crate::target::Target;
 use crate::workload::{Tally, Workload};
 
 /// What `bench sweep` takes.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// What clients do: a name or a file as for `bench run`
-    #[arg(long, short, value_name = "NAME|FILE")]
-    pub workload: String,
-    /// Where to: vitrail://… or mysql://…, with NAME= before it if it is to have another name; several come one after the other
-    #[arg(long, short, value_name = "[NAME=]URL", required = true)]
-    pub target: Vec<String>,
-    /// Make and fill the workload's tables first, through each target; what is there is dropped
-    #[arg(long)]
-    pub prepare: bool,
-    /// Replace a number of the workload's [scale]
-    #[arg(long, value_name = "NAME=NUMBER", value_parser = scale)]
-    pub scale: Vec<(String, i64)>,
+    /// What, and how hard: a step lasts --duration divided by --rounds, and the first has the --rate, where one is given
+    #[command(flatten)]
+    pub subject: Subject,
     /// What 99 of 100 operations have to stay below, from when they were due
     #[arg(long, default_value = "20ms", value_parser = humantime::parse_duration)]
     pub bound: Duration,
@@ -49,12 +40,6 @@ pub struct Options {
     /// How near the highest rate that holds and the lowest that does not have to be
     #[arg(long, default_value = "5%", value_name = "PERCENT", value_parser = precision)]
     pub precision: f64,
-    /// A process that works for a target, of this machine or with metrics for Prometheus: its CPU and memory are reported
-    #[arg(long, value_name = "TARGET:NAME=PID|:PORT|/SOCKET|http://…/metrics")]
-    pub process: Vec<String>,
-    /// The load: a step lasts --duration divided by --rounds, and the first has the --rate, where one is given
-    #[command(flatten)]
-    pub load: LoadOptions,
     /// Write the report as JSON; - is standard output
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -84,8 +69,8 @@ fn precision(text: &str) -> Result<f64, String> {
 ///
 /// A target that cannot be used, a workload that is wrong, a file that cannot be written.
 pub async fn run(options: Options) -> Result<bool> {
-    let workload = Arc::new(Workload::load(&options.workload, &options.scale)?);
-    let load = options.load.load();
+    let workload = options.subject.workload()?;
+    let load = options.subject.load.load();
     // What is offered beyond what can be done waits longer and longer: it has to show within a step.
     let least = options.bound.div_f64(options.precision).max(Duration::from_millis(100));
     if load.duration < least {
@@ -94,13 +79,12 @@ pub async fn run(options: Options) -> Result<bool> {
             load.duration,
             (options.precision * 1e5).round() / 1e3,
             options.bound,
-            least * options.load.rounds,
-            options.load.rounds
+            least * options.subject.load.rounds,
+            options.subject.load.rounds
         );
     }
-    let mut fleets =
-        ready(Target::parse_all(&options.target)?, &options.process, &load, &workload, options.prepare, &mut note)
-            .await?;
+    let targets = Target::parse_all(&options.subject.target)?;
+    let mut fleets = options.subject.ready(targets, &workload, &mut note).await?;
     let mut targets = Vec::new();
     let mut warnings = Vec::new();
     for fleet in &mut fleets {
@@ -112,7 +96,7 @@ pub async fn run(options: Options) -> Result<bool> {
         version: VERSION,
         kind: "sweep".into(),
         workload: workload.name.clone(),
-        settings: options.load.settings(),
+        settings: options.subject.load.settings(),
         bound: u64::try_from(options.bound.as_micros())?,
         errors: options.errors,
         precision: options.precision,
@@ -136,7 +120,7 @@ async fn sweep(
     warnings: &mut Vec<String>,
 ) -> Result<Swept> {
     let name = fleet.target.name.clone();
-    let before = totals(fleet, workload, options.prepare).await?;
+    let before = totals(fleet, workload, options.subject.prepare).await?;
     let mut tally = Tally::default();
     let mut number = 0;
     let mut estimate = None;
@@ -157,7 +141,7 @@ async fn sweep(
         }
     };
     let mut search = Search::new(first, options.precision);
-    let (mut steps, mut knee, mut in_the_way) = (Vec::new(), None, false);
+    let (mut steps, mut knee, mut own) = (Vec::new(), None, 0.0_f64);
     while let Some(rate) = search.next().filter(|rate| *rate <= MOST) {
         number += 1;
         let slot = fleet.slot(workload, &Load { rate: Some(rate), ..load.clone() }, number, &mut ()).await;
@@ -165,20 +149,16 @@ async fn sweep(
         let step = judge(rate, &slot, options);
         note(&format!("{name}: {}", step.line()));
         search.note(step.broke.is_none());
-        let own = slot.own.cpu.as_secs_f64() / slot.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
         if step.broke.is_some() {
-            in_the_way |= own > TOO_MUCH * Environment::here().cores as f64;
+            own = own.max(slot.own.cpu.as_secs_f64() / slot.elapsed.as_secs_f64().max(f64::MIN_POSITIVE));
         } else if search.knee() == Some(rate) {
-            knee = Some((step.clone(), processes(fleet, &slot)));
+            knee = Some((step.clone(), ProcessReport::over(&fleet.processes, std::slice::from_ref(&slot))));
         }
         steps.push(step);
     }
-    if in_the_way {
-        warnings.push(format!(
-            "under {name} the load tester itself was busy where the rate broke: the knee may lie higher"
-        ));
-    }
-    let after = totals(fleet, workload, options.prepare).await?;
+    let busy = busy(&name, own, Environment::here().cores);
+    warnings.extend(busy.map(|warning| format!("{warning}; the knee may lie higher")));
+    let after = totals(fleet, workload, options.subject.prepare).await?;
     let mut wrong = workload.audit(&before, &after, &tally);
     let connection = fleet.first().context("there is no client")?;
     wrong.extend(workload.check(connection).await.context("the tables cannot be checked")?);
@@ -220,17 +200,6 @@ fn judge(rate: f64, slot: &Slot, options: &Options) -> Step {
         missed: slot.missed,
         broke,
     }
-}
-
-fn processes(fleet: &Fleet, slot: &Slot) -> Vec<ProcessReport> {
-    let used = fleet.processes.iter().zip(&slot.usage).filter_map(|(process, usage)| Some((process, (*usage)?)));
-    let report = |(process, usage): (&crate::process::Process, crate::process::Usage)| ProcessReport {
-        name: process.name.clone(),
-        cpu_per_statement: usage.cpu.as_secs_f64() * 1e6 / slot.record.statements.max(1) as f64,
-        cores: usage.cpu.as_secs_f64() / slot.elapsed.as_secs_f64(),
-        memory: usage.memory,
-    };
-    used.map(report).collect()
 }
 
 #[cfg(test)]

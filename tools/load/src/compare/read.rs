@@ -51,7 +51,7 @@ pub(super) fn differences(first: &Report, second: &Report, pairs: &[(&TargetRepo
     differ("the machines' memories differ", memory(one.memory), memory(other.memory));
     differ("platforms differ", one.platform.clone(), other.platform.clone());
     differ("kernels differ", one.kernel.clone(), other.kernel.clone());
-    differ("versions of the load tester differ", one.version.clone(), other.version.clone());
+    differ("versions of the load tester differ", one.tool(), other.tool());
     for (one, other) in pairs {
         let version = |target: &TargetReport| target.server.clone().unwrap_or_else(|| "unknown".into());
         differ(&format!("versions behind {} differ", other.name), version(one), version(other));

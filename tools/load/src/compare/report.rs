@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::assertion::Figures;
-use crate::report::{count, time};
+use crate::report::{count, lines, time};
 use crate::statistics::Ratio;
 
 /// Two runs. Times are microseconds, memory is bytes, rates are a second.
@@ -115,8 +115,6 @@ pub(super) fn render(report: &CompareReport) -> String {
         let _ = writeln!(text, "  {}\n", target.verdict);
     }
     let _ = writeln!(text, "note: {}", report.method);
-    for warning in &report.warnings {
-        let _ = writeln!(text, "note: {warning}");
-    }
+    lines::notes(&report.warnings, &mut text);
     text
 }

@@ -39,6 +39,7 @@ fn report(targets: Vec<TargetReport>) -> Report {
             seed: 1,
         },
         environment: Environment {
+            commit: None,
             version: "0.1.0".into(),
             platform: "linux x86_64".into(),
             kernel: "6.1".into(),

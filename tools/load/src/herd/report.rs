@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::assertion::Figures;
-use crate::report::{Environment, ErrorReport, Percentiles, ProcessReport, count, time};
+use crate::report::{Environment, ErrorReport, Percentiles, ProcessReport, count, failed, lines, time};
 
 /// What many identical reads have shown. Times are microseconds, memory is bytes, rates are a second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -91,7 +91,7 @@ impl Figures for HerdReport {
             "reached" => target.reached as f64,
             "statements" => target.statements as f64,
             "rate" => target.rate,
-            "errors" => target.errors.values().map(|error| error.count).sum::<u64>() as f64,
+            "errors" => failed(&target.errors) as f64,
             // Of the target's first process.
             "cpu" => target.processes.first()?.cpu_per_statement,
             "memory" => target.processes.first()?.memory as f64,
@@ -106,9 +106,7 @@ pub(super) fn print(report: &HerdReport, out: &mut dyn std::io::Write) -> std::i
     for target in &report.targets {
         render(target, &mut text);
     }
-    for warning in &report.warnings {
-        let _ = writeln!(text, "note: {warning}");
-    }
+    lines::notes(&report.warnings, &mut text);
     out.write_all(text.as_bytes())
 }
 
@@ -121,35 +119,11 @@ fn render(target: &Herded, text: &mut String) {
         number => writeln!(text, ": one for {}", count(target.statements as f64 / number as f64)),
     };
     let _ = writeln!(text, "  (by {}); {} for one client alone", target.counted_by, time(target.alone));
-    let _ = writeln!(
-        text,
-        "  {:<10} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "", "count", "a second", "p50", "p90", "p99", "p99.9", "max"
-    );
     let rounds = target.rounds.as_ref().map_or(0.0, |rounds| rounds.count as f64);
     let pace = target.rate * rounds / target.statements.max(1) as f64;
-    for (name, times, rate) in [("client", &target.latency, target.rate), ("round", &target.rounds, pace)] {
-        let Some(times) = times else { continue };
-        let [p50, p90, p99, p999, max] = [times.p50, times.p90, times.p99, times.p999, times.max].map(time);
-        let _ = writeln!(
-            text,
-            "  {name:<10} {:>10} {:>9} {p50:>9} {p90:>9} {p99:>9} {p999:>9} {max:>9}",
-            count(times.count as f64),
-            count((rate * 10.0).round() / 10.0)
-        );
-    }
-    for (code, error) in &target.errors {
-        let _ = writeln!(text, "  {} errors {code}: {}", count(error.count as f64), error.example);
-    }
-    for process in &target.processes {
-        let _ = writeln!(
-            text,
-            "  {}: {:.1} us CPU a statement, {:.2} cores, {} MiB",
-            process.name,
-            process.cpu_per_statement,
-            process.cores,
-            process.memory >> 20
-        );
-    }
+    let (clients, rounds) = (target.latency.as_ref(), target.rounds.as_ref());
+    lines::paced(&[("client", clients, target.rate), ("round", rounds, pace)], text);
+    lines::errors(&target.errors, text);
+    lines::processes(&target.processes, text);
     let _ = writeln!(text);
 }

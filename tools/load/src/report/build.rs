@@ -23,6 +23,11 @@ pub(crate) fn errors(errors: &BTreeMap<String, Errors>, done: u64) -> BTreeMap<S
     errors.iter().map(report).collect()
 }
 
+/// Errors of all codes.
+pub(crate) fn failed(errors: &BTreeMap<String, ErrorReport>) -> u64 {
+    errors.values().map(|error| error.count).sum()
+}
+
 impl Percentiles {
     /// Of a histogram; `None` if it is empty.
     pub fn of(histogram: &Histogram<u64>) -> Option<Percentiles> {
@@ -110,7 +115,7 @@ impl TargetReport {
             refusals: Percentiles::of(&all.refusals),
             late: all.late,
             missed: slots.iter().map(|slot| slot.missed).sum(),
-            processes: used(processes, slots),
+            processes: ProcessReport::over(processes, slots),
             tool: ToolReport { cores: per(own, seconds), wakes: Percentiles::of_or_none(&wakes) },
             rounds: slots
                 .iter()
@@ -118,7 +123,7 @@ impl TargetReport {
                     rate: slot.rate(),
                     latency: Percentiles::of_or_none(&slot.record.latency()),
                     errors: slot.record.failed(),
-                    processes: used(processes, std::slice::from_ref(slot)),
+                    processes: ProcessReport::over(processes, std::slice::from_ref(slot)),
                 })
                 .collect(),
             seconds: (1..)
@@ -132,7 +137,7 @@ impl TargetReport {
 
     /// Errors of all codes.
     pub fn failed(&self) -> u64 {
-        self.errors.values().map(|error| error.count).sum()
+        failed(&self.errors)
     }
 }
 
@@ -141,21 +146,35 @@ fn per(number: f64, of: f64) -> f64 {
     if of > 0.0 { number / of } else { 0.0 }
 }
 
-/// What each process has used in some slots: CPU of all, memory at the end of the last one.
-fn used(processes: &[Process], slots: &[Slot]) -> Vec<ProcessReport> {
-    let seconds: f64 = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
-    let statements: u64 = slots.iter().map(|slot| slot.record.statements).sum();
-    let of_process = |(index, process): (usize, &Process)| {
-        let usage: Vec<Usage> = slots.iter().filter_map(|slot| slot.usage[index]).collect();
-        let cpu: f64 = usage.iter().map(|usage| usage.cpu.as_secs_f64()).sum();
-        ProcessReport {
-            name: process.name.clone(),
-            cpu_per_statement: cpu * 1e6 / statements.max(1) as f64,
-            cores: per(cpu, seconds),
-            memory: usage.last().map_or(0, |usage| usage.memory),
-        }
-    };
-    processes.iter().enumerate().map(of_process).collect()
+impl ProcessReport {
+    /// Of processes that used this for so many seconds and statements; nothing of those that are gone.
+    pub(crate) fn all(
+        processes: &[Process],
+        usage: &[Option<Usage>],
+        seconds: f64,
+        statements: u64,
+    ) -> Vec<ProcessReport> {
+        let report = |(process, usage): (&Process, &Option<Usage>)| {
+            let usage = usage.unwrap_or_default();
+            let cpu = usage.cpu.as_secs_f64();
+            ProcessReport {
+                name: process.name.clone(),
+                cpu_per_statement: cpu * 1e6 / statements.max(1) as f64,
+                cores: per(cpu, seconds),
+                memory: usage.memory,
+            }
+        };
+        processes.iter().zip(usage).map(report).collect()
+    }
+
+    /// Of some slots: CPU of all, memory at the end of the last one.
+    pub(crate) fn over(processes: &[Process], slots: &[Slot]) -> Vec<ProcessReport> {
+        let seconds = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
+        let statements = slots.iter().map(|slot| slot.record.statements).sum();
+        let add = |all: Usage, more: Usage| Usage { cpu: all.cpu + more.cpu, memory: more.memory };
+        let of = |index: usize| slots.iter().filter_map(|slot| slot.usage[index]).reduce(add);
+        ProcessReport::all(processes, &(0..processes.len()).map(of).collect::<Vec<_>>(), seconds, statements)
+    }
 }
 
 impl SecondReport {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Environment {
     /// Of the tool.
     pub version: String,
+    /// The commit that was checked out when the tool was built; absent in a build from a folder that is none of git's.
+    pub commit: Option<String>,
     /// `linux x86_64`.
     pub platform: String,
     /// The kernel's version.
@@ -33,6 +35,7 @@ impl Environment {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Environment {
             version: env!("CARGO_PKG_VERSION").into(),
+            commit: option_env!("VITRAIL_COMMIT").map(str::to_owned),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             kernel: kernel.trim().to_owned(),
             processor: model.unwrap_or_else(|| "unknown".into()),
@@ -40,6 +43,13 @@ impl Environment {
             memory: memory(),
             time: since.map_or(0, |since| since.as_secs()),
         }
+    }
+}
+
+impl Environment {
+    /// The tool's version, with its commit if that is known.
+    pub fn tool(&self) -> String {
+        self.commit.as_ref().map_or(self.version.clone(), |commit| format!("{} ({commit})", self.version))
     }
 }
 

@@ -57,7 +57,7 @@ pub fn page(report: &Report) -> Result<String, serde_json::Error> {
         out,
         "<footer>Made by vitrail bench {}; the page holds its report as JSON too.</footer>\n\
          <script type=\"application/json\" id=\"report\">{data}</script>\n</main>\n</body>\n</html>\n",
-        escape(&report.environment.version)
+        escape(&report.environment.tool())
     );
     Ok(out)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::lines::{self, count, time};
 use super::{Percentiles, Report, TargetReport};
 
 /// Prints a report.
@@ -29,9 +30,7 @@ fn render(report: &Report) -> String {
     for comparison in &report.comparisons {
         let _ = writeln!(text, "{}", comparison.verdict);
     }
-    for warning in &report.warnings {
-        let _ = writeln!(text, "note: {warning}");
-    }
+    lines::notes(&report.warnings, &mut text);
     text
 }
 
@@ -60,10 +59,7 @@ fn render_target(target: &TargetReport, text: &mut String) {
     if target.operations.len() > 1 {
         render_times("all", &target.latency, text);
     }
-    for (code, error) in &target.errors {
-        let _ =
-            writeln!(text, "  {} errors {code} ({:.2} %): {}", count(error.count as f64), error.percent, error.example);
-    }
+    lines::errors(&target.errors, text);
     for (code, number) in &target.retries {
         let _ = writeln!(text, "  {} times run again after {code}", count(*number as f64));
     }
@@ -75,25 +71,14 @@ fn render_target(target: &TargetReport, text: &mut String) {
             count(target.missed as f64)
         );
     }
-    for process in &target.processes {
-        let _ = writeln!(
-            text,
-            "  {}: {:.1} us CPU a statement, {:.2} cores, {} MiB",
-            process.name,
-            process.cpu_per_statement,
-            process.cores,
-            process.memory >> 20
-        );
-    }
+    lines::processes(&target.processes, text);
     let _ = writeln!(
         text,
         "  load tester: {:.2} cores, timers woke up to {} late in 99 of 100 cases",
         target.tool.cores,
         time(target.tool.wakes.p99)
     );
-    for wrong in &target.wrong {
-        let _ = writeln!(text, "  WRONG: {wrong}");
-    }
+    lines::wrong(&target.wrong, text);
     let _ = writeln!(text);
 }
 
@@ -110,45 +95,4 @@ fn render_times(name: &str, times: &Percentiles, text: &mut String) {
         time(times.max),
         times.spread
     );
-}
-
-/// A time with three digits that count.
-pub(crate) fn time(micros: u64) -> String {
-    match micros {
-        0..1_000 => format!("{micros} us"),
-        1_000..10_000 => format!("{:.2} ms", micros as f64 / 1e3),
-        10_000..100_000 => format!("{:.1} ms", micros as f64 / 1e3),
-        100_000..1_000_000 => format!("{:.0} ms", micros as f64 / 1e3),
-        _ => format!("{:.2} s", micros as f64 / 1e6),
-    }
-}
-
-/// A number with its thousands apart.
-pub(crate) fn count(number: f64) -> String {
-    if number < 100.0 && number.fract() != 0.0 {
-        return format!("{number:.1}");
-    }
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_short() {
-        assert_eq!(
-            [999, 1_234, 12_345, 123_456, 1_234_567].map(time),
-            ["999 us", "1.23 ms", "12.3 ms", "123 ms", "1.23 s"]
-        );
-        assert_eq!([0.0, 12.5, 999.4, 1_000.0, 1_234_567.0].map(count), ["0", "12.5", "999", "1,000", "1,234,567"]);
-    }
 }

@@ -3,7 +3,7 @@
 use crate::report::{Report, TargetReport, count, time};
 
 /// Above this share of the machine's cores the tool itself was the limit.
-pub(crate) const TOO_MUCH: f64 = 0.45;
+const TOO_MUCH: f64 = 0.45;
 /// Timers have a grain of a millisecond and may need another one; what is above is waiting for a processor.
 const GRAIN: u64 = 3_000;
 
@@ -38,17 +38,21 @@ pub fn of(report: &Report) -> Vec<String> {
     warnings
 }
 
+/// Whether the load tester, which used `own` of the machine's `cores` under a target, was its limit.
+pub(crate) fn busy(name: &str, own: f64, cores: usize) -> Option<String> {
+    (own > TOO_MUCH * cores as f64).then(|| {
+        format!(
+            "under {name} the load tester itself used {own:.1} of {cores} cores: more was not possible from this machine; run it on another machine than the servers, \
+             or compare CPU for each statement instead of rates"
+        )
+    })
+}
+
 /// Whether the load tester was in the way, and what to do about it.
 fn bottleneck(target: &TargetReport, cores: usize) -> Vec<String> {
     let (tool, name) = (&target.tool, &target.name);
     let mut warnings = Vec::new();
-    if tool.cores > TOO_MUCH * cores as f64 {
-        warnings.push(format!(
-            "under {name} the load tester itself used {:.1} of {cores} cores: more was not possible from this machine; run it on another machine than the servers, \
-             or compare CPU for each statement instead of rates",
-            tool.cores
-        ));
-    }
+    warnings.extend(busy(name, tool.cores, cores));
     let late = tool.wakes.p99;
     if late > GRAIN && late * 4 > target.latency.p99 {
         warnings.push(format!(

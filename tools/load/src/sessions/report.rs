@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::slope::Slope;
 use crate::assertion::Figures;
-use crate::report::{Environment, ErrorReport, Percentiles, count, time};
+use crate::report::{Environment, ErrorReport, Percentiles, count, failed, lines};
 
 /// What sessions cost. Times are microseconds, memory is bytes, rates are a second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -137,7 +137,7 @@ impl Figures for SessionsReport {
             "bytes" => target.processes.first()?.per_session?.each,
             "memory" => target.processes.first()?.points.last()?.1 as f64,
             "socket" => target.kernel.map(|kernel| kernel.buffers + kernel.slab)?,
-            "errors" => target.errors.values().map(|error| error.count).sum::<u64>() as f64,
+            "errors" => failed(&target.errors) as f64,
             "dead" => target.dead as f64,
             "sessions" => target.sessions as f64,
             "rate" => target.statements_per_second,
@@ -158,9 +158,7 @@ fn render(report: &SessionsReport) -> String {
     for target in &report.targets {
         render_target(target, report, &mut text);
     }
-    for warning in &report.warnings {
-        let _ = writeln!(text, "note: {warning}");
-    }
+    lines::notes(&report.warnings, &mut text);
     text
 }
 
@@ -198,32 +196,18 @@ fn render_target(target: &Crowded, report: &SessionsReport, text: &mut String) {
         target.client.processes,
         if target.client.processes == 1 { "process" } else { "processes" }
     );
-    let _ = writeln!(
-        text,
-        "  {:<16} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
-        "", "count", "a second", "p50", "p90", "p99", "p99.9", "max"
-    );
-    render_times("connection", target.connecting.as_ref(), target.connections_per_second, text);
-    render_times("session", target.opening.as_ref(), target.opened_per_second, text);
-    render_times("statement", target.statements.as_ref(), target.statements_per_second, text);
-    for (code, error) in &target.errors {
-        let _ = writeln!(text, "  {} errors {code}: {}", count(error.count as f64), error.example);
-    }
+    let (connecting, opening) = (target.connecting.as_ref(), target.opening.as_ref());
+    let rows = [
+        ("connection", connecting, target.connections_per_second),
+        ("session", opening, target.opened_per_second),
+        ("statement", target.statements.as_ref(), target.statements_per_second),
+    ];
+    lines::paced(&rows, text);
+    lines::errors(&target.errors, text);
     if target.dead > 0 {
         let _ = writeln!(text, "  {} connections were closed by the server while idle", count(target.dead as f64));
     }
     let _ = writeln!(text);
-}
-
-fn render_times(name: &str, times: Option<&Percentiles>, rate: f64, text: &mut String) {
-    let Some(times) = times else { return };
-    let rate = count(rate.round());
-    let [p50, p90, p99, p999, max] = [times.p50, times.p90, times.p99, times.p999, times.max].map(time);
-    let _ = writeln!(
-        text,
-        "  {name:<16} {:>10} {rate:>9} {p50:>9} {p90:>9} {p99:>9} {p999:>9} {max:>9}",
-        count(times.count as f64)
-    );
 }
 
 fn mebibytes(bytes: u64) -> String {

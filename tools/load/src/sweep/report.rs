@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chart::chart;
 use crate::assertion::Figures;
-use crate::report::{Environment, ErrorReport, Percentiles, ProcessReport, Settings, count, time};
+use crate::report::{Environment, ErrorReport, Percentiles, ProcessReport, Settings, count, lines, time};
 
 /// Where the knees of targets are. Times are microseconds, memory is bytes, rates are a second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -133,9 +133,7 @@ pub(super) fn print(report: &SweepReport, out: &mut dyn std::io::Write) -> std::
             }
         }
     }
-    for warning in &report.warnings {
-        let _ = writeln!(text, "note: {warning}");
-    }
+    lines::notes(&report.warnings, &mut text);
     out.write_all(text.as_bytes())
 }
 
@@ -145,6 +143,7 @@ fn render(target: &Swept, bound: u64, text: &mut String) {
         Some(knee) => writeln!(text, "  holds {} a second", count(knee.round())),
         None => writeln!(text, "  holds no rate that was tried"),
     };
+    lines::processes(&target.processes, text);
     let _ = writeln!(text, "  {:>10} {:>10} {:>9} {:>9} {:>9}", "rate", "done", "p50", "p99", "max");
     let mut steps: Vec<&Step> = target.steps.iter().collect();
     steps.sort_by(|one, other| one.rate.total_cmp(&other.rate));
@@ -161,18 +160,6 @@ fn render(target: &Swept, bound: u64, text: &mut String) {
         );
     }
     text.push_str(&chart(&steps, bound));
-    for process in &target.processes {
-        let _ = writeln!(
-            text,
-            "  {} there: {:.1} us CPU a statement, {:.2} cores, {} MiB",
-            process.name,
-            process.cpu_per_statement,
-            process.cores,
-            process.memory >> 20
-        );
-    }
-    for wrong in &target.wrong {
-        let _ = writeln!(text, "  WRONG: {wrong}");
-    }
+    lines::wrong(&target.wrong, text);
     let _ = writeln!(text);
 }

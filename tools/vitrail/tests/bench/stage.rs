@@ -123,10 +123,21 @@ pub(crate) async fn output(arguments: &[&str]) -> (String, bool, String) {
     (text(output.stdout), output.status.success(), text(output.stderr))
 }
 
-/// The same of a command whose report is wanted, if there is one.
+/// The same of a command whose report is wanted, if there is one; it is held against its schema.
 pub(crate) async fn bench(command: &str, arguments: &[&str]) -> (Value, bool, String) {
     let (printed, good, told) = output(&[&[command, "--json", "-"], arguments].concat()).await;
-    (serde_json::from_str(&printed).unwrap_or(Value::Null), good, told)
+    let Ok(report) = serde_json::from_str(&printed) else { return (Value::Null, good, told) };
+    assert_published(command, &report);
+    (report, good, told)
+}
+
+/// A report of a command is as its published schema says.
+pub(crate) fn assert_published(command: &str, report: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/bench-schema/{command}.json"));
+    let schema = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let broken: Vec<String> = schema.iter_errors(report).map(|error| error.to_string()).collect();
+    assert!(broken.is_empty(), "{command}: {broken:?}");
 }
 
 /// Does something as soon as it tells a certain thing.
