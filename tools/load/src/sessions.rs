@@ -200,6 +200,13 @@ async fn crowd(
             idle_cores: used.processes[index].unwrap_or_default().cpu.as_secs_f64() / held,
         }
     });
+    let held: Vec<Held> = held.collect();
+    for process in held.iter().filter(|process| process.per_session.is_some_and(|slope| slope.each <= 0.0)) {
+        warnings.push(format!(
+            "the memory of {} did not grow with the sessions: it lived on what it held before; measure a server that was started just now, or more sessions",
+            process.name
+        ));
+    }
     let per_connection =
         |(before, after): (u64, u64)| (after as f64 - before as f64) / measured.connections.max(1) as f64;
     let statements = std::mem::replace(&mut measured.times[STATEMENT], crate::record::histogram());
@@ -211,7 +218,7 @@ async fn crowd(
         connections: measured.connections,
         sessions: measured.sessions,
         dead,
-        processes: held.collect(),
+        processes: held,
         kernel: full.map(|(before, after)| Sockets {
             buffers: per_connection((before.buffers, after.buffers)),
             slab: per_connection((before.slab, after.slab)),

@@ -7,6 +7,9 @@ const TOO_MUCH: f64 = 0.45;
 /// Timers have a grain of a millisecond and may need another one; what is above is waiting for a processor.
 const GRAIN: u64 = 3_000;
 
+/// MySQL's errno of a key that is there already; of a Vitrail it stands behind a code.
+const DUPLICATE: &str = "1062";
+
 /// The report's warnings, most serious first.
 pub fn of(report: &Report) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -27,6 +30,12 @@ pub fn of(report: &Report) -> Vec<String> {
             continue;
         }
         warnings.extend(bottleneck(target, report.environment.cores));
+        if target.errors.keys().any(|code| code.ends_with(DUPLICATE)) {
+            warnings.push(format!(
+                "{} had keys already that were to be inserted: the same seed draws the same keys again; --prepare makes the tables anew, another --seed draws other keys",
+                target.name
+            ));
+        }
         if target.missed > 0 {
             warnings.push(format!(
                 "{} could not keep up with the rate: {} operations were never begun; --clients allows more at a time",

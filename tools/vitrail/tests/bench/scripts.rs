@@ -1,8 +1,9 @@
 //! Workloads of files: those that come with the tool, and what the format can say.
 
+use serde_json::Value;
 use vitrail_harness::flavours;
 
-use crate::stage::{Stage, assert_right, bench, towards};
+use crate::stage::{Stage, assert_right, bench, output, towards};
 
 const SHORT: [&str; 10] =
     ["--prepare", "--clients", "8", "--duration", "600ms", "--rounds", "2", "--warmup", "100ms", "--workload"];
@@ -63,6 +64,31 @@ async fn workloads_run_and_add_up_on_mysql_and_over_shards() {
                 assert!(stage.number(half, &format!("SELECT COUNT(*) FROM {table}")).await > 500, "{flavour} {table}");
             }
         }
+        stage.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_example_of_the_documentation_runs_and_is_placed() {
+    let document = include_str!("../../../../docs/benchmarking.md");
+    let (_, example) = document.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```\n").unwrap();
+    for flavour in flavours() {
+        let stage = Stage::start(flavour).await;
+        let path = stage.folder.path().join("bank.toml");
+        std::fs::write(&path, example).unwrap();
+        let file = path.to_str().unwrap();
+        let (printed, good, told) = output(&["vschema", file]).await;
+        let vschema: Value = serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error}: {told}"));
+        assert!(good && vschema["tables"]["bank_kind"]["type"] == "reference", "{printed}");
+        let targets = stage.targets();
+        let arguments = [&SHORT[..], &[file], &towards(&targets[..2])].concat();
+        let (report, good, told) = bench("run", &arguments).await;
+        assert_right(&report, &told);
+        assert!(good, "{flavour}: {told}");
+        // Keys that the same seed draws again are there already, and the tool says what to do.
+        let (report, ..) = bench("run", &arguments[1..]).await;
+        assert!(report["warnings"].to_string().contains("another --seed"), "{flavour}: {report:#}");
         stage.stop().await;
     }
 }
