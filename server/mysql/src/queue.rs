@@ -9,8 +9,10 @@
 //! change keeps that so, and hands over at most one place.
 //!
 //! **Overload.** The delay of a line is the age of its oldest waiter. Once it has been above the target for an interval, the line is
-//! overloaded: those who would join it while the delay is above the target are refused at once, so that those who wait already are
-//! served in time and every place goes on being used. A line whose delay was below the target for an interval is so no more.
+//! overloaded: those who would wait in it for longer than the target are refused at once, so that those who wait already are
+//! served in time and every place goes on being used. How long they would wait is how many stand before them times the pace at which
+//! the line moves; the age of the oldest tells of it a whole wait too late, and a line that is opened and closed by it swings between empty and full. A
+//! line that refused nobody and whose delay was below the target for an interval is overloaded no more.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,6 +27,9 @@ use crate::error::{Error, Result};
 
 /// Users who neither hold nor wait are forgotten when there are so many, or twice those that were kept the last time.
 const REMEMBERED_USERS: usize = 1024;
+
+/// The pace of a line is measured so many times in the target of its delay.
+const WINDOWS: u32 = 4;
 
 /// When those who wait are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +124,7 @@ struct User {
     /// By ticket: the oldest first.
     line: BTreeMap<u64, Waiter>,
     pressure: Pressure,
+    pace: Pace,
 }
 
 struct Waiter {
@@ -132,6 +138,17 @@ struct Pressure {
     above_since: Option<Instant>,
     below_since: Option<Instant>,
     overloaded: bool,
+}
+
+/// How fast a line moves, measured while somebody stands in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pace {
+    /// Between two who are served, when it was last measured.
+    each: Duration,
+    /// Since when it is measured anew, and how many were served since.
+    measured: Option<(Instant, u32)>,
+    /// When somebody was served last, or the line began.
+    moved: Option<Instant>,
 }
 
 /// Somebody in a line. Dropped, it leaves, with its place if it was served.
@@ -243,15 +260,20 @@ impl Queue {
         let delay = line.line.first_key_value().map_or(Duration::ZERO, |(_, oldest)| now - oldest.since);
         line.pressure.note(now, delay, self.limits.overload);
         let patience = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now));
-        if line.pressure.overloaded && delay >= self.limits.overload.target.min(patience) {
-            state.shed += 1;
-            return Err(Error::Overloaded { delay });
+        if line.pressure.overloaded {
+            let expected = line.pace.expected(now, line.line.len());
+            if expected >= self.limits.overload.target.min(patience) {
+                line.pressure.refused();
+                state.shed += 1;
+                return Err(Error::Overloaded { delay: expected });
+            }
         }
         let ticket = state.number();
         let (sender, served) = oneshot::channel();
         self.change(&mut state, number, |user| {
             if user.line.is_empty() {
                 user.turn = ticket;
+                user.pace.begin(now);
             }
             user.line.insert(ticket, Waiter { since: now, served: sender });
         });
@@ -286,6 +308,7 @@ impl Queue {
         let waited = now - waiter.since;
         let user = &mut state.users[next];
         user.pressure.note(now, waited, self.limits.overload);
+        user.pace.note(now, self.limits.overload.target / WINDOWS);
         if user.line.is_empty() {
             user.pressure.note(now, Duration::ZERO, self.limits.overload);
         }
@@ -324,7 +347,8 @@ impl State {
         if self.names.len() >= self.forget_at {
             self.forget_idle();
         }
-        let user = User { held: 0, turn: 0, line: BTreeMap::new(), pressure: Pressure::default() };
+        let (line, pressure, pace) = (BTreeMap::new(), Pressure::default(), Pace::default());
+        let user = User { held: 0, turn: 0, line, pressure, pace };
         let number = match self.vacant.pop() {
             Some(number) => {
                 self.users[number] = user;
@@ -378,6 +402,40 @@ impl Pressure {
             let since = *self.below_since.get_or_insert(now);
             self.overloaded &= now - since < overload.interval;
         }
+    }
+
+    /// Notes that somebody was refused: the line is short for that alone.
+    fn refused(&mut self) {
+        self.below_since = None;
+    }
+}
+
+impl Pace {
+    /// The first one joins a line.
+    fn begin(&mut self, now: Instant) {
+        self.measured = Some((now, 0));
+        self.moved = Some(now);
+    }
+
+    /// Somebody of the line was served.
+    fn note(&mut self, now: Instant, window: Duration) {
+        self.moved = Some(now);
+        let (since, served) = self.measured.unwrap_or((now, 0));
+        self.measured = Some((since, served + 1));
+        // Connections come back in bursts: over some time they even out.
+        if now - since >= window {
+            self.each = (now - since) / (served + 1);
+            self.measured = Some((now, 0));
+        }
+    }
+
+    /// How long somebody waits with so many before; at least for as long as nobody has been served.
+    fn expected(&self, now: Instant, before: usize) -> Duration {
+        if before == 0 {
+            return Duration::ZERO;
+        }
+        let still = self.moved.map_or(Duration::ZERO, |moved| now - moved);
+        self.each.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX)).max(still)
     }
 }
 

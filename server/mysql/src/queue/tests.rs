@@ -279,6 +279,39 @@ async fn overload_refuses_the_newest_and_keeps_every_place_busy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_overloaded_line_stays_as_long_as_its_target_allows() {
+    let overload = Overload { target: Duration::from_millis(500), interval: Duration::from_secs(1) };
+    // Four places, 10 ms a statement: 400 a second, so that 200 wait for half a second. Three times as many come, and no more than 260 may wait.
+    let queue = Queue::new(Limits { overload, waiters: 260, ..limits(4) });
+    let (me, start) = (user(0), Instant::now());
+    let mut tasks = JoinSet::new();
+    let (mut overflowed, mut shortest) = (0, usize::MAX);
+    for number in 0..18_000_u32 {
+        tokio::time::sleep_until(start + Duration::from_micros(833) * number).await;
+        let (queue, me) = (Arc::clone(&queue), Arc::clone(&me));
+        if start.elapsed() > Duration::from_secs(4) {
+            shortest = shortest.min(queue.figures().waiting);
+        } else {
+            overflowed = queue.figures().overflowed;
+        }
+        tasks.spawn(async move {
+            let asked = Instant::now();
+            let place = queue.take(&me, None).await?;
+            let waited = asked.elapsed();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            drop(place);
+            Ok::<_, Error>((asked, waited))
+        });
+    }
+    let served: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    let late = served.iter().filter(|(asked, _)| *asked - start > Duration::from_secs(4)).map(|(_, waited)| *waited);
+    let (least, most) = (late.clone().min().unwrap(), late.max().unwrap());
+    assert!(least > Duration::from_millis(400) && most < Duration::from_millis(600), "{least:?} to {most:?}");
+    assert!(shortest > 150, "only {shortest} waited at a time");
+    assert_eq!(queue.figures().overflowed, overflowed, "the line overflowed after it was known to be overloaded");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_burst_is_no_overload_and_a_standstill_is() {
     let overload = Overload { target: Duration::from_millis(500), interval: Duration::from_secs(1) };
     let queue = Queue::new(Limits { overload, ..limits(1) });
