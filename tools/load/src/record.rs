@@ -38,8 +38,8 @@ pub struct Record {
     pub errors: BTreeMap<String, Errors>,
     /// Failures after which an operation was run again, by code.
     pub retries: BTreeMap<String, u64>,
-    /// How long errors took to come, in microseconds.
-    pub refusals: Histogram<u64>,
+    /// How long errors took to come, in microseconds, by code.
+    pub refusals: BTreeMap<String, Histogram<u64>>,
     /// Statements of the operations that worked.
     pub statements: u64,
     /// Operations that began more than 2 ms after they were due, because every client was busy.
@@ -70,7 +70,7 @@ impl Record {
             times,
             errors: BTreeMap::new(),
             retries: BTreeMap::new(),
-            refusals: histogram(),
+            refusals: BTreeMap::new(),
             statements: 0,
             late: 0,
         }
@@ -80,8 +80,9 @@ impl Record {
     pub fn reset(&mut self) {
         let histograms = self.times.iter_mut().flat_map(|times| [&mut times.latency, &mut times.service]);
         // Most are empty already, and to clear one means to write all of it.
-        histograms.chain([&mut self.refusals]).filter(|histogram| !histogram.is_empty()).for_each(Histogram::reset);
+        histograms.filter(|histogram| !histogram.is_empty()).for_each(Histogram::reset);
         self.errors.clear();
+        self.refusals.clear();
         self.retries.clear();
         self.statements = 0;
         self.late = 0;
@@ -101,7 +102,9 @@ impl Record {
         for (code, count) in &other.retries {
             *self.retries.entry(code.clone()).or_default() += count;
         }
-        self.refusals += &other.refusals;
+        for (code, times) in &other.refusals {
+            *self.refusals.entry(code.clone()).or_insert_with(histogram) += times;
+        }
         self.statements += other.statements;
         self.late += other.late;
     }
@@ -142,7 +145,14 @@ impl Record {
 
     /// Notes one that did not.
     pub fn note_failure(&mut self, code: &str, message: &str, took: Duration) {
-        self.refusals.saturating_record(micros(took));
+        match self.refusals.get_mut(code) {
+            Some(times) => times.saturating_record(micros(took)),
+            None => {
+                let mut times = histogram();
+                times.saturating_record(micros(took));
+                self.refusals.insert(code.to_owned(), times);
+            }
+        }
         match self.errors.get_mut(code) {
             Some(errors) => errors.count += 1,
             None => {
@@ -200,6 +210,7 @@ mod tests {
         assert_eq!((total.done(), total.failed(), total.statements), (20, 3, 60));
         assert_eq!(total.retries["1205"], 4);
         assert_eq!(total.errors["1213"], Errors { count: 3, example: "a deadlock".into() });
+        assert_eq!((total.refusals["1213"].len(), total.refusals["1213"].max() / 10), (3, 200));
         assert_eq!(total.latency().value_at_quantile(0.5) / 100, 100);
         assert_eq!(total.times[0].service.value_at_quantile(0.99) / 10, 100);
     }

@@ -190,6 +190,8 @@ pub struct ErrorReport {
     pub percent: f64,
     /// What the first one said.
     pub example: String,
+    /// How long they took to come; absent where that is not told apart by code.
+    pub took: Option<Percentiles>,
 }
 
 /// A process of a target.

@@ -62,6 +62,8 @@ impl Target {
             "vitrail" | "vitrails" => {
                 let mut config = ClientConfig::from_url(url)?;
                 config.pool_max = 1;
+                // What is refused counts, and is not asked for again unless the workload says so.
+                config.retries = 0;
                 config.connect_timeout = CONNECTING;
                 Protocol::Vitrail(Box::new(config))
             }

@@ -18,7 +18,7 @@ pub(crate) fn errors(errors: &BTreeMap<String, Errors>, done: u64) -> BTreeMap<S
     let tried = done + errors.values().map(|errors| errors.count).sum::<u64>();
     let report = |(code, errors): (&String, &Errors)| {
         let percent = per(errors.count as f64 * 100.0, tried as f64);
-        (code.clone(), ErrorReport { count: errors.count, percent, example: errors.example.clone() })
+        (code.clone(), ErrorReport { count: errors.count, percent, example: errors.example.clone(), took: None })
     };
     errors.iter().map(report).collect()
 }
@@ -96,6 +96,14 @@ impl TargetReport {
         let seconds: f64 = slots.iter().map(|slot| slot.elapsed.as_secs_f64()).sum();
         let own: f64 = slots.iter().map(|slot| slot.own.cpu.as_secs_f64()).sum();
         let latency = all.latency();
+        let mut failed = errors(&all.errors, all.done());
+        let mut refusals = histogram();
+        for (code, times) in &all.refusals {
+            refusals += times;
+            if let Some(error) = failed.get_mut(code) {
+                error.took = Percentiles::of(times);
+            }
+        }
         let of_operation = |(name, times): (&&str, &crate::record::Times)| OperationReport {
             name: (*name).to_owned(),
             latency: Percentiles::of_or_none(&times.latency),
@@ -109,10 +117,10 @@ impl TargetReport {
             statements: per(all.statements as f64, seconds),
             latency: Percentiles::of_or_none(&latency),
             operations: operations.iter().zip(&all.times).map(of_operation).collect(),
-            errors: errors(&all.errors, all.done()),
+            errors: failed,
             retries: all.retries.clone(),
             figures: BTreeMap::new(),
-            refusals: Percentiles::of(&all.refusals),
+            refusals: Percentiles::of(&refusals),
             late: all.late,
             missed: slots.iter().map(|slot| slot.missed).sum(),
             processes: ProcessReport::over(processes, slots),

@@ -155,14 +155,16 @@ fn errors(report: &Report, out: &mut String) {
     let of_target = |target: &TargetReport| -> Vec<Vec<String>> {
         let row = |(code, error): (&String, &super::ErrorReport)| {
             let percent = format!("{:.2} %", error.percent);
-            vec![target.name.clone(), code.clone(), count(error.count as f64), percent, error.example.clone()]
+            let took = error.took.map_or(String::new(), |took| time(took.p99));
+            let number = count(error.count as f64);
+            vec![target.name.clone(), code.clone(), number, percent, took, error.example.clone()]
         };
         target.errors.iter().map(row).collect()
     };
     let rows: Vec<_> = report.targets.iter().flat_map(of_target).collect();
     if !rows.is_empty() {
         out.push_str("<h2>Errors</h2>\n");
-        table(&["target", "code", "count", "of all", "the first"], &["code", "the first"], rows, out);
+        table(&["target", "code", "count", "of all", "p99", "the first"], &["code", "the first"], rows, out);
     }
 }
 

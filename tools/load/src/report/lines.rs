@@ -8,8 +8,14 @@ use super::{ErrorReport, Percentiles, ProcessReport};
 /// Errors of each code.
 pub(crate) fn errors(errors: &BTreeMap<String, ErrorReport>, text: &mut String) {
     for (code, error) in errors {
-        let _ =
-            writeln!(text, "  {} errors {code} ({:.2} %): {}", count(error.count as f64), error.percent, error.example);
+        let took = error.took.map_or(String::new(), |took| format!(", p99 {}", time(took.p99)));
+        let _ = writeln!(
+            text,
+            "  {} errors {code} ({:.2} %{took}): {}",
+            count(error.count as f64),
+            error.percent,
+            error.example
+        );
     }
 }
 
