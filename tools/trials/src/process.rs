@@ -78,6 +78,18 @@ impl Process {
         memory_of(self.id)
     }
 
+    /// Forgets the most that it has ever needed; its resident memory in bytes now.
+    pub fn reset_peak(&self) -> u64 {
+        // 5: see proc_pid_clear_refs(5).
+        std::fs::write(format!("/proc/{}/clear_refs", self.id), "5").expect("a process of ours may be measured");
+        self.memory()
+    }
+
+    /// The most resident memory that it has needed since, in bytes.
+    pub fn peak(&self) -> u64 {
+        status_of(self.id, "VmHWM:")
+    }
+
     /// Open file descriptors.
     pub fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.id)).map_or(0, Iterator::count)
@@ -153,8 +165,13 @@ pub async fn signal(id: u32, name: &str) {
 
 /// Resident memory of a process, in bytes.
 pub fn memory_of(id: u32) -> u64 {
+    status_of(id, "VmRSS:")
+}
+
+/// Bytes of a line of its status.
+fn status_of(id: u32, line: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    let line = text.lines().find_map(|found| found.strip_prefix(line)).unwrap_or("0 kB");
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().map_or(0, |kib| kib * 1024)
 }
 

@@ -39,7 +39,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("vitrail-shell", &["vitrail-client", "vitrail-sql"]),
     ("vitrail-demo", &["vitrail-client", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
     ("vitrail-load", &["vitrail-client", "vitrail-listener", "vitrail-mysql", "vitrail-proto"]),
-    ("vitrail-trials", &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-proto"]),
+    (
+        "vitrail-trials",
+        &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-node", "vitrail-proto"],
+    ),
     ("vitrail", &["vitrail-demo", "vitrail-load", "vitrail-node", "vitrail-proto", "vitrail-shell", "vitrail-trace"]),
 ];
 

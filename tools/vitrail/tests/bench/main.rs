@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod floor;
+mod goals;
 mod herd;
+mod overload;
 mod run;
 #[path = "../shell/screen.rs"]
 #[allow(dead_code, reason = "the shell's tests use the rest of it")]

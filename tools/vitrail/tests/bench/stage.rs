@@ -37,7 +37,7 @@ impl Stage {
     }
 
     async fn with(flavour: Flavour, turns: u32) -> Stage {
-        let turn = TURNS.acquire_many(turns).await.unwrap();
+        let turn = turn(turns).await;
         let folder = tempfile::tempdir().unwrap();
         let server = Lasting::start(flavour, &[]).await;
         let config = config(&server, folder.path()).await;
@@ -85,6 +85,15 @@ impl Stage {
         self.gate.stop().await;
         self.server.crash().await;
     }
+}
+
+/// For a test with a stage of its own that judges times or rates.
+pub(crate) async fn turn_alone() -> SemaphorePermit<'static> {
+    turn(EVERYBODY).await
+}
+
+async fn turn(turns: u32) -> SemaphorePermit<'static> {
+    TURNS.acquire_many(turns).await.unwrap()
 }
 
 async fn config(server: &Lasting, folder: &Path) -> PathBuf {
