@@ -161,6 +161,10 @@ impl Home {
         let id = self.mysqld.as_ref().unwrap().process_id().to_string();
         let status = tokio::process::Command::new("kill").args([signal, &id]).status().await.unwrap();
         assert!(status.success());
+        if signal == "-STOP" {
+            // Each of its threads stops when it next runs, and until then one may answer.
+            eventually("the stop", async || all_threads_are_stopped(&id)).await;
+        }
     }
 
     async fn tablet(&self, tune: impl Fn(&mut TabletConfig)) -> Arc<Tablet> {
@@ -239,6 +243,13 @@ async fn a_killed_mysql_is_used_again_when_it_is_back() {
         }
         tablet.close().await;
     }
+}
+
+fn all_threads_are_stopped(process: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    // One that has ended meanwhile answers nobody.
+    let states = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    states.into_iter().all(|stat| stat.rsplit_once(") ").unwrap().1.starts_with('T'))
 }
 
 #[tokio::test]
