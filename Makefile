@@ -56,7 +56,7 @@ accept-instructions: ## make what is found the baseline of `make instructions`; 
 	@$(CARGO) build --release --package vitrail-instructions
 	@$(TARGET)/release/vitrail-instructions --accept
 
-bench: build ## the table of the hot path's goals, in target/bench/table.json (six minutes; ONLY=sessions: a part; CHECK=1: a bound that does not hold fails)
+bench: build ## the table of the hot path's goals, in target/bench/table.json (five minutes; ONLY=sessions: a part; CHECK=1: a bound that does not hold fails)
 	@tools/harness/install-mariadb
 	@$(CARGO) build --release --package vitrail-trials --bin goals --bin counted
 	@$(TARGET)/release/goals --vitrail $(TARGET)/release/vitrail --counted $(TARGET)/release/counted \
