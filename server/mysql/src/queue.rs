@@ -411,10 +411,9 @@ impl Pressure {
 }
 
 impl Pace {
-    /// The first one joins a line.
+    /// The first one joins a line. How fast an earlier one moved says nothing of it: the last that was measured may have been a standstill.
     fn begin(&mut self, now: Instant) {
-        self.measured = Some((now, 0));
-        self.moved = Some(now);
+        *self = Pace { each: Duration::ZERO, measured: Some((now, 0)), moved: Some(now) };
     }
 
     /// Somebody of the line was served.

@@ -3,11 +3,8 @@
 use std::path::Path;
 
 use vitrail_harness::flavours;
-use vitrail_trials::goals::allocations::count;
+use vitrail_trials::goals::allocations::{BOUND, count};
 use vitrail_trials::goals::stage::MySql;
-
-/// See `docs/performance.md`.
-const BOUND: f64 = 60.0;
 
 #[tokio::test]
 async fn a_point_select_allocates_little_on_the_server() {

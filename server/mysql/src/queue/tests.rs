@@ -312,6 +312,38 @@ async fn an_overloaded_line_stays_as_long_as_its_target_allows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_standstill_that_is_over_refuses_nobody_for_ever() {
+    let overload = Overload { target: Duration::from_millis(500), interval: Duration::from_secs(1) };
+    let queue = Queue::new(Limits { overload, ..limits(1) });
+    let me = user(0);
+    let mut tasks = JoinSet::new();
+    let work = async |queue: Arc<Queue>, me: Arc<str>, takes: Duration| {
+        let place = queue.take(&me, None).await?;
+        tokio::time::sleep(takes).await;
+        drop(place);
+        Ok::<_, Error>(())
+    };
+    // One statement stands still for four seconds, and ten others come each second.
+    tasks.spawn(work(Arc::clone(&queue), Arc::clone(&me), Duration::from_secs(4)));
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        tasks.spawn(work(Arc::clone(&queue), Arc::clone(&me), Duration::from_millis(1)));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let during = queue.figures().shed;
+    assert!(during > 0, "a standstill is overload");
+    // Afterwards three come at once, and are done before the next three.
+    for _ in 0..500 {
+        for _ in 0..3 {
+            tasks.spawn(work(Arc::clone(&queue), Arc::clone(&me), Duration::from_millis(5)));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(queue.figures().shed, during, "refused after it was over");
+    tasks.join_all().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_burst_is_no_overload_and_a_standstill_is() {
     let overload = Overload { target: Duration::from_millis(500), interval: Duration::from_secs(1) };
     let queue = Queue::new(Limits { overload, ..limits(1) });

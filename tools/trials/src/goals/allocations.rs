@@ -10,6 +10,9 @@ use vitrail_client::{Session, params};
 use super::stage::MySql;
 use super::table::Table;
 
+/// The most that a point select may allocate on the server.
+pub const BOUND: f64 = 60.0;
+
 /// What one statement needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Found {
@@ -45,7 +48,7 @@ pub async fn count(counted: &Path, mysql: &MySql, statements: u32) -> Result<Fou
 
 /// The rows of the table.
 pub fn tell(table: &mut Table, found: Found) {
-    table.at_most("allocations", "allocations per point select on the server", found.allocated, "", 60.0, 10.0);
+    table.at_most("allocations", "allocations per point select on the server", found.allocated, "", BOUND, 10.0);
     table.beside("reallocations", "  and pieces that grow or shrink", found.reallocated, "");
 }
 

@@ -12,11 +12,20 @@ use super::tool::{Tool, number};
 ///
 /// What could not be measured.
 pub async fn measure(tool: &Tool, mysql: &MySql, table: &mut Table, note: &mut dyn FnMut(&str)) -> Result<(), String> {
-    let plain = [
-        ("sessions", 15_000, 1, "resident bytes per idle session, 15,000 with a connection each", 4096.0, 2048.0),
-        ("sessions_tls", 15_000, 1, "the same with TLS", 24_576.0, 12_288.0),
+    let rows = [
+        (
+            "sessions",
+            false,
+            15_000,
+            1,
+            "resident bytes per idle session, 15,000 with a connection each",
+            4096.0,
+            2048.0,
+        ),
+        ("sessions_tls", true, 15_000, 1, "the same with TLS", 24_576.0, 12_288.0),
         (
             "sessions_million",
+            false,
             1_000_000,
             1_000,
             "resident bytes per idle session, 1,000,000 on 1,000 connections",
@@ -24,11 +33,8 @@ pub async fn measure(tool: &Tool, mysql: &MySql, table: &mut Table, note: &mut d
             512.0,
         ),
     ];
-    for (id, sessions, per_connection, what, bound, aim) in plain {
-        let vitrail = match id {
-            "sessions_tls" => Vitrail::start_tls(tool, mysql).await,
-            _ => Vitrail::start(tool, mysql, "").await,
-        };
+    for (id, tls, sessions, per_connection, what, bound, aim) in rows {
+        let vitrail = if tls { Vitrail::start_tls(tool, mysql).await } else { Vitrail::start(tool, mysql, "").await };
         let sessions = tool.count(sessions);
         note(&format!("{sessions} sessions, {per_connection} on a connection ({id})"));
         let found = open(tool, &vitrail, sessions, per_connection).await?;
