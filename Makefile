@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden micro instructions accept-instructions bench crowd soak deny fuzz servers clean
+.PHONY: help demo check-demo build test lint fmt golden micro instructions accept-instructions diff bench crowd soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -55,6 +55,11 @@ accept-instructions: ## make what is found the baseline of `make instructions`; 
 	@tools/instructions/install-valgrind
 	@$(CARGO) build --release --package vitrail-instructions
 	@$(TARGET)/release/vitrail-instructions --accept
+
+diff: servers ## every statement of testdata/sql on one MySQL and through Vitrail, in target/diff/summary.json (ONLY=shop/joins GREP=rollup UPDATE=1)
+	@$(CARGO) build --package vitrail-differential
+	@VITRAIL_FLAVOURS=$(FLAVOURS) $(TARGET)/debug/differential --json $(TARGET)/diff/summary.json \
+		$(if $(ONLY),--only '$(ONLY)') $(if $(GREP),--grep '$(GREP)') $(if $(UPDATE),--update)
 
 bench: build ## the table of the hot path's goals, in target/bench/table.json (five minutes; ONLY=sessions: a part; CHECK=1: a bound that does not hold fails)
 	@tools/harness/install-mariadb

@@ -244,6 +244,26 @@ async fn shards_answer_as_one_mysql() {
 }
 
 #[tokio::test]
+async fn a_shard_that_the_target_names_answers_as_one_mysql() {
+    for (flavour, way) in settings() {
+        let world = bank(flavour, way, 2).await;
+        let mut oracle = world.databases.server.connect(&world.databases.oracle).await;
+        let mut session = world.open();
+        world.run(&mut session, "USE `bank:-80`").await.expect("a shard");
+        for sql in ["SELECT CHAR(77, 121 USING utf8mb4), INTERVAL(23, 1, 15, 30)", "SELECT 1 FROM", "SELEC 1"] {
+            let actual = world.run(&mut session, sql).await.map(|(_, rows)| rows).map_err(|error| error.errno);
+            match (actual, oracle.fetch_all(sql).await) {
+                (Ok(actual), Ok(expected)) => {
+                    assert_eq!(actual, expected.into_iter().map(joined).collect::<Vec<_>>(), "{sql}");
+                }
+                (Err(errno), Err(_)) => assert_eq!(errno, 1064, "{sql}"),
+                (actual, expected) => panic!("{sql}: {actual:?} and {expected:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_statement_over_shards_fails_on_all_or_none() {
     for (flavour, way) in settings() {
         let world = bank(flavour, way, 2).await;

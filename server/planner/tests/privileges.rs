@@ -8,7 +8,7 @@ use vitrail_planner::access::{Needs, Right};
 use vitrail_sql::{LexMode, normalise};
 
 /// Statements that read tables of the flights.
-const FLIGHTS: &str = include_str!("../../../testdata/sql/right-or-refused.sql");
+const FLIGHTS: &str = include_str!("../../../testdata/sql/flights/right-or-refused.slt");
 const SCHEMA: &str = include_str!("../../../testdata/flights/flights.sql");
 
 /// Statements with tables in unusual places; `a` to `e` and `secret` have columns `id`, `x` and `y`.
@@ -96,10 +96,9 @@ async fn what_a_statement_needs_is_enough_for_mysql() {
         }
         let mut accounts: HashMap<String, Connection> = HashMap::new();
         let (mut accepted, mut denied) = (0, Vec::new());
-        for sql in FLIGHTS.lines().chain(UNUSUAL.lines()) {
-            if sql.is_empty() || sql.starts_with("--") {
-                continue;
-            }
+        let flights = cases(FLIGHTS);
+        let unusual = UNUSUAL.lines().filter(|line| !line.is_empty());
+        for sql in flights.iter().map(String::as_str).chain(unusual) {
             let grants = grants(sql, &database);
             let name = format!("privileges_{database}_{}", accounts.len());
             let account = match accounts.entry(grants.join("; ")) {
@@ -122,6 +121,16 @@ async fn what_a_statement_needs_is_enough_for_mysql() {
         assert!(accepted >= 100, "{flavour}: {accepted} statements ran");
         root.quit().await;
     }
+}
+
+/// The statements of a file of cases.
+fn cases(text: &str) -> Vec<String> {
+    let records = sqllogictest::parse::<sqllogictest::DefaultColumnType>(text).expect("a file of cases");
+    let statements = records.into_iter().filter_map(|record| match record {
+        sqllogictest::Record::Query { sql, .. } | sqllogictest::Record::Statement { sql, .. } => Some(sql),
+        _ => None,
+    });
+    statements.collect()
 }
 
 /// MySQL's accounts have names of at most 32 characters.

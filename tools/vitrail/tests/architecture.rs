@@ -43,6 +43,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "vitrail-trials",
         &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-node", "vitrail-proto"],
     ),
+    ("vitrail-differential", &["vitrail-client", "vitrail-harness", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
     ("vitrail", &["vitrail-demo", "vitrail-load", "vitrail-node", "vitrail-proto", "vitrail-shell", "vitrail-trace"]),
 ];
 

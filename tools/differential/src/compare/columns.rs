@@ -1,0 +1,48 @@
+//! What is said of columns, and which differences from one MySQL are justified.
+
+use crate::answer::Column;
+
+/// MySQL's flag for columns that are never NULL.
+const NOT_NULL: u16 = 1;
+/// MySQL's flag for unsigned numbers.
+const UNSIGNED: u16 = 32;
+
+/// A difference that is as it should be.
+#[derive(Debug)]
+pub struct Justified {
+    /// Why.
+    pub reason: &'static str,
+    /// Whether it is this one: the column as found, and as one MySQL has it.
+    pub applies: fn(&Column, &Column) -> bool,
+}
+
+/// All of them.
+pub const JUSTIFIED: &[Justified] = &[];
+
+/// How the columns differ.
+pub(super) fn difference(found: &[Column], expected: &[Column]) -> Option<String> {
+    if found.len() != expected.len() {
+        return Some(format!("{} columns instead of {}", found.len(), expected.len()));
+    }
+    let differ: Vec<String> = found
+        .iter()
+        .zip(expected)
+        .enumerate()
+        .filter(|(_, (found, expected))| described(found) != described(expected))
+        .filter(|(_, (found, expected))| !JUSTIFIED.iter().any(|justified| (justified.applies)(found, expected)))
+        .map(|(index, (found, expected))| {
+            format!("column {} is\n      {} instead of\n      {}", index + 1, described(found), described(expected))
+        })
+        .collect();
+    (!differ.is_empty()).then(|| differ.join("\n    "))
+}
+
+/// What has to be equal, as text.
+fn described(column: &Column) -> String {
+    let null = if column.flags & NOT_NULL == 0 { "NULL" } else { "NOT NULL" };
+    let unsigned = if column.flags & UNSIGNED == 0 { "" } else { " unsigned" };
+    format!(
+        "`{}` type {}{unsigned} charset {} decimals {} {null}",
+        column.name, column.type_code, column.charset, column.decimals
+    )
+}
