@@ -1,5 +1,6 @@
 //! Runs a resolved statement on its shards: in autocommit, in the session's transaction, or in an implicit one.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -311,8 +312,8 @@ impl Work<'_> {
         let mut last: Option<ResultEnd> = None;
         loop {
             let part = {
-                let next = calls.guard(lane.next());
-                tokio::pin!(next);
+                let next = pin!(lane.next());
+                let mut next = pin!(calls.guard(next));
                 match futures_util::poll!(&mut next) {
                     std::task::Poll::Ready(part) => part?,
                     std::task::Poll::Pending if answer.holds_rows() => {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -62,18 +63,18 @@ impl<'a> Calls<'a> {
         Calls::new(client, tasks.iter().map(|task| (Arc::clone(&task.service), task.call.id)))
     }
 
-    /// Runs `work` to its end; tells every service once when the client cancels meanwhile.
-    pub(crate) async fn guard<T>(&self, work: impl Future<Output = T>) -> T {
+    /// Runs `work` to its end; tells every service once when the client cancels meanwhile. It is pinned by the caller: a future that were handed
+    /// over would be held, and moved, several times over.
+    pub(crate) async fn guard<T>(&self, mut work: Pin<&mut impl Future<Output = T>>) -> T {
         if self.cancelled.load(Ordering::Relaxed) {
             return work.await;
         }
-        tokio::pin!(work);
         tokio::select! {
             biased;
             done = &mut work => done,
             () = self.client.cancelled() => {
                 // Side by side: the cancel itself may need the work to go on.
-                let ((), done) = tokio::join!(self.cancel(), &mut work);
+                let ((), done) = Box::pin(async { tokio::join!(self.cancel(), work) }).await;
                 done
             }
         }
@@ -98,7 +99,11 @@ pub(crate) async fn start(tasks: Vec<Task>, calls: &Calls<'_>) -> Vec<Result<Sta
         let mut started = Vec::with_capacity(1);
         for task in tasks {
             let cancelled = calls.is_cancelled();
-            started.push(if cancelled { Err(failure::cancelled()) } else { calls.guard(start_one(task, false)).await });
+            started.push(if cancelled {
+                Err(failure::cancelled())
+            } else {
+                calls.guard(pin!(start_one(task, false))).await
+            });
         }
         return started;
     }
@@ -111,7 +116,7 @@ pub(crate) async fn start(tasks: Vec<Task>, calls: &Calls<'_>) -> Vec<Result<Sta
             (index, start_one(task, count > 1).await)
         })
         .buffer_unordered(CONCURRENCY);
-    while let Some((index, result)) = calls.guard(running.next()).await {
+    while let Some((index, result)) = calls.guard(pin!(running.next())).await {
         let failed = result.is_err();
         started[index] = Some(result);
         if failed {
@@ -260,7 +265,7 @@ pub(crate) async fn finish_all(lanes: &mut [Lane], calls: &Calls<'_>) -> Vec<Res
     let mut ends: Vec<Option<Result<ResultEnd, ErrorBody>>> = lanes.iter().map(|_| None).collect();
     let mut running: FuturesUnordered<_> =
         lanes.iter_mut().enumerate().map(|(index, lane)| async move { (index, lane.finish().await) }).collect();
-    while let Some((index, end)) = calls.guard(running.next()).await {
+    while let Some((index, end)) = calls.guard(pin!(running.next())).await {
         let failed = end.is_err();
         ends[index] = Some(end);
         if failed {

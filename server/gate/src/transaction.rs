@@ -3,6 +3,7 @@
 //! Invariant: a transaction is either open on every participant, or on none. What leaves one participant's transaction in
 //! doubt ends it on all of them.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -143,7 +144,7 @@ impl Transaction {
                     None => {
                         let call = calling.call(None);
                         let calls = Calls::new(calling.cancel, [(Arc::clone(&service), call.id)]);
-                        calls.guard(run(&service, call, "DO 0".into(), begin)).await?
+                        calls.guard(pin!(run(&service, call, "DO 0".into(), begin))).await?
                     }
                 };
                 joining.connection = begun.ok_or_else(|| failure::internal("a transaction without a connection"))?;

@@ -1,5 +1,6 @@
 //! DDL: on every shard of the table's keyspace, one keyspace at a time.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -84,7 +85,7 @@ async fn on_all_shards(
     }));
     let (mut done, mut failed, mut total, mut positions) =
         (Vec::new(), Vec::new(), ResultEnd::default(), Positions::default());
-    for (index, outcome) in calls.guard(running).await {
+    for (index, outcome) in calls.guard(pin!(running)).await {
         let name = &keyspace.shards[index].name;
         match outcome {
             Ok(mut end) => {

@@ -1,5 +1,6 @@
 //! SET: of session variables and user variables, of transaction characteristics, of names.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use vitrail_proto::error::ErrorBody;
@@ -150,6 +151,6 @@ async fn verified(scope: &Scope<'_>, kept: Settings) -> Result<Arc<Settings>, Er
         statement: calling::statement("DO 0", false),
         on: On::Pool,
     };
-    calls.guard(scatter::run_one(task)).await?;
+    calls.guard(pin!(scatter::run_one(task))).await?;
     Ok(scope.gate.interner.intern(Arc::unwrap_or_clone(kept)))
 }

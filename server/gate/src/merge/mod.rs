@@ -9,6 +9,7 @@ mod order;
 mod sort;
 
 use std::collections::VecDeque;
+use std::pin::pin;
 
 use bytes::Bytes;
 use vitrail_planner::plan::{Merge, Window};
@@ -126,7 +127,7 @@ async fn common_columns(lanes: &mut [Lane], calls: &Calls<'_>, keyspace: &str) -
     let first_shard = lanes.first().map(|lane| lane.shard().to_owned()).unwrap_or_default();
     let mut common: Option<Columns> = None;
     for lane in lanes.iter_mut() {
-        let Some(Part::Fields(packed)) = calls.guard(lane.next()).await? else {
+        let Some(Part::Fields(packed)) = calls.guard(pin!(lane.next())).await? else {
             return Err(failure::internal("a shard answered a read without columns").with_shard(lane.shard()));
         };
         let columns = Columns::read(&packed, keyspace).ok_or_else(malformed)?;
@@ -156,7 +157,7 @@ async fn concat(
     let (mut gauge, mut ends) = (Gauge::new(window, cap), Ends::default());
     for lane in lanes.iter_mut() {
         while !gauge.is_exhausted() {
-            match calls.guard(lane.next()).await? {
+            match calls.guard(pin!(lane.next())).await? {
                 Some(Part::Rows(batch)) => {
                     let (skipped, kept) = gauge.take(batch.count.into());
                     if kept > 0 {
@@ -188,7 +189,7 @@ impl<'a> Cursor<'a> {
     /// The next row; `None` at the end.
     async fn next(&mut self, calls: &Calls<'_>) -> Result<Option<row::Row>, ErrorBody> {
         while self.batch.is_empty() {
-            match calls.guard(self.lane.next()).await? {
+            match calls.guard(pin!(self.lane.next())).await? {
                 Some(Part::Rows(batch)) => self.batch = batch.bytes,
                 Some(Part::End(end)) => self.ended.push_back(*end),
                 Some(Part::Fields(_)) => return Err(failure::internal("a second result to merge")),

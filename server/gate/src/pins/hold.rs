@@ -1,5 +1,6 @@
 //! Taking a connection for a session, looking whether it lives, and giving it back.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ async fn run(
     let calls = Calls::new(calling.cancel, [(Arc::clone(service), task.call.id)]);
     let mut started = scatter::start(vec![task], &calls).await;
     let mut started = started.pop().unwrap_or_else(|| Err(failure::internal("a shard gave no answer")))?;
-    match calls.guard(started.lane.finish()).await {
+    match calls.guard(pin!(started.lane.finish())).await {
         Ok(end) => Ok((started.connection, end)),
         Err(error) => {
             if let Some(connection) = started.connection {
