@@ -72,30 +72,31 @@ impl<'a> Answer<'a> {
     }
 
     /// Ends a result; another follows.
-    pub(crate) async fn end(&mut self, end: ResultEnd) -> Result<(), ErrorBody> {
+    pub(crate) fn end(&mut self, end: Box<ResultEnd>) -> impl Future<Output = Result<(), ErrorBody>> + use<'_, 'a> {
         self.put_end(end);
-        self.flush().await
+        self.flush()
     }
 
     /// Ends the last result: the REPLY that ends the request.
-    pub(crate) fn finish(mut self, end: ResultEnd) -> Reply {
+    pub(crate) fn finish(mut self, end: Box<ResultEnd>) -> Reply {
         self.put_end(end);
         self.pending
     }
 
     /// Sends what is held back. Fails when the request is cancelled or its deadline passes meanwhile.
     pub(crate) async fn flush(&mut self) -> Result<(), ErrorBody> {
-        if self.pending == Reply::default() {
-            return Ok(());
-        }
-        self.responder.send(std::mem::take(&mut self.pending)).await
+        let Reply { fields_hash: None, rows: None, end: None, .. } = self.pending else {
+            // Boxed: a small answer is a single REPLY, which is not sent here.
+            return Box::pin(self.responder.send(std::mem::take(&mut self.pending))).await;
+        };
+        Ok(())
     }
 
-    fn put_end(&mut self, mut end: ResultEnd) {
+    fn put_end(&mut self, mut end: Box<ResultEnd>) {
         end.item = self.item;
         if !self.facts {
             end.ran = None;
         }
-        self.pending.end = Some(end);
+        self.pending.end = Some(*end);
     }
 }

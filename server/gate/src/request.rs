@@ -110,7 +110,7 @@ pub(crate) async fn handle(
     let outcome = respond(gate, session, request, context, responder).await;
     let killed = session.seat.entry.killed();
     if let Err(held) = session.rest() {
-        hold::give_up(held, &session.user, &session.now.settings).await;
+        Box::pin(hold::give_up(held, &session.user, &session.now.settings)).await;
     }
     match (outcome, killed) {
         // What was done before the kill met it stands, and is answered.
@@ -218,7 +218,7 @@ async fn perform(
     session: &mut Session,
     request: Box<Request>,
     answer: &mut Answer<'_>,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     match request.op {
         Op::Execute => {
             let sql = request.sql.ok_or_else(|| missing("sql"))?;
@@ -227,26 +227,7 @@ async fn perform(
         }
         Op::Batch if request.atomic => Box::pin(atomic_batch(scope, session, request, answer)).await,
         Op::Batch => Box::pin(batch(scope, session, request, answer)).await,
-        Op::Begin => {
-            let watch = Watch::begin(session, answer);
-            let begun = control::begin(scope, session, request.begin.unwrap_or_default()).await;
-            let outcome = begun.map(|()| ResultEnd::default());
-            watch.end(scope, Some(&watch::BEGIN), "BEGIN", &outcome, answer);
-            Ok(conclude(session, outcome?).await)
-        }
-        Op::Commit => {
-            let watch = Watch::begin(session, answer);
-            let outcome = control::commit(scope, session).await;
-            watch.end(scope, Some(&watch::COMMIT), "COMMIT", &outcome, answer);
-            Ok(conclude(session, outcome?).await)
-        }
-        Op::Rollback => {
-            let watch = Watch::begin(session, answer);
-            control::rollback(scope, session).await;
-            let outcome = Ok(ResultEnd::default());
-            watch.end(scope, Some(&watch::ROLLBACK), "ROLLBACK", &outcome, answer);
-            Ok(conclude(session, outcome?).await)
-        }
+        Op::Begin | Op::Commit | Op::Rollback => Box::pin(transact(scope, session, &request, answer)).await,
         Op::Describe => Err(failure::unsupported(
             "describe is not supported yet: columns are known for certain only when the statement runs; run it with LIMIT 0",
         )),
@@ -257,13 +238,36 @@ async fn perform(
     }
 }
 
+/// Begins or ends the session's transaction.
+async fn transact(
+    scope: &mut Scope<'_>,
+    session: &mut Session,
+    request: &Request,
+    answer: &Answer<'_>,
+) -> Result<Box<ResultEnd>, ErrorBody> {
+    let watch = Watch::begin(session, answer);
+    let (statement, text, outcome) = match request.op {
+        Op::Begin => {
+            let begun = control::begin(scope, session, request.begin.clone().unwrap_or_default()).await;
+            (&watch::BEGIN, "BEGIN", begun.map(|()| ResultEnd::default()))
+        }
+        Op::Commit => (&watch::COMMIT, "COMMIT", control::commit(scope, session).await),
+        _ => {
+            control::rollback(scope, session).await;
+            (&watch::ROLLBACK, "ROLLBACK", Ok(ResultEnd::default()))
+        }
+    };
+    watch.end(scope, Some(statement), text, outcome.as_ref(), answer);
+    Ok(conclude(session, Box::new(outcome?)).await)
+}
+
 /// Items run one after the other; the first failure ends the batch, and earlier items stand.
 async fn batch(
     scope: &mut Scope<'_>,
     session: &mut Session,
     request: Box<Request>,
     answer: &mut Answer<'_>,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     let mut items = request.items.into_iter().enumerate().peekable();
     let mut previous: Option<Arc<str>> = None;
     while let Some((index, item)) = items.next() {
@@ -294,7 +298,7 @@ async fn atomic_batch(
     session: &mut Session,
     request: Box<Request>,
     answer: &mut Answer<'_>,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     if session.in_transaction() {
         return Err(failure::unsupported(
             "an atomic batch inside a transaction is not supported; set a savepoint, and send a plain batch",
@@ -304,7 +308,8 @@ async fn atomic_batch(
     match batch(scope, session, request, answer).await {
         Ok(end) => {
             let committed = control::commit(scope, session).await?;
-            let mut end = ResultEnd { in_transaction: session.in_transaction(), position: committed.position, ..end };
+            let mut end =
+                Box::new(ResultEnd { in_transaction: session.in_transaction(), position: committed.position, ..*end });
             facts::and_also(&mut end.ran, Duration::ZERO, committed.ran.map_or(0, |ran| ran.mysql_us));
             Ok(end)
         }
@@ -316,7 +321,7 @@ async fn atomic_batch(
 }
 
 /// Writes into an end what became of the session. Pins that are not needed any more end.
-async fn conclude(session: &mut Session, mut end: ResultEnd) -> ResultEnd {
+async fn conclude(session: &mut Session, mut end: Box<ResultEnd>) -> Box<ResultEnd> {
     hold::tidy(session).await;
     end.in_transaction = session.in_transaction();
     end.pinned = session.pins.is_some();

@@ -92,18 +92,21 @@ impl<'a> Calls<'a> {
     }
 }
 
+/// Starts a task that is alone.
+pub(crate) async fn start_alone(task: Task, calls: &Calls<'_>) -> Result<Started, ErrorBody> {
+    if calls.is_cancelled() {
+        return Err(failure::cancelled());
+    }
+    calls.guard(pin!(start_one(task, false))).await
+}
+
 /// Starts all tasks. The first failure cancels the others; the answer has an entry for each task, in order.
 pub(crate) async fn start(tasks: Vec<Task>, calls: &Calls<'_>) -> Vec<Result<Started, ErrorBody>> {
     let count = tasks.len();
     if count == 1 {
         let mut started = Vec::with_capacity(1);
         for task in tasks {
-            let cancelled = calls.is_cancelled();
-            started.push(if cancelled {
-                Err(failure::cancelled())
-            } else {
-                calls.guard(pin!(start_one(task, false))).await
-            });
+            started.push(start_alone(task, calls).await);
         }
         return started;
     }
@@ -138,7 +141,7 @@ pub(crate) async fn start(tasks: Vec<Task>, calls: &Calls<'_>) -> Vec<Result<Sta
 }
 
 /// Runs one task to its end, dropping rows.
-pub(crate) async fn run_one(task: Task) -> Result<ResultEnd, ErrorBody> {
+pub(crate) async fn run_one(task: Task) -> Result<Box<ResultEnd>, ErrorBody> {
     start_one(task, false).await?.lane.finish().await
 }
 
@@ -156,25 +159,28 @@ pub(crate) async fn fetch_one(task: Task) -> Result<Vec<Option<Vec<u8>>>, ErrorB
     Ok(cells)
 }
 
-async fn start_one(task: Task, read_ahead: bool) -> Result<Started, ErrorBody> {
-    let overdue = Overdue::new(&task.call, GATE_PATIENCE, &task.statement, &task.on);
-    let span = tracing::debug_span!("shard", otel.kind = "client", shard = &*task.shard);
-    let executed = overdue.guard(task.service.execute(task.call, task.statement, task.on)).instrument(span).await;
-    let execution = executed.map_err(|error| at_shard(error, &task.shard))?;
-    // What it took is held from now on.
-    let overdue = Overdue { held: overdue.held || execution.connection.is_some(), ..overdue };
-    let mut lane = Lane {
-        shard: task.shard,
-        parts: Some(execution.parts),
-        ahead: VecDeque::new(),
-        ran: None,
-        found_rows: None,
-        overdue,
-    };
-    if read_ahead {
-        lane.read_ahead().await;
+#[expect(clippy::manual_async_fn, reason = "an async fn would hold the task twice")]
+fn start_one(task: Task, read_ahead: bool) -> impl Future<Output = Result<Started, ErrorBody>> + Send {
+    async move {
+        let overdue = Overdue::new(&task.call, GATE_PATIENCE, &task.statement, &task.on);
+        let span = tracing::debug_span!("shard", otel.kind = "client", shard = &*task.shard);
+        let executed = overdue.guard(task.service.execute(task.call, task.statement, task.on)).instrument(span).await;
+        let execution = executed.map_err(|error| at_shard(error, &task.shard))?;
+        // What it took is held from now on.
+        let overdue = Overdue { held: overdue.held || execution.connection.is_some(), ..overdue };
+        let mut lane = Lane {
+            shard: task.shard,
+            parts: Some(execution.parts),
+            ahead: VecDeque::new(),
+            ran: None,
+            found_rows: None,
+            overdue,
+        };
+        if read_ahead {
+            Box::pin(lane.read_ahead()).await;
+        }
+        Ok(Started { connection: execution.connection, lane })
     }
-    Ok(Started { connection: execution.connection, lane })
 }
 
 /// The answer of one shard under way.
@@ -201,11 +207,11 @@ impl Lane {
     }
 
     /// Pulls to the end and gives the last one, dropping rows.
-    pub(crate) async fn finish(&mut self) -> Result<ResultEnd, ErrorBody> {
+    pub(crate) async fn finish(&mut self) -> Result<Box<ResultEnd>, ErrorBody> {
         let mut last = None;
         while let Some(part) = self.next().await? {
             if let Part::End(end) = part {
-                last = Some(*end);
+                last = Some(end);
             }
         }
         last.ok_or_else(|| failure::internal("an answer without an end"))
@@ -261,8 +267,8 @@ impl Lane {
 }
 
 /// Pulls every lane to its end, side by side. Gives each one's last end, in order; the first failure cancels the others.
-pub(crate) async fn finish_all(lanes: &mut [Lane], calls: &Calls<'_>) -> Vec<Result<ResultEnd, ErrorBody>> {
-    let mut ends: Vec<Option<Result<ResultEnd, ErrorBody>>> = lanes.iter().map(|_| None).collect();
+pub(crate) async fn finish_all(lanes: &mut [Lane], calls: &Calls<'_>) -> Vec<Result<Box<ResultEnd>, ErrorBody>> {
+    let mut ends: Vec<Option<Result<Box<ResultEnd>, ErrorBody>>> = lanes.iter().map(|_| None).collect();
     let mut running: FuturesUnordered<_> =
         lanes.iter_mut().enumerate().map(|(index, lane)| async move { (index, lane.finish().await) }).collect();
     while let Some((index, end)) = calls.guard(pin!(running.next())).await {

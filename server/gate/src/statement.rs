@@ -26,19 +26,24 @@ pub(crate) async fn execute(
     sql: Arc<str>,
     binds: Arc<Binds>,
     answer: &mut Answer<'_>,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     let mut watch = Watch::begin(session, answer);
     let (normalised, outcome) = match planning::normalise(Arc::clone(&sql), session) {
         Ok(normalised) => {
             let fingerprint = normalised.fingerprint;
             let kind = normalised.kind.as_str();
             let span = tracing::debug_span!("statement", kind, fingerprint = format_args!("{fingerprint:016x}"));
-            let outcome = run(scope, session, &normalised, &binds, answer, &mut watch).instrument(span).await;
+            // Boxed where it is traced: it would be held, and moved, twice where it is not.
+            let outcome = if span.is_disabled() {
+                run(scope, session, &normalised, &binds, answer, &mut watch).await
+            } else {
+                Box::pin(run(scope, session, &normalised, &binds, answer, &mut watch)).instrument(span).await
+            };
             (Some(normalised), outcome)
         }
         Err(error) => (None, Err(error)),
     };
-    watch.end(scope, normalised.as_ref(), &sql, &outcome, answer);
+    watch.end(scope, normalised.as_ref(), &sql, outcome.as_deref(), answer);
     outcome
 }
 
@@ -49,7 +54,7 @@ async fn run(
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     session.seat.entry.runs(&statement.text, statement.mode, session.open_transaction(), session.pins.as_deref());
     scope.begin_statement(session, statement)?;
     let lost = matches!(session.transaction, TransactionState::Lost);
@@ -65,7 +70,7 @@ async fn run(
     }
     // The statement inside has left word itself.
     if !watch.is_left_to_another() {
-        diagnostics::note(scope, session, statement, outcome.as_ref());
+        diagnostics::note(scope, session, statement, outcome.as_deref());
     }
     if let Ok(end) = &mut outcome {
         scope.cut_warnings(end);
@@ -90,18 +95,18 @@ async fn perform(
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     // What is rare is boxed: it would make the request of every other statement larger.
     if statement.kind == StatementKind::Set {
-        return Box::pin(control::set::run(scope, session, statement, answer, watch)).await;
+        return Box::pin(control::set::run(scope, session, statement, answer, watch)).await.map(Box::new);
     }
     if statement.kind == StatementKind::Other
         && let Some(prepared) = prepare::parse(statement)?
     {
-        return Box::pin(control::prepare::run(scope, session, prepared, answer, watch)).await;
+        return Box::pin(control::prepare::run(scope, session, prepared, answer, watch)).await.map(Box::new);
     }
     match control::answer(scope, session, statement, binds, answer).await {
-        Some(outcome) => outcome,
+        Some(outcome) => outcome.map(Box::new),
         None if values::concern(session, statement) => {
             Box::pin(values::run(scope, session, statement, binds, answer, watch)).await
         }
@@ -119,12 +124,12 @@ pub(crate) async fn run_plan(
     clause: Option<&str>,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     let planned = tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement))?;
     let (plan, of_locks) = match &*planned {
         Planned::Own(select) => {
             watch.own();
-            return Box::pin(select.run(scope, session, answer)).await;
+            return Box::pin(select.run(scope, session, answer)).await.map(Box::new);
         }
         Planned::Locks(plan) => (plan, true),
         Planned::Plan(plan) => (plan, false),
@@ -175,7 +180,7 @@ pub(crate) async fn run_plan(
     if calls || (resolved.writes && !session.holdings().user_variables().is_empty()) {
         scope.calling.values = Some(values::for_stored_code(session, scope.calling.values.take()));
     }
-    let outcome = route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await;
+    let outcome = route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await;
     scope.calling.values = None;
     let mut end = outcome?;
     if asks {

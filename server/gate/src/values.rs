@@ -50,7 +50,7 @@ pub(crate) async fn run(
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     let (end, values) = run_apart(scope, session, statement, binds, answer, watch).await?;
     if let Some(values) = values {
         keep(session, &values)?;
@@ -103,7 +103,7 @@ async fn run_apart(
     binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
-) -> Result<(ResultEnd, Option<Box<SessionValues>>), ErrorBody> {
+) -> Result<(Box<ResultEnd>, Option<Box<SessionValues>>), ErrorBody> {
     let own = statement.kind == StatementKind::Select
         && OwnSelect::of(statement, scope.target.keyspace.is_some(), scope.gate.is_mariadb()).is_some();
     if own {

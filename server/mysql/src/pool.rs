@@ -170,7 +170,8 @@ impl Pool {
                 return Ok(self.pooled(idle.connection, idle.expires, place));
             }
         }
-        let connection = self.shared.connector.open(deadline).await?;
+        // Boxed, as it is rare.
+        let connection = Box::pin(self.shared.connector.open(deadline)).await?;
         let lived = self.shared.options.max_age.mul_f64(1.0 - rand::rng().random_range(0.0..0.1));
         let expires = connection.created() + lived;
         Ok(self.pooled(connection, expires, place))

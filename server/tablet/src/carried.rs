@@ -27,8 +27,8 @@ impl Carried {
         debug_assert!(before.is_none(), "it carries one work in its life");
     }
 
-    /// Waits for `answer`, and works meanwhile.
-    pub(crate) async fn until<T>(&self, answer: impl Future<Output = T>) -> T {
+    /// Waits for `answer`, which the caller has pinned, and works meanwhile.
+    pub(crate) async fn until<T>(&self, answer: Pin<&mut impl Future<Output = T>>) -> T {
         tokio::select! {
             biased;
             never = std::future::poll_fn(|context| self.work(context)) => match never {},
@@ -70,6 +70,7 @@ impl Drop for Carried {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -98,16 +99,17 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(steps.load(Ordering::SeqCst), 0, "nobody has waited yet");
         told.notify_one();
-        assert_eq!(carried.until(receiver).await, Ok(7));
+        assert_eq!(carried.until(pin!(receiver)).await, Ok(7));
     }
 
     #[tokio::test]
     async fn work_goes_on_when_nobody_waits_any_more() {
         let (work, steps, told, receiver) = work();
         let carried = Carried::new(work);
+        let mut never = pin!(std::future::pending());
         tokio::select! {
             biased;
-            () = carried.until(std::future::pending()) => unreachable!("it never comes"),
+            () = carried.until(never.as_mut()) => unreachable!("it never comes"),
             () = std::future::ready(()) => {}
         }
         assert_eq!(steps.load(Ordering::SeqCst), 1);
@@ -123,6 +125,6 @@ mod tests {
             let _sender = sender;
             panic!("as it is meant");
         });
-        assert!(carried.until(receiver).await.is_err(), "the sender went with the work");
+        assert!(carried.until(pin!(receiver)).await.is_err(), "the sender went with the work");
     }
 }

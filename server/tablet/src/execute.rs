@@ -1,5 +1,6 @@
 //! From a call to a statement under way: where it runs, and on what.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,7 +86,7 @@ impl Shared {
             outbox,
             clock: Clock::default(),
             registered: Some(registered),
-            executing: shared.running.execute(),
+            executing: Some(shared.running.execute()),
             stopped: None,
             sent: false,
             killed: false,
@@ -130,8 +131,8 @@ impl Shared {
         overdue.until = run.stops.deadline.map(|deadline| deadline + TABLET_PATIENCE);
         let mut late = Late { shared: shared.clone(), overdue, id: run.id };
         let span = shared.span(&run.call);
-        let carried = Carried::new(run.run().instrument(span));
-        let mut opening = late.wait(carried.until(opening)).await?.unwrap_or_else(|_| Err(ended_early()))?;
+        let carried = Carried::new(async move { run.run().await }.instrument(span));
+        let mut opening = late.wait(carried.until(pin!(opening))).await?.unwrap_or_else(|_| Err(ended_early()))?;
         if opening.parts.goes_on() {
             late.overdue.held = late.id.is_some();
             opening.parts.late = Some(late);

@@ -144,7 +144,7 @@ impl Outbox {
 
     /// Sends what is pending and ends the stream, with an error if there is one.
     /// `false`: the caller was gone before it had the opening.
-    pub(crate) async fn finish(mut self, outcome: Result<(), ErrorBody>) -> bool {
+    pub(crate) async fn finish(&mut self, outcome: Result<(), ErrorBody>) -> bool {
         let parts = std::mem::take(&mut self.pending);
         if let Some(mut writer) = self.round.take() {
             writer.finished = true;

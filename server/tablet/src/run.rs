@@ -56,7 +56,7 @@ pub(crate) struct Run {
     /// Keeps the call cancellable while it runs; the calls that share an execution see to that themselves.
     pub(crate) registered: Option<Registered>,
     /// The tablet does not end before the execution has.
-    pub(crate) executing: Executing,
+    pub(crate) executing: Option<Executing>,
     /// A stop has been acted upon: there is no second one.
     pub(crate) stopped: Option<Why>,
     /// MySQL may have begun to run the statement itself.
@@ -67,7 +67,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// Runs to the end, whoever listens.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(&mut self) {
         add(&self.shared.counters.statements, 1);
         let mut outcome = self.attempt().await;
         let again = Instant::now();
@@ -75,28 +75,27 @@ impl Run {
             && failure.unsent
             && self.taken_here_or_shared()
             && self.stopped.is_none()
-            && let Ok(lease) = self.shared.lease(self.place, &self.call.caller, self.stops.deadline).await
+            && let Ok(lease) = Box::pin(self.shared.lease(self.place, &self.call.caller, self.stops.deadline)).await
         {
             self.clock.waited_since(again);
             add(&self.shared.counters.replaced, 1);
             let turn = self.lease.turn.take();
             self.lease = lease;
             self.lease.turn = turn;
-            outcome = self.attempt().await;
+            outcome = Box::pin(self.attempt()).await;
         }
         let outcome = self.give_back(outcome).await;
         if let Err(error) = &outcome {
             self.shared.counters.error(error);
             vitrail_trace::failed(&Span::current(), error.code.as_str());
         }
-        let Run { shared, outbox, registered, executing, id, taken_here, .. } = self;
-        drop((registered, executing));
-        if !outbox.finish(outcome).await
-            && taken_here
-            && let Some(id) = id
+        drop((self.registered.take(), self.executing.take()));
+        if !self.outbox.finish(outcome).await
+            && self.taken_here
+            && let Some(id) = self.id
         {
             // Nobody has learnt the connection's name.
-            Shared::release(&shared, id).await;
+            Box::pin(Shared::release(&self.shared, id)).await;
         }
     }
 
@@ -111,7 +110,7 @@ impl Run {
             let (isolation, start) = begin::statements(&options);
             self.lease.marked = true;
             for sql in isolation.into_iter().chain([start]) {
-                self.prepare(&sql).await?;
+                Box::pin(self.prepare(&sql)).await?;
             }
         }
         if self.place == Place::Reserved {
@@ -138,7 +137,7 @@ impl Run {
         self.sent = true;
         let mut response = match self.query(&sql).await {
             Step::Done(response) => response.map_err(|error| self.failed(&error))?,
-            Step::Stopped(why, outcome) => self.stopped_at_first(why, outcome).await?,
+            Step::Stopped(why, outcome) => Box::pin(self.stopped_at_first(why, outcome)).await?,
             Step::Stuck(why) => return Err(self.stuck(why)),
         };
         drop(sql);
@@ -154,9 +153,9 @@ impl Run {
             if !more {
                 break;
             }
-            response = match self.next_result().await {
+            response = match Box::pin(self.next_result()).await {
                 Step::Done(response) => response.map_err(|error| self.failed(&error))?,
-                Step::Stopped(why, outcome) => self.stopped_at_first(why, outcome).await?,
+                Step::Stopped(why, outcome) => Box::pin(self.stopped_at_first(why, outcome)).await?,
                 Step::Stuck(why) => return Err(self.stuck(why)),
             };
         }

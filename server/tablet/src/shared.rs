@@ -140,7 +140,7 @@ impl Shared {
         let turn = match &statement.row_key {
             // A reservation may hold locks from before.
             Some(row) if place != Place::Reserved => {
-                self.hot_rows.turn(row, deadline, settings::lock_wait(call)).await?
+                Box::pin(self.hot_rows.turn(row, deadline, settings::lock_wait(call))).await?
             }
             _ => None,
         };
@@ -178,7 +178,10 @@ impl Shared {
         let known = self.facts.read().as_ref().map(|facts| facts.mode);
         match known {
             Some(mode) => Ok(mode),
-            None => self.look_after().await.map_err(|error| mysql_errors::to_body(&error, &self.names, false)),
+            // Boxed, as it happens once.
+            None => {
+                Box::pin(self.look_after()).await.map_err(|error| mysql_errors::to_body(&error, &self.names, false))
+            }
         }
     }
 

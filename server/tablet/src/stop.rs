@@ -3,7 +3,7 @@
 //! A MySQL connection whose answer was not read to the end gives that answer to the next statement. So nothing here drops a
 //! half-done exchange: on a stop the statement is killed from the side and its answer is awaited, for a bounded time.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -103,19 +103,30 @@ const KILL_AGAIN: Duration = Duration::from_millis(50);
 const KILL_PAUSE: Duration = Duration::from_secs(1);
 
 /// Awaits `exchange`; when `stop` comes first, kills the statement of `thread` and goes on awaiting it, for `grace` at most.
+///
+/// Both are pinned by the caller, who would otherwise hold them, and move them, several times over.
 pub(crate) async fn guarded<T>(
-    exchange: impl Future<Output = T> + Send,
-    stop: impl Future<Output = Why>,
+    mut exchange: Pin<&mut (impl Future<Output = T> + Send)>,
+    stop: Pin<&mut impl Future<Output = Why>>,
     killer: &Killer,
     thread: u64,
     grace: Duration,
 ) -> Step<T> {
-    let mut exchange = pin!(exchange);
     let why = tokio::select! {
         biased;
         outcome = &mut exchange => return Step::Done(outcome),
         why = stop => why,
     };
+    Box::pin(put_an_end(exchange, why, killer, thread, grace)).await
+}
+
+async fn put_an_end<T>(
+    mut exchange: Pin<&mut (impl Future<Output = T> + Send)>,
+    why: Why,
+    killer: &Killer,
+    thread: u64,
+    grace: Duration,
+) -> Step<T> {
     let done = CancellationToken::new();
     let settled = async {
         let ending = async {

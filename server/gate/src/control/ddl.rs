@@ -81,7 +81,7 @@ async fn on_all_shards(
             statement: calling::statement(Arc::clone(sql), true),
             on: own.map_or(On::Pool, |pin| On::Connection(pin.connection)),
         };
-        (index, scatter::run_one(task).await)
+        (index, scatter::run_one(task).await.map(|end| *end))
     }));
     let (mut done, mut failed, mut total, mut positions) =
         (Vec::new(), Vec::new(), ResultEnd::default(), Positions::default());

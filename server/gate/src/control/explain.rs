@@ -43,7 +43,7 @@ pub(super) async fn run(
     let explained = ShardStatement { shard: *shard, sql: format!("{prefix}{sql}").into(), binds: Arc::clone(binds) };
     // ANALYZE runs the statement.
     let resolved = Resolved { statements: vec![explained], shareable: false, ..resolved };
-    route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
+    route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await.map(|end| *end)
 }
 
 async fn describe(

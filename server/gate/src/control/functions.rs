@@ -101,7 +101,7 @@ impl OwnSelect {
         let context = PlanContext { keyspace: Some(&name), ..planning::context(scope, &[]) };
         let plan = vitrail_planner::plan(&statement, &context)?;
         let resolved = plan.resolve(&statement, &Arc::new(Binds::new()), &keyspace.layout)?;
-        route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
+        route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await.map(|end| *end)
     }
 
     fn sql(&self, scope: &Scope<'_>, session: &Session) -> String {

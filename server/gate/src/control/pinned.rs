@@ -112,7 +112,7 @@ async fn open_handler(
     }
     let index = only(&resolved)?.shard;
     hold::pin(scope, session, keyspace, index).await?;
-    let end = route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await?;
+    let end = *route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await?;
     if let Some(pins) = &mut session.pins {
         pins.add_reason(&keyspace.name, &keyspace.shards[index].name, Reason::Handler(name));
     }
@@ -135,7 +135,7 @@ async fn use_handler(
         let message = format!("unknown table '{name}' in HANDLER; open it first");
         return Err(ErrorBody::new(Code::NotFound, message).with_errno(1109, "42S02"));
     }
-    let end = route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await?;
+    let end = *route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await?;
     if let Some(pins) = session.pins.as_mut().filter(|_| closes) {
         pins.change(&keyspace.name, &shard, |reasons| reasons.retain(|reason| !is(reason)));
     }

@@ -72,7 +72,7 @@ pub(super) async fn on_one_shard(
         shareable: false,
         insert_id: InsertId::Generated,
     };
-    route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await
+    route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await.map(|end| *end)
 }
 
 async fn keyspaces(

@@ -37,7 +37,7 @@ pub(super) async fn by_word(
     };
     let index = only.shard;
     hold::pin(scope, session, keyspace, index).await?;
-    let end = route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await?;
+    let end = *route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await?;
     if let Some(pins) = &mut session.pins {
         let shard = &keyspace.shards[index].name;
         for table in &change.tables {

@@ -95,7 +95,7 @@ impl Watch {
         scope: &Scope<'_>,
         statement: Option<&Normalised>,
         text: &str,
-        outcome: &Result<ResultEnd, ErrorBody>,
+        outcome: Result<&ResultEnd, &ErrorBody>,
         answer: &Answer<'_>,
     ) {
         if self.left_to_another {
@@ -103,8 +103,7 @@ impl Watch {
         }
         let took = self.began.elapsed();
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let error = outcome.as_ref().err();
-        let end = outcome.as_ref().ok();
+        let (end, error) = (outcome.ok(), outcome.err());
         let ran = end.and_then(|end| end.ran.as_ref());
         let kind = statement.map_or(StatementKind::Other, |statement| statement.kind);
         // What runs on shards without a plan, as COMMIT does, says so itself.

@@ -85,10 +85,9 @@ async fn run(
         on,
     };
     let calls = Calls::new(calling.cancel, [(Arc::clone(service), task.call.id)]);
-    let mut started = scatter::start(vec![task], &calls).await;
-    let mut started = started.pop().unwrap_or_else(|| Err(failure::internal("a shard gave no answer")))?;
+    let mut started = scatter::start_alone(task, &calls).await?;
     match calls.guard(pin!(started.lane.finish())).await {
-        Ok(end) => Ok((started.connection, end)),
+        Ok(end) => Ok((started.connection, *end)),
         Err(error) => {
             if let Some(connection) = started.connection {
                 service.release(connection).await;
@@ -123,7 +122,7 @@ pub(crate) async fn set_autocommit(
 /// `session_lost` if one is gone; the statement must not run then.
 pub(crate) async fn refresh(session: &mut Session, calling: &Calling<'_>) -> Result<(), ErrorBody> {
     match &session.pins {
-        Some(pins) if pins.checked.elapsed() >= CHECK_AFTER => match check(session, calling).await {
+        Some(pins) if pins.checked.elapsed() >= CHECK_AFTER => match Box::pin(check(session, calling)).await {
             Some(lost) => Err(lost),
             None => Ok(()),
         },
@@ -223,7 +222,7 @@ pub(crate) async fn tidy(session: &mut Session) {
     if pins.list.is_empty() {
         session.pins = None;
     }
-    release(Pins { list: leaving, ..Pins::default() }).await;
+    Box::pin(release(Pins { list: leaving, ..Pins::default() })).await;
 }
 
 /// Gives up what a session held, when no request waits for it.

@@ -28,10 +28,10 @@ pub(crate) async fn run(
     binds: &Arc<Binds>,
     (keyspace, resolved): (&Keyspace, Resolved),
     answer: &mut Answer<'_>,
-) -> Result<ResultEnd, ErrorBody> {
+) -> Result<Box<ResultEnd>, ErrorBody> {
     let locks = pinned::locks(normalised)?.unwrap_or_default();
     if !locks.takes && !locks.gives {
-        return route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await;
+        return route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await;
     }
     let [only] = &resolved.statements[..] else {
         return Err(failure::internal("a statement on named locks goes to several shards"));
@@ -50,7 +50,7 @@ pub(crate) async fn run(
     hold::pin(scope, session, keyspace, index).await?;
     // It changes no data, even if it is a DO.
     let resolved = Resolved { writes: false, ..resolved };
-    let outcome = route::run(session, keyspace, resolved, scope.limits, &scope.calling, answer).await;
+    let outcome = route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await;
     let shard = &keyspace.shards[index].name;
     let Some(pin) = session.pins.as_ref().and_then(|pins| pins.get(&keyspace.name, shard)) else { return outcome };
     for known in pin.locks() {

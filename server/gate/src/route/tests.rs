@@ -10,19 +10,20 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use vitrail_listener::responder::Responder;
 use vitrail_planner::key_range::{self, Shards};
-use vitrail_planner::plan::{Aggregate, Comparison, ShardStatement, SortKey};
+use vitrail_planner::plan::{Aggregate, Comparison, Merge, ShardStatement, SortKey, Window};
 use vitrail_proto::error::Executed;
-use vitrail_proto::message::CommitMode;
+use vitrail_proto::message::{BeginOptions, CommitMode, Share};
 use vitrail_proto::value::Binds;
 use vitrail_service::QueryService;
-use vitrail_service::call::{Call, CallId, Conclusion};
+use vitrail_service::call::{Call, CallId, Conclusion, ConnectionId, On, Statement};
 use vitrail_service::consolidation::Consolidation;
-use vitrail_service::execution::{Execution, PartStream, ServiceInfo};
+use vitrail_service::execution::{Execution, Part, PartStream, ServiceInfo};
 use vitrail_service::schema::Schema;
 
 use super::*;
 use crate::cluster::Shard;
 use crate::columns::{Own, pack};
+use crate::merge;
 use crate::merge::row::Packer;
 use crate::places::Places;
 use crate::preferences::Preferences;
@@ -188,7 +189,7 @@ impl World {
         let calling = calling(&cancel);
         let (mut responder, mut replies) = Responder::channel(64);
         let mut answer = Answer::new(&mut responder, None, false);
-        let end = run(&mut self.session, &self.keyspace, resolved, limits, &calling, &mut answer).await?;
+        let end = run(&mut self.session, &self.keyspace, &resolved, limits, &calling, &mut answer).await?;
         let last = answer.finish(end.clone());
         drop(responder);
         let mut bytes = Vec::new();
@@ -196,7 +197,7 @@ impl World {
             bytes.extend(reply.rows);
         }
         bytes.extend(last.rows);
-        Ok((end, bytes.into_iter().flat_map(|batch| texts(batch.bytes)).collect()))
+        Ok((*end, bytes.into_iter().flat_map(|batch| texts(batch.bytes)).collect()))
     }
 
     fn told(&self) -> (Vec<String>, Vec<String>) {

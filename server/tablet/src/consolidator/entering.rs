@@ -52,8 +52,10 @@ impl Consolidator {
             }
         };
         let Asked { registered, call, statement, deadline, .. } = asked;
-        let seat = Seat::new(Arc::clone(tablet), round, joined, registered, deadline, call, statement).begin().await?;
-        Ok(Execution { connection: None, parts: Box::new(seat) })
+        let seat = Seat::new(Arc::clone(tablet), round, joined, registered, deadline, call, statement);
+        let mut seat = Box::new(seat);
+        seat.begin().await?;
+        Ok(Execution { connection: None, parts: seat })
     }
 
     /// The run of a round. It ends when all who share it have gone: their deadlines are theirs.
@@ -79,7 +81,7 @@ impl Consolidator {
             outbox: Outbox::shared(Arc::clone(round), Arc::clone(self)),
             clock: Clock::default(),
             registered: None,
-            executing: tablet.running.execute(),
+            executing: Some(tablet.running.execute()),
             stopped: None,
             sent: false,
             killed: false,

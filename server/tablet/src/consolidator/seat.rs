@@ -1,5 +1,6 @@
 //! A request's seat in a round: reads the answer at its own pace, and leaves for its own reasons.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -76,12 +77,13 @@ impl Seat {
     ///
     /// # Errors
     /// The failure of the execution, or the seat's own reason to leave.
-    pub(crate) async fn begin(mut self) -> Result<Seat, ErrorBody> {
+    pub(crate) async fn begin(&mut self) -> Result<(), ErrorBody> {
         let round = Arc::clone(&self.round);
-        self.first = round.run.until(self.read()).await?;
+        let first = round.run.until(pin!(self.read())).await?;
+        self.first = first;
         // A long answer goes on whether or not somebody reads it at the moment.
         round.run.let_go();
-        Ok(self)
+        Ok(())
     }
 
     async fn read(&mut self) -> Result<Option<Part>, ErrorBody> {

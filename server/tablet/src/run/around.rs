@@ -21,7 +21,7 @@ impl Run {
         let hides = values.as_ref().is_some_and(|values| self.lease.applied.user_variables.may_hide_others(values));
         if hides && self.place == Place::Shared {
             let grace = self.shared.config.limits.kill_grace;
-            if !tokio::time::timeout(grace, self.lease.reset()).await.unwrap_or(false) {
+            if !Box::pin(tokio::time::timeout(grace, self.lease.reset())).await.unwrap_or(false) {
                 return Err(Failure { body: Box::new(lost_before_sent()), fate: Fate::Lost, unsent: true });
             }
         }
@@ -33,7 +33,7 @@ impl Run {
             Ok(Some(set)) => set,
             Err(body) => return Err(Failure { body: body.into(), fate: Fate::Kept, unsent: false }),
         };
-        match self.prepare(&set).await {
+        match Box::pin(self.prepare(&set)).await {
             Ok(()) => {
                 self.lease.applied.reached(&self.call.settings);
                 self.lease.applied.user_variables.reached(values.as_deref(), whole);
@@ -41,7 +41,7 @@ impl Run {
             }
             Err(failure) => {
                 // Some of the assignments may have been made. A held connection has more to lose than they are worth.
-                if failure.fate == Fate::Kept && self.place == Place::Shared && !self.lease.reset().await {
+                if failure.fate == Fate::Kept && self.place == Place::Shared && !Box::pin(self.lease.reset()).await {
                     return Err(Failure { fate: Fate::Lost, ..failure });
                 }
                 Err(failure)
@@ -93,7 +93,8 @@ impl Run {
     pub(super) async fn read_values_back(&mut self) {
         let Some(wanted) = self.statement.values.clone().filter(|values| values.back) else { return };
         let grace = self.shared.config.limits.kill_grace;
-        match tokio::time::timeout(grace, values::read_back(self.lease.connection(), &wanted)).await {
+        let reading = tokio::time::timeout(grace, values::read_back(self.lease.connection(), &wanted));
+        match Box::pin(reading).await {
             Ok(Ok(read)) => {
                 self.lease.applied.user_variables.read(&read);
                 if let Some(end) = self.outbox.last_end() {
@@ -114,7 +115,7 @@ impl Run {
             return;
         }
         let sql = format!("SHOW WARNINGS LIMIT {wanted}");
-        match tokio::time::timeout(grace, self.lease.connection().fetch_all(&sql)).await {
+        match Box::pin(tokio::time::timeout(grace, self.lease.connection().fetch_all(&sql))).await {
             Ok(Ok(rows)) => end.warning_texts = rows.into_iter().filter_map(|row| warning(row, &names)).collect(),
             Ok(Err(error)) => tracing::debug!(%error, "the texts of warnings are lost"),
             Err(_) => tracing::debug!("the texts of warnings took too long"),

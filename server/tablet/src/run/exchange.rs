@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use vitrail_mysql::{Error, Response, RowsOrEnd};
 
@@ -20,9 +21,11 @@ impl Run {
     pub(super) async fn query(&mut self, sql: &[u8]) -> Step<Result<Response, Error>> {
         let thread = self.lease.thread();
         let shared = self.shared.clone();
-        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
-        let exchange = self.lease.connection().query(sql);
-        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        let step = {
+            let stop = pin!(stop(&self.stops, &mut self.outbox, self.stopped));
+            let exchange = pin!(self.lease.connection().query(sql));
+            guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await
+        };
         self.note(&step);
         step
     }
@@ -30,9 +33,11 @@ impl Run {
     pub(super) async fn next_result(&mut self) -> Step<Result<Response, Error>> {
         let thread = self.lease.thread();
         let shared = self.shared.clone();
-        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
-        let exchange = self.lease.connection().response();
-        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        let step = {
+            let stop = pin!(stop(&self.stops, &mut self.outbox, self.stopped));
+            let exchange = pin!(self.lease.connection().response());
+            guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await
+        };
         self.note(&step);
         step
     }
@@ -40,9 +45,16 @@ impl Run {
     /// The next rows. What is already here leaves while MySQL has nothing new.
     pub(super) async fn next_rows(&mut self) -> Step<Result<RowsOrEnd, Error>> {
         let batch = self.shared.config.limits.batch_bytes.clamp(1 << 10, 16 << 20) as usize;
-        if let Poll::Ready(rows) = poll_once(self.lease.connection().next_rows(batch)).await {
+        let here = {
+            let rows = pin!(self.lease.connection().next_rows(batch));
+            futures_util::poll!(rows)
+        };
+        if let Poll::Ready(rows) = here {
             // A reader that is gone, a cancel or a deadline ends a stream that never waits for MySQL.
-            let fired = poll_once(stop(&self.stops, &mut self.outbox, self.stopped)).await;
+            let fired = {
+                let stop = pin!(stop(&self.stops, &mut self.outbox, self.stopped));
+                futures_util::poll!(stop)
+            };
             return match (fired, rows) {
                 (Poll::Ready(why), Ok(RowsOrEnd::Rows(rows))) if !self.statement.writes => {
                     drop(rows);
@@ -52,15 +64,17 @@ impl Run {
             };
         }
         if self.outbox.holds_rows()
-            && let Err(why) = self.flush().await
+            && let Err(why) = Box::pin(self.flush()).await
         {
             return self.kill_rest(why).await;
         }
         let thread = self.lease.thread();
         let shared = self.shared.clone();
-        let stop = stop(&self.stops, &mut self.outbox, self.stopped);
-        let exchange = self.lease.connection().next_rows(batch);
-        let step = guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await;
+        let step = {
+            let stop = pin!(stop(&self.stops, &mut self.outbox, self.stopped));
+            let exchange = pin!(self.lease.connection().next_rows(batch));
+            guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await
+        };
         self.note(&step);
         step
     }
@@ -101,14 +115,21 @@ impl Run {
     }
 
     /// `Err`: it did not end in time, or the connection is lost.
-    pub(super) async fn kill_and_drain(&mut self) -> Result<(), ()> {
+    pub(super) fn kill_and_drain(&mut self) -> BoxFuture<'_, Result<(), ()>> {
+        Box::pin(self.drain_killed())
+    }
+
+    async fn drain_killed(&mut self) -> Result<(), ()> {
         self.killed = true;
         add(&self.shared.counters.killed, 1);
         let thread = self.lease.thread();
         let grace = self.shared.config.limits.kill_grace;
         let shared = self.shared.clone();
         let now = std::future::ready(Why::Abandoned);
-        let drained = guarded(self.lease.connection().drain(), now, &shared.killer, thread, grace).await;
+        let drained = {
+            let exchange = pin!(self.lease.connection().drain());
+            guarded(exchange, pin!(now), &shared.killer, thread, grace).await
+        };
         match drained {
             Step::Done(_) | Step::Stopped(..) if self.lease.connection().is_clean() => Ok(()),
             _ => Err(()),
@@ -126,10 +147,4 @@ async fn stop(stops: &Stops, outbox: &mut Outbox, stopped: Option<Why>) -> Why {
         why = stops.fired() => why,
         () = outbox.abandoned() => Why::Abandoned,
     }
-}
-
-/// Polls a future once.
-async fn poll_once<T>(future: impl Future<Output = T>) -> Poll<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

@@ -20,11 +20,11 @@ impl Run {
         let grace = self.shared.config.limits.kill_grace;
         let settled = !self.killed || {
             let settle = self.lease.connection().settle_after_kill();
-            matches!(tokio::time::timeout(grace, settle).await, Ok(Ok(())))
+            matches!(Box::pin(tokio::time::timeout(grace, settle)).await, Ok(Ok(())))
         };
         let lost = !settled || !self.lease.connection().is_clean();
         if !lost && let Err(failure) = &mut outcome {
-            self.look_what_a_routine_left(failure).await;
+            Box::pin(self.look_what_a_routine_left(failure)).await;
         }
         let lost = lost || !self.end_what_was_begun(&outcome).await;
         let failed_to_open = outcome.is_err() && self.outbox.is_unopened() && self.taken_here;
@@ -54,7 +54,7 @@ impl Run {
             }
             Fate::RolledBack | Fate::Ended | Fate::Lost => {
                 outcome = outcome.map_err(|error| self.lost_transaction(error, fate));
-                self.lose(id, fate, lost).await;
+                Box::pin(self.lose(id, fate, lost)).await;
             }
         }
         outcome
@@ -67,7 +67,7 @@ impl Run {
             return true;
         }
         let grace = self.shared.config.limits.kill_grace;
-        let rolled_back = tokio::time::timeout(grace, self.lease.roll_back()).await;
+        let rolled_back = Box::pin(tokio::time::timeout(grace, self.lease.roll_back())).await;
         // What it was reserved for is still there.
         self.lease.marked = true;
         matches!(rolled_back, Ok(true))

@@ -12,28 +12,31 @@ use crate::stop::Why;
 
 impl Run {
     /// Runs a round's statement when its turn has come. Until it goes to MySQL, others may join.
-    pub(crate) async fn lead(mut self, round: Arc<Round>) {
-        let begin = Instant::now();
-        let prepared = async {
-            round.turn().await;
-            self.shared.lease(self.place, &self.call.caller, None).await
-        };
-        let lease = tokio::select! {
-            biased;
-            () = self.stops.closing.cancelled() => Err(Why::Closing.error()),
-            () = self.stops.cancel.cancelled() => Err(Why::Cancelled.error()),
-            lease = prepared => lease,
-        };
-        match lease {
-            Ok(lease) => {
-                self.lease = lease;
-                self.clock.waited_since(begin);
-                self.run().await;
-            }
-            Err(error) => {
-                let error = self.shared.refuse(error);
-                vitrail_trace::failed(&Span::current(), error.code.as_str());
-                self.outbox.finish(Err(error)).await;
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold the run twice")]
+    pub(crate) fn lead(mut self, round: Arc<Round>) -> impl Future<Output = ()> + Send + 'static {
+        async move {
+            let begin = Instant::now();
+            let prepared = async {
+                round.turn().await;
+                self.shared.lease(self.place, &self.call.caller, None).await
+            };
+            let lease = tokio::select! {
+                biased;
+                () = self.stops.closing.cancelled() => Err(Why::Closing.error()),
+                () = self.stops.cancel.cancelled() => Err(Why::Cancelled.error()),
+                lease = prepared => lease,
+            };
+            match lease {
+                Ok(lease) => {
+                    self.lease = lease;
+                    self.clock.waited_since(begin);
+                    self.run().await;
+                }
+                Err(error) => {
+                    let error = self.shared.refuse(error);
+                    vitrail_trace::failed(&Span::current(), error.code.as_str());
+                    self.outbox.finish(Err(error)).await;
+                }
             }
         }
     }

@@ -54,7 +54,7 @@ impl Run {
             rows += u64::from(batch.count);
             bytes += batch.bytes.len() as u64;
             if bytes > most_bytes {
-                return Err(self.too_large(most_bytes).await);
+                return Err(Box::pin(self.too_large(most_bytes)).await);
             }
             add(&self.shared.counters.rows, u64::from(batch.count));
             add(&self.shared.counters.bytes, batch.bytes.len() as u64);
@@ -63,7 +63,7 @@ impl Run {
             }
             if batch.count > 0 {
                 if self.outbox.holds_rows()
-                    && let Err(why) = self.flush().await
+                    && let Err(why) = Box::pin(self.flush()).await
                 {
                     return Err(match self.kill_rest::<()>(why).await {
                         Step::Stuck(why) => self.stuck(why),
