@@ -122,13 +122,13 @@ fn reply() -> Reply {
     Reply {
         fields: Some(pack_columns([&column, &column])),
         fields_hash: Some(u64::MAX),
-        end: Some(ResultEnd {
+        end: Some(Box::new(ResultEnd {
             rows: 2,
             warning_texts: vec![Warning { level: "Note".into(), errno: 1, message: "m".into() }],
             capped: Some(Capped { by: "gate".into(), limit: 2 }),
             state: Some(SessionState::default()),
             ..ResultEnd::default()
-        }),
+        })),
         rows: Some(rows.finish()),
         ..Reply::default()
     }

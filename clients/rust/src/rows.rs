@@ -29,9 +29,9 @@ pub struct Rows<'session> {
     /// What is left of the batch at hand.
     batch: RowBatch,
     /// The end that follows that batch.
-    upcoming_end: Option<ResultEnd>,
+    upcoming_end: Option<Box<ResultEnd>>,
     /// The end of the result at hand, once it was reached.
-    end: Option<ResultEnd>,
+    end: Option<Box<ResultEnd>>,
     /// Nothing more will come.
     finished: bool,
     session: PhantomData<&'session mut ()>,
@@ -103,12 +103,12 @@ impl Rows<'_> {
     /// Reads to the end of the last result and says what the statement did.
     pub async fn finish(mut self) -> Result<Outcome, Error> {
         while self.next_result().await? {}
-        Ok(self.end.take().unwrap_or_default().into())
+        Ok(Outcome::from(*self.end.take().unwrap_or_default()))
     }
 
     /// What the result at hand did; `None` before its last row was taken.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.end.clone().map(Outcome::from)
+        self.end.as_deref().cloned().map(Outcome::from)
     }
 
     /// Cancels the statement from elsewhere.

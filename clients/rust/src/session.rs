@@ -133,7 +133,7 @@ impl Session {
         let mut outcomes = Vec::new();
         let mut next = Some(first);
         while let Some(reply) = next {
-            outcomes.extend(reply.end.map(Outcome::from));
+            outcomes.extend(reply.end.map(|end| Outcome::from(*end)));
             next = pending.next().await?;
         }
         Ok(outcomes)
@@ -263,7 +263,7 @@ impl Session {
         let mut request = Request::new(Op::Commit);
         request.deadline_ms = self.pool.config.query_timeout.map(millis);
         let reply = self.run_single(request).await?;
-        Ok(reply.end.unwrap_or_default().into())
+        Ok(Outcome::from(*reply.end.unwrap_or_default()))
     }
 
     pub(crate) async fn rollback_plain(&mut self) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use vitrail_client::connection::{ConnectOptions, Connection, Pending};
 use vitrail_client::{ClientConfig, Code, ErrorBody, Executed, TlsMode};
 use vitrail_proto::frame::{Flags, HEADER_LEN, Header, Kind, Message, Reassembler, Received, Side, write_message};
 use vitrail_proto::limits::Limits;
-use vitrail_proto::message::{ClientHello, Credit, GoAway, Op, Reply, Request, ResultEnd};
+use vitrail_proto::message::{ClientHello, Credit, GoAway, Op, Reply, Request};
 use vitrail_proto::rows::RowBatch;
 
 use hello::server_hello;
@@ -89,7 +89,7 @@ impl Script {
     async fn send_rows(&mut self, id: u64, bytes: usize, end: bool) {
         let reply = Reply {
             rows: Some(RowBatch { bytes: Bytes::from(vec![0; bytes]), count: 0 }),
-            end: end.then(ResultEnd::default),
+            end: end.then(Box::default),
             ..Reply::default()
         };
         let mut body = Vec::new();

@@ -146,7 +146,7 @@ fn reply(most: u32) -> Reply {
     let rows = rows(most);
     let ran = Ran { shards: 1, wait_us: 12, mysql_us: 184, ..Ran::default() };
     let end = ResultEnd { rows: rows.count.into(), status: 2, ran: Some(ran), ..ResultEnd::default() };
-    Reply { fields_hash: Some(0x0004_2d1c_77b3_0e0e), end: Some(end), rows: Some(rows), ..Reply::default() }
+    Reply { fields_hash: Some(0x0004_2d1c_77b3_0e0e), end: Some(Box::new(end)), rows: Some(rows), ..Reply::default() }
 }
 
 /// A batch of about 32 KiB, or of fewer rows.

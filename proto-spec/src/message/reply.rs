@@ -99,7 +99,7 @@ pub struct Reply {
     /// An administrative answer as a JSON text (`tablet.schema`, `tablet.health`, `tablet.consolidations`).
     pub json: Option<String>,
     /// The end of a result.
-    pub end: Option<ResultEnd>,
+    pub end: Option<Box<ResultEnd>>,
     /// Packed rows; encoded last.
     pub rows: Option<RowBatch>,
 }
@@ -157,7 +157,7 @@ impl Reply {
                 "fh" => field.put(&mut hash, field.counter()?)?,
                 "params" => field.put(&mut parameters, field.u32()?)?,
                 "json" => field.put(&mut json, field.text()?.to_owned())?,
-                "end" => field.put(&mut end, ResultEnd::decode(field.document()?)?)?,
+                "end" => field.put(&mut end, Box::new(ResultEnd::decode(field.document()?)?))?,
                 "n" => field.put(&mut count, field.u32()?)?,
                 "rows" => field.put(&mut rows, body.slice_ref(field.binary()?))?,
                 _ => field.unknown()?,

@@ -97,6 +97,6 @@ impl<'a> Answer<'a> {
         if !self.facts {
             end.ran = None;
         }
-        self.pending.end = Some(*end);
+        self.pending.end = Some(end);
     }
 }

@@ -13,6 +13,7 @@ use vitrail_proto::message::{Reply, Request, ResultEnd, SessionState, Share};
 use vitrail_proto::target::{TabletType, Target};
 use vitrail_service::call::Settings;
 use vitrail_sql::control::queries::QueryOrder;
+use vitrail_sql::normalise::Normalised;
 
 use crate::access::{Access, Audit, Permit};
 use crate::cluster::Cluster;
@@ -36,7 +37,7 @@ use crate::view::{Finding, View};
 /// What a gate may be told besides its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateConfig {
-    /// Size of the plan cache, in bytes.
+    /// Size of the plan cache, in bytes. A quarter of it again for texts that are read once.
     pub plan_cache_bytes: usize,
     /// Reads over several shards that run at a time, in autocommit. Over the tablets' pools, divided by the number of gates, they could wait
     /// for each other's connections; further ones wait for their turn.
@@ -79,6 +80,8 @@ pub struct Gate {
     /// Held while a view is being loaded, so that no newer one is overwritten.
     loading: Mutex<()>,
     pub(crate) plans: PlanCache<Planned>,
+    /// Statements by their texts.
+    pub(crate) texts: PlanCache<Normalised>,
     pub(crate) interner: Interner,
     /// Where statements over several shards wait for their turn.
     pub(crate) places: Places,
@@ -99,6 +102,7 @@ impl Gate {
         let view = View { cluster: Arc::new(cluster), ..View::default() };
         Gate {
             plans: PlanCache::new(config.plan_cache_bytes),
+            texts: PlanCache::new(config.plan_cache_bytes / 4),
             places: Places::new(config.scatters),
             shares: ArcSwap::default(),
             insight: Insight::new(config.query_statistics),
@@ -303,7 +307,7 @@ impl Service for Gate {
             session.seat = session.seat.again(&session.now.target);
         }
         let end = ResultEnd { state: session.news(), ..ResultEnd::default() };
-        Ok(Reply { end: Some(end), ..Reply::default() })
+        Ok(Reply { end: Some(Box::new(end)), ..Reply::default() })
     }
 
     async fn close(&self, session: Session) {

@@ -8,10 +8,11 @@
 //! same time. Together they take two places, because tablets run one execution of them and prepare another one.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, RandomState};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
@@ -70,7 +71,7 @@ impl Places {
             entrance: Semaphore::new(count * (WAITING_PER_PLACE + 1)),
             waiting: Mutex::default(),
             groups: AtomicU64::new(1),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 

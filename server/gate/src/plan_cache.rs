@@ -1,10 +1,11 @@
 //! Plans by normalised statement: bounded by bytes, evicting by second chance.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use vitrail_sql::lexer::LexMode;
 
@@ -37,7 +38,7 @@ pub(crate) struct PlanCache<V> {
 
 struct Part<V> {
     /// By the key's hash: two keys with the same hash push each other out.
-    entries: HashMap<u64, Entry<V>>,
+    entries: HashMap<u64, Entry<V>, RandomState>,
     /// The hands' way round: hashes in order of entry.
     ring: std::collections::VecDeque<u64>,
     bytes: usize,
@@ -58,9 +59,10 @@ struct Entry<V> {
 impl<V> PlanCache<V> {
     /// A cache of about `bytes`.
     pub(crate) fn new(bytes: usize) -> PlanCache<V> {
-        let part = || Mutex::new(Part { entries: HashMap::new(), ring: std::collections::VecDeque::new(), bytes: 0 });
+        let part =
+            || Mutex::new(Part { entries: HashMap::default(), ring: std::collections::VecDeque::new(), bytes: 0 });
         PlanCache {
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             parts: (0..PARTS).map(|_| part()).collect(),
             part_bytes: bytes / PARTS,
             hits: AtomicU64::new(0),

@@ -14,6 +14,7 @@ use vitrail_sql::normalise::{Normalised, StatementKind};
 use crate::access;
 use crate::control::functions::OwnSelect;
 use crate::failure;
+use crate::gate::Gate;
 use crate::pins::Pin;
 use crate::plan_cache::Key;
 use crate::request::Scope;
@@ -33,6 +34,22 @@ pub(crate) enum Planned {
 /// One pass over a text, under the session's sql_mode.
 pub(crate) fn normalise(text: Arc<str>, session: &Session) -> Result<Normalised, ErrorBody> {
     Ok(vitrail_sql::normalise::normalise(text, lex_mode(session))?)
+}
+
+/// The same for what a client sent. A text that has no literals, as those with binds have none, is a statement that comes again: it is
+/// read once.
+pub(crate) fn read(gate: &Gate, text: &str, session: &Session) -> Result<Arc<Normalised>, ErrorBody> {
+    let modes = lex_mode(session);
+    let key = Key { statement: text, keyspace: "", shard: "", modes, version: 0 };
+    if let Some(known) = gate.texts.get(&key) {
+        return Ok(known);
+    }
+    let read = Arc::new(vitrail_sql::normalise::normalise(text.into(), modes)?);
+    // Comments around it may differ each time.
+    if read.literals.is_empty() && read.body == (0..text.len()) {
+        gate.texts.put(&key, Arc::clone(&read), size_of::<Normalised>() + 2 * text.len());
+    }
+    Ok(read)
 }
 
 /// The plan of a statement that the planner decides about, if the session's user may run it.

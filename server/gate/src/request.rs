@@ -135,11 +135,11 @@ async fn respond(
 ) -> Result<Reply, ErrorBody> {
     Counters::count(&gate.counters.statements);
     let mut answer = Answer::new(responder, request.fields_hash, request.facts);
-    let outcome = match scope(gate, session, &mut request, context) {
-        Ok(mut scope) => perform(&mut scope, session, request, &mut answer).await,
-        Err(error) => Err(error),
+    let running = async {
+        let mut scope = scope(gate, session, &mut request, context)?;
+        perform(&mut scope, session, request, &mut answer).await
     };
-    match outcome {
+    match running.await {
         Ok(end) => Ok(answer.finish(end)),
         Err(mut error) => {
             Counters::count(&gate.counters.errors);
@@ -222,7 +222,9 @@ async fn perform(
     match request.op {
         Op::Execute => {
             let sql = request.sql.ok_or_else(|| missing("sql"))?;
-            let end = statement::execute(scope, session, sql.into(), Arc::new(request.binds), answer).await?;
+            // Boxed: each level above would move it.
+            let executing = Box::pin(statement::execute(scope, session, &sql, Arc::new(request.binds), answer));
+            let end = executing.await?;
             Ok(conclude(session, end).await)
         }
         Op::Batch if request.atomic => Box::pin(atomic_batch(scope, session, request, answer)).await,
@@ -277,7 +279,7 @@ async fn batch(
         previous = Some(Arc::clone(&sql));
         answer.set_item(number);
         let binds: Arc<Binds> = Arc::new(item.binds);
-        let end = match statement::execute(scope, session, sql, binds, answer).await {
+        let end = match statement::execute(scope, session, &sql, binds, answer).await {
             Ok(end) => conclude(session, end).await,
             Err(mut error) => {
                 error.item = Some(number);

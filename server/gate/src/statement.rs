@@ -23,12 +23,12 @@ use crate::{access, control, diagnostics, failure, route, values};
 pub(crate) async fn execute(
     scope: &mut Scope<'_>,
     session: &mut Session,
-    sql: Arc<str>,
+    sql: &str,
     binds: Arc<Binds>,
     answer: &mut Answer<'_>,
 ) -> Result<Box<ResultEnd>, ErrorBody> {
     let mut watch = Watch::begin(session, answer);
-    let (normalised, outcome) = match planning::normalise(Arc::clone(&sql), session) {
+    let (normalised, outcome) = match planning::read(scope.gate, sql, session) {
         Ok(normalised) => {
             let fingerprint = normalised.fingerprint;
             let kind = normalised.kind.as_str();
@@ -43,7 +43,7 @@ pub(crate) async fn execute(
         }
         Err(error) => (None, Err(error)),
     };
-    watch.end(scope, normalised.as_ref(), &sql, outcome.as_deref(), answer);
+    watch.end(scope, normalised.as_deref(), sql, outcome.as_deref(), answer);
     outcome
 }
 
@@ -180,7 +180,8 @@ pub(crate) async fn run_plan(
     if calls || (resolved.writes && !session.holdings().user_variables().is_empty()) {
         scope.calling.values = Some(values::for_stored_code(session, scope.calling.values.take()));
     }
-    let outcome = route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await;
+    // Boxed: each level above would move it.
+    let outcome = Box::pin(route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer)).await;
     scope.calling.values = None;
     let mut end = outcome?;
     if asks {

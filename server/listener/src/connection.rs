@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -57,7 +58,7 @@ pub(crate) struct Connection<S: Service> {
 pub(crate) struct State<T> {
     pub(crate) sessions: Sessions<T>,
     /// Requests that CREDIT and CANCEL may name; an entry may outlive its END by a moment.
-    pub(crate) flights: HashMap<u64, Arc<Flight>>,
+    pub(crate) flights: HashMap<u64, Arc<Flight>, RandomState>,
     pub(crate) drain: Option<Drain>,
     /// The connection has ended: tasks close the sessions that they own.
     pub(crate) closed: bool,
@@ -96,7 +97,7 @@ impl<S: Service> Connection<S> {
             memory: Budget::new(limits.connection_memory),
             state: Mutex::new(State {
                 sessions: Sessions::new(limits.session_queue),
-                flights: HashMap::new(),
+                flights: HashMap::default(),
                 drain: None,
                 closed: false,
             }),

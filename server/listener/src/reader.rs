@@ -9,7 +9,7 @@ use vitrail_proto::document::Fields;
 use vitrail_proto::error::{Code, ErrorBody, ProtocolError};
 use vitrail_proto::frame::{Header, Kind};
 use vitrail_proto::limits::{FREE_UPLOAD, MIN_FRAGMENT};
-use vitrail_proto::message::{Credit, Op, Reply, Request, ResultEnd, decode_empty};
+use vitrail_proto::message::{Credit, Op, Reply, Request, decode_empty};
 
 use crate::budget::Reservation;
 use crate::config::Limits;
@@ -396,7 +396,7 @@ impl<S: Service> Connection<S> {
 
 /// The END of an `open`, `close` or `reset`.
 pub(crate) fn ended() -> Reply {
-    Reply { end: Some(ResultEnd::default()), ..Reply::default() }
+    Reply { end: Some(Box::default()), ..Reply::default() }
 }
 
 /// The answer to a request behind a failed one.

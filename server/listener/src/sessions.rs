@@ -5,6 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 use vitrail_proto::message::Request;
 
@@ -53,7 +54,7 @@ pub(crate) enum Placed<T> {
 
 /// All sessions of a connection.
 pub(crate) struct Sessions<T> {
-    slots: HashMap<u64, Slot<T>>,
+    slots: HashMap<u64, Slot<T>, RandomState>,
     queue_depth: usize,
     /// The highest id of a request that failed before its session was known.
     unplaced_failure: u64,
@@ -61,7 +62,7 @@ pub(crate) struct Sessions<T> {
 
 impl<T> Sessions<T> {
     pub(crate) fn new(queue_depth: usize) -> Sessions<T> {
-        Sessions { slots: HashMap::new(), queue_depth, unplaced_failure: 0 }
+        Sessions { slots: HashMap::default(), queue_depth, unplaced_failure: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -175,7 +176,7 @@ impl<T> Sessions<T> {
         let (idle, busy) =
             std::mem::take(&mut self.slots).into_iter().partition(|(_, slot)| matches!(slot, Slot::Idle { .. }));
         self.slots = busy;
-        let idle: HashMap<u64, Slot<T>> = idle;
+        let idle: HashMap<u64, Slot<T>, RandomState> = idle;
         idle.into_values()
             .filter_map(|slot| match slot {
                 Slot::Idle { session, .. } => Some(session),

@@ -138,7 +138,7 @@ impl QueryService for RemoteService {
         let pending = sent.pop().expect("at least one request was sent");
         let _guard = CallGuard::new(inner.clone(), call.id, &pending);
         match pending.last().await {
-            Ok(reply) => Ok(reply.end.unwrap_or_default()),
+            Ok(reply) => Ok(*reply.end.unwrap_or_default()),
             // What a lost connection had open is rolled back by the tablet, so a rollback has been done.
             Err(error) if error.is_closed() && conclusion == Conclusion::Rollback => Ok(ResultEnd::default()),
             Err(error) => Err(inner.error(error)),

@@ -21,11 +21,12 @@ pub(crate) mod seat;
 pub(crate) mod top;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, RandomState};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::Share;
@@ -112,7 +113,7 @@ impl Consolidator {
     pub(crate) fn new(config: ConsolidatorConfig, batch: u64) -> Consolidator {
         Consolidator {
             config,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             parts: (0..PARTS).map(|_| Mutex::default()).collect(),
             window: usize::try_from(batch.clamp(1 << 10, 16 << 20)).expect("at most 16 MiB") * 2,
             bytes: AtomicUsize::new(0),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vitrail_service::call::CallId;
@@ -11,7 +12,7 @@ use vitrail_service::call::CallId;
 /// All calls under way. Bounded by the pools and their queues, and by the limits of the consolidator.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
-    calls: DashMap<CallId, CancellationToken>,
+    calls: DashMap<CallId, CancellationToken, RandomState>,
     /// Executions that have, or wait for, a connection. Several calls may share one.
     executions: AtomicUsize,
     /// Fired at the end of the tablet.

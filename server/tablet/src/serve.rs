@@ -134,7 +134,7 @@ impl TabletService {
                     if reply.end.is_some() {
                         responder.send(std::mem::take(&mut reply)).await?;
                     }
-                    reply.end = Some(*end);
+                    reply.end = Some(end);
                 }
             }
         }
@@ -291,7 +291,7 @@ async fn until_cancelled<T>(
 }
 
 fn end_reply(end: ResultEnd) -> Reply {
-    Reply { end: Some(end), ..Reply::default() }
+    Reply { end: Some(Box::new(end)), ..Reply::default() }
 }
 
 fn json_reply(value: &impl serde::Serialize) -> Result<Reply, ErrorBody> {

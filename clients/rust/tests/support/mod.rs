@@ -99,7 +99,7 @@ impl TestService {
                     responder.send(Reply { fields: fields.take(), rows, ..Reply::default() }).await?;
                     self.sent.fetch_add(1, Ordering::SeqCst);
                 }
-                Ok(Reply { end: Some(ResultEnd { rows: count, ..end(session) }), ..Reply::default() })
+                Ok(Reply { end: Some(Box::new(ResultEnd { rows: count, ..end(session) })), ..Reply::default() })
             }
             ["whoami"] => Ok(one_row(Some(context.peer.user.as_bytes()), end(session))),
             ["wait"] => {
@@ -128,15 +128,15 @@ impl TestService {
                 let change = (name.to_owned(), value.to_owned());
                 session.state.variables.push(change.clone());
                 let state = Some(SessionState { variables: vec![change], ..SessionState::default() });
-                Ok(Reply { end: Some(ResultEnd { state, ..end(session) }), ..Reply::default() })
+                Ok(Reply { end: Some(Box::new(ResultEnd { state, ..end(session) })), ..Reply::default() })
             }
             ["pin"] => {
                 session.pinned = true;
-                Ok(Reply { end: Some(end(session)), ..Reply::default() })
+                Ok(Reply { end: Some(Box::new(end(session))), ..Reply::default() })
             }
             ["write"] => {
                 self.written.fetch_add(1, Ordering::SeqCst);
-                Ok(Reply { end: Some(ResultEnd { affected: 1, ..end(session) }), ..Reply::default() })
+                Ok(Reply { end: Some(Box::new(ResultEnd { affected: 1, ..end(session) })), ..Reply::default() })
             }
             _ => Err(ErrorBody::new(Code::Invalid, format!("not understood: {sql}"))),
         }
@@ -171,7 +171,8 @@ impl Service for TestService {
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {
         let end = |session: &TestSession| {
-            Some(ResultEnd { in_transaction: session.in_transaction, pinned: session.pinned, ..ResultEnd::default() })
+            let (in_transaction, pinned) = (session.in_transaction, session.pinned);
+            Some(Box::new(ResultEnd { in_transaction, pinned, ..ResultEnd::default() }))
         };
         match request.op {
             Op::Execute => {
@@ -203,17 +204,14 @@ impl Service for TestService {
                 session.pinned = true;
                 Ok(Reply { end: end(session), ..Reply::default() })
             }
-            Op::Describe => Ok(Reply {
-                fields: Some(fields()),
-                parameters: Some(2),
-                end: Some(ResultEnd::default()),
-                ..Reply::default()
-            }),
+            Op::Describe => {
+                Ok(Reply { fields: Some(fields()), parameters: Some(2), end: Some(Box::default()), ..Reply::default() })
+            }
             Op::Batch => {
                 let last = request.items.len() - 1;
                 for index in 0..=last {
                     let end = ResultEnd { affected: 1, item: Some(index as u32), ..ResultEnd::default() };
-                    let reply = Reply { end: Some(end), ..Reply::default() };
+                    let reply = Reply { end: Some(Box::new(end)), ..Reply::default() };
                     if index == last {
                         return Ok(reply);
                     }
@@ -229,7 +227,7 @@ impl Service for TestService {
         session.state = session.opened.clone();
         session.in_transaction = false;
         session.pinned = false;
-        Ok(Reply { end: Some(ResultEnd::default()), ..Reply::default() })
+        Ok(Reply { end: Some(Box::default()), ..Reply::default() })
     }
 
     async fn close(&self, session: TestSession) {
@@ -286,7 +284,7 @@ fn one_row(cell: Option<&[u8]>, end: ResultEnd) -> Reply {
     Reply {
         fields: Some(fields()),
         rows: Some(RowBatch { bytes: rows.freeze(), count: 1 }),
-        end: Some(ResultEnd { rows: 1, ..end }),
+        end: Some(Box::new(ResultEnd { rows: 1, ..end })),
         ..Reply::default()
     }
 }

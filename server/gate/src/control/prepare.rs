@@ -74,7 +74,7 @@ async fn execute(
     }
     // The statement inside is one like any other, and no PREPARE or EXECUTE.
     watch.leave_to_another();
-    Box::pin(statement::execute(scope, session, sql.into(), Arc::new(binds), answer)).await.map(|end| *end)
+    Box::pin(statement::execute(scope, session, &sql, Arc::new(binds), answer)).await.map(|end| *end)
 }
 
 /// What `?` number `index` is called.

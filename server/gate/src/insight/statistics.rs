@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use vitrail_sql::control::queries::QueryOrder;
 use vitrail_sql::normalise::StatementKind;
@@ -28,7 +29,7 @@ pub(crate) struct Statistics {
 #[derive(Default)]
 struct Part {
     /// By [`key`]. Two fingerprints with the same key would push each other into the others.
-    entries: HashMap<u64, (u64, Box<Entry>)>,
+    entries: HashMap<u64, (u64, Box<Entry>), RandomState>,
     others: Option<Box<Entry>>,
     /// Since heat was last halved.
     evictions: usize,
@@ -105,7 +106,7 @@ impl Statistics {
     pub(crate) fn reset(&self) {
         for part in &self.parts {
             let mut part = part.lock();
-            part.entries = HashMap::new();
+            part.entries = HashMap::default();
             part.others = None;
         }
     }

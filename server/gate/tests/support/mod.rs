@@ -146,7 +146,7 @@ impl World {
         let (last, mut rows) = tokio::join!(answered, read);
         let last = last?;
         rows.extend(texts(&last));
-        Ok((last.end.expect("the last reply has an end"), rows))
+        Ok((*last.end.expect("the last reply has an end"), rows))
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use vitrail_listener::responder::Responder;
 use vitrail_listener::service::{Identity, Peer, RequestContext, Service};
 use vitrail_proto::error::{Code, ErrorBody};
-use vitrail_proto::message::{Op, Reply, Request, ResultEnd, SessionState};
+use vitrail_proto::message::{Op, Reply, Request, SessionState};
 use vitrail_proto::rows::RowBatch;
 
 /// Commands, each the `sql` of an `execute`:
@@ -137,7 +137,7 @@ impl Service for Commands {
 }
 
 fn text(answer: &str) -> Reply {
-    Reply { json: Some(answer.to_owned()), end: Some(ResultEnd::default()), ..Reply::default() }
+    Reply { json: Some(answer.to_owned()), end: Some(Box::default()), ..Reply::default() }
 }
 
 fn row(size: usize, fill: u8) -> RowBatch {

@@ -23,7 +23,7 @@ use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::frame::{EMPTY_DOCUMENT, Flags, HEADER_LEN, Kind};
 use vitrail_proto::limits::MIN_MAX_FRAME;
 use vitrail_proto::message::{
-    Auth, ClientHello, Credit, GoAway, Mechanism, Op, Reply, Request, ResultEnd, ServerHello, SessionState,
+    Auth, ClientHello, Credit, GoAway, Mechanism, Op, Reply, Request, ServerHello, SessionState,
 };
 use vitrail_proto::scram::{ClientBinding, ClientExchange};
 
@@ -463,7 +463,7 @@ impl Service for Script {
 
     async fn reset(&self, session: &mut Session) -> Result<Reply, ErrorBody> {
         *session = Session::default();
-        Ok(Reply { end: Some(ResultEnd::default()), ..Reply::default() })
+        Ok(Reply { end: Some(Box::default()), ..Reply::default() })
     }
 
     async fn close(&self, _session: Session) {}

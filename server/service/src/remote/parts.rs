@@ -46,7 +46,7 @@ impl RemoteParts {
                 ran.wait_us = ran.wait_us.saturating_add(before.wait_us);
                 ran.mysql_us = ran.mysql_us.saturating_add(before.mysql_us);
             }
-            Part::End(Box::new(end))
+            Part::End(end)
         }));
     }
 }
