@@ -163,7 +163,7 @@ pub(crate) async fn run_plan(
     if resolved.statements.len() > 1 {
         Counters::count(&scope.gate.counters.scatters);
         if statement.kind == StatementKind::Select {
-            limit_select(session, &mut resolved)?;
+            limit_select(session, &mut resolved);
         }
     }
     let (insert_id, one) = (resolved.insert_id, resolved.statements.len() == 1);
@@ -194,18 +194,14 @@ pub(crate) async fn run_plan(
 }
 
 /// `sql_select_limit` holds for the whole answer, where the statement has no LIMIT of its own.
-fn limit_select(session: &Session, resolved: &mut Resolved) -> Result<(), ErrorBody> {
+fn limit_select(session: &Session, resolved: &mut Resolved) {
     let variables = &session.now.settings.variables;
-    let Some((_, literal)) = variables.iter().find(|(name, _)| name == "sql_select_limit") else { return Ok(()) };
-    let Ok(limit) = literal.parse::<u64>() else { return Ok(()) };
+    let Some((_, literal)) = variables.iter().find(|(name, _)| name == "sql_select_limit") else { return };
+    let Ok(limit) = literal.parse::<u64>() else { return };
     match &mut resolved.merge {
-        Merge::Concat(window) | Merge::Sort { window, .. } if window.limit.is_none() => window.limit = Some(limit),
-        Merge::Aggregate(_) if limit == 0 => {
-            return Err(failure::unsupported(
-                "sql_select_limit = 0 with an aggregate over several shards is not supported",
-            ));
+        Merge::Concat(window) | Merge::Sort { window, .. } | Merge::Group { window, .. } if window.limit.is_none() => {
+            window.limit = Some(limit);
         }
         _ => {}
     }
-    Ok(())
 }

@@ -4,16 +4,18 @@
 //! statement with that key, the texts for the shards and the way to merge their answers.
 
 mod describe;
+mod group;
 mod resolve;
 mod row_key;
 mod template;
 
 use std::sync::Arc;
 
+pub use group::{Aggregate, Comparator, Condition, Fold, Grouping, Operand};
 pub(crate) use row_key::{RowColumn, RowTemplate};
 pub use template::Plan;
 pub(crate) use template::{Edit, Ids, MergePlan, Pin, Replacement, Route, RowPlan, Source, WindowPlan};
-use vitrail_proto::value::Binds;
+use vitrail_proto::value::{Binds, Value};
 
 /// One statement for one shard.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,8 +75,15 @@ pub enum Merge {
         /// Trailing columns that only serve the merge (added weight strings); not handed on.
         hidden_columns: usize,
     },
-    /// One row per shard, folded into one row.
-    Aggregate(Vec<Aggregate>),
+    /// Rows of groups, folded into one row for each group.
+    Group {
+        /// The groups, and what is made of their rows.
+        grouping: Arc<Grouping>,
+        /// What [`Operand::Value`] means: integers, decimals and NULL.
+        values: Vec<Value>,
+        /// LIMIT and OFFSET of the whole.
+        window: Window,
+    },
     /// Writes: affected, matched and warnings are added up; the first insert id that is not 0 counts.
     Writes,
     /// The same write on every shard (reference table): the first answer stands, and all must agree on the affected rows.
@@ -106,19 +115,8 @@ pub struct SortKey {
 pub enum Comparison {
     /// By the column's type in the answer's metadata: integers, decimals, doubles, dates, times and binary strings. Text is an internal error.
     Native,
+    /// Likewise, of an expression whose type only the answer tells: integers, dates and times. Others are refused.
+    Discrete,
     /// The column holds WEIGHT_STRING: bytes, the shorter one padded with this space weight (empty: no padding).
     Weight(Vec<u8>),
-}
-
-/// How one column of one-row answers is folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aggregate {
-    /// COUNT: sum of integers, never NULL.
-    Count,
-    /// SUM: NULLs are skipped; exact for integers and decimals.
-    Sum,
-    /// MIN by the column's native order; NULLs are skipped.
-    Min,
-    /// MAX likewise.
-    Max,
 }

@@ -7,12 +7,16 @@
 pub mod access;
 
 mod aggregate;
+mod clauses;
 mod columns;
 mod ddl;
 mod facts;
+mod folding;
 mod full_write;
 mod functions;
+mod group_keys;
 mod groups;
+mod having;
 mod names;
 mod one_row;
 mod order;
@@ -186,8 +190,8 @@ fn why_alone(text: &Text<'_>, merge: &MergePlan) -> Option<&'static str> {
         TokenKind::Word | TokenKind::QuotedName if is(token, "last_insert_id") && calls_with_argument(index) => Some(
             "LAST_INSERT_ID(expr) sets one value, and each of several shards would set its own; pin the statement to one shard",
         ),
-        TokenKind::Word if is(token, "sql_calc_found_rows") && matches!(merge, MergePlan::Aggregate { .. }) => {
-            Some("SQL_CALC_FOUND_ROWS counts rows of shards, and an aggregate over several has one; leave it out")
+        TokenKind::Word if is(token, "sql_calc_found_rows") && matches!(merge, MergePlan::Group { .. }) => {
+            Some("SQL_CALC_FOUND_ROWS counts rows of shards, and groups over several have others; leave it out")
         }
         _ => None,
     })

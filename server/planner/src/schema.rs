@@ -45,13 +45,15 @@ pub enum ColumnClass {
     Decimal,
     /// `double`.
     Double,
+    /// `float`, whose text form has fewer digits than its values.
+    Float,
     /// `date`, `datetime`, `timestamp`, `time`.
     Temporal,
     /// `binary`, `varbinary` and blobs.
     Binary,
     /// Text under this collation.
     Text(String),
-    /// Anything else: `float`, `enum`, `set`, `bit`, `json`, geometry.
+    /// Anything else: `enum`, `set`, `bit`, `json`, geometry.
     Other,
 }
 
@@ -88,6 +90,7 @@ impl ColumnClass {
             }
             "decimal" | "numeric" => ColumnClass::Decimal,
             "double" => ColumnClass::Double,
+            "float" => ColumnClass::Float,
             "date" | "datetime" | "timestamp" | "time" => ColumnClass::Temporal,
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnClass::Binary,
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => match collation {

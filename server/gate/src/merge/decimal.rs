@@ -52,6 +52,47 @@ pub(crate) fn add(left: &[u8], right: &[u8]) -> Option<Vec<u8>> {
     Some(write(negative, &digits, scale))
 }
 
+/// The quotient with `scale` digits behind the point, further ones cut off. `None` if one is not a number, or the divisor no integer above 0.
+pub(crate) fn divide(dividend: &[u8], divisor: &[u8], scale: usize) -> Option<Vec<u8>> {
+    let dividend = take_apart(dividend)?;
+    let divisor: u64 = std::str::from_utf8(divisor).ok()?.parse().ok().filter(|divisor| *divisor > 0)?;
+    let mut digits = Vec::with_capacity(dividend.whole.len() + scale);
+    let mut rest = 0;
+    let fraction = dividend.fraction.iter().chain(std::iter::repeat(&b'0')).take(scale);
+    for digit in dividend.whole.iter().chain(fraction) {
+        rest = rest * 10 + u128::from(digit - b'0');
+        digits.push((rest / u128::from(divisor)) as u8);
+        rest %= u128::from(divisor);
+    }
+    digits.reverse();
+    Some(write(dividend.negative, &digits, scale))
+}
+
+/// The number with `scale` digits behind the point: a half is rounded away from zero. `None` if it is not a number.
+pub(crate) fn round(number: &[u8], scale: usize) -> Option<Vec<u8>> {
+    let parts = take_apart(number)?;
+    let digits =
+        |parts: Parts<'_>| (0..scale + parts.whole.len()).map(|at| digit_at(parts, at, scale)).collect::<Vec<_>>();
+    if parts.fraction.len() <= scale {
+        return Some(write(parts.negative, &digits(parts), scale));
+    }
+    let kept = Parts { fraction: &parts.fraction[..scale], ..parts };
+    if parts.fraction[scale] < b'5' {
+        return Some(write(parts.negative, &digits(kept), scale));
+    }
+    let unit = vec![b'0'; scale.saturating_sub(1)].into_iter().chain([b'1']).collect::<Vec<_>>();
+    let unit = match scale {
+        0 => Parts { negative: false, whole: b"1", fraction: b"" },
+        _ => Parts { negative: false, whole: b"", fraction: &unit },
+    };
+    Some(write(parts.negative, &add_magnitudes(kept, unit, scale), scale))
+}
+
+/// How many digits a number has behind its point.
+pub(crate) fn scale(number: &[u8]) -> usize {
+    number.iter().position(|byte| *byte == b'.').map_or(0, |point| number.len() - point - 1)
+}
+
 /// Accepts `[-+]digits[.digits]` with at least one digit.
 fn take_apart(text: &[u8]) -> Option<Parts<'_>> {
     let (negative, digits) = match text.first()? {
@@ -189,6 +230,38 @@ mod tests {
             }
         }
         assert_eq!(add(b"1", b"NULL"), None);
+    }
+
+    #[test]
+    fn divides_and_rounds() {
+        for (dividend, divisor, scale, quotient) in [
+            ("10", "4", 2, "2.50"),
+            ("1", "3", 9, "0.333333333"),
+            ("-2", "3", 4, "-0.6666"),
+            ("0", "7", 3, "0.000"),
+            ("12.34", "2", 4, "6.1700"),
+            ("12.349", "1", 2, "12.34"),
+            ("99999999999999999999999999999999999999", "18446744073709551615", 1, "5421010862427522170.3"),
+        ] {
+            let found = divide(dividend.as_bytes(), divisor.as_bytes(), scale).expect("two numbers");
+            assert_eq!(String::from_utf8(found).expect("digits"), quotient, "{dividend} / {divisor}");
+        }
+        assert_eq!(divide(b"1", b"0", 2), None);
+        for (number, scale, rounded) in [
+            ("0.666666666", 4, "0.6667"),
+            ("0.66664", 4, "0.6666"),
+            ("-0.00005", 4, "-0.0001"),
+            ("0.00005", 4, "0.0001"),
+            ("-0.00004", 4, "0.0000"),
+            ("9.99995", 4, "10.0000"),
+            ("2.5", 0, "3"),
+            ("-2.5", 0, "-3"),
+            ("7", 2, "7.00"),
+            ("0.5", 1, "0.5"),
+        ] {
+            let found = round(number.as_bytes(), scale).expect("a number");
+            assert_eq!(String::from_utf8(found).expect("digits"), rounded, "{number} to {scale}");
+        }
     }
 
     /// Small numbers against machine arithmetic.

@@ -2,9 +2,13 @@
 
 pub(crate) mod row;
 
-mod aggregate;
+mod condition;
 mod decimal;
 mod double;
+mod exact_sum;
+mod fold;
+mod group;
+mod heads;
 mod order;
 mod sort;
 
@@ -42,9 +46,10 @@ pub(crate) async fn rows(
             answer.fields(columns.without_last(*hidden_columns).packed).await?;
             sort.run(lanes, calls, *window, cap, answer).await
         }
-        Merge::Aggregate(functions) => {
-            answer.fields(columns.packed.clone()).await?;
-            aggregate::run(functions, &columns.list, lanes, calls, cap, answer).await
+        Merge::Group { grouping, values, window } => {
+            let groups = group::Groups::new(grouping, values, &columns)?;
+            answer.fields(columns.without_last(grouping.hidden_columns).packed).await?;
+            groups.run(lanes, calls, *window, cap, answer).await
         }
         Merge::Pass | Merge::Writes | Merge::Replicated => {
             Err(failure::internal("rows from a statement that has none to merge"))
@@ -114,6 +119,17 @@ impl Gauge {
         }
         self.passed += kept;
         (skipped, kept)
+    }
+
+    /// The end of an answer whose lanes ended so.
+    fn end(&self, ends: Ends) -> ResultEnd {
+        let cut = self.cut();
+        let mut end = ends.into_end(self.passed, cut);
+        if self.is_exhausted() && cut.is_none() {
+            // The statement's own limit was reached: what a tablet cut beyond it does not matter.
+            end.capped = None;
+        }
+        end
     }
 
     /// The cap, if it cut.

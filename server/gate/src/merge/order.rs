@@ -3,10 +3,12 @@
 use std::cmp::Ordering;
 
 use vitrail_planner::plan::{Comparison, SortKey};
+use vitrail_proto::error::ErrorBody;
 use vitrail_proto::rows::ColumnType as T;
 
 use super::decimal;
 use crate::columns::Column;
+use crate::failure;
 
 /// The native order of a column's text values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,8 @@ impl Key {
         let column = columns.get(key.column)?;
         let by = match &key.comparison {
             Comparison::Native => By::Native(Native::of(column)?),
+            Comparison::Discrete if is_discrete(column) => By::Native(Native::of(column)?),
+            Comparison::Discrete => return None,
             Comparison::Weight(pad) => By::Weight(pad.clone()),
         };
         Some(Key { column: key.column, descending: key.descending, by })
@@ -89,6 +93,39 @@ impl Key {
         };
         Some(if self.descending { order.reverse() } else { order })
     }
+}
+
+/// Binds sort keys to their columns.
+pub(crate) fn bind(keys: &[SortKey], columns: &[Column]) -> Result<Vec<Key>, ErrorBody> {
+    let bound = |key: &SortKey| {
+        Key::new(key, columns).ok_or_else(|| {
+            let name = columns.get(key.column).map_or("", |column| &*column.name);
+            failure::unsupported(format!(
+                "column {} ('{name}') of the answer is neither a number nor a date or time that can be compared over several shards; \
+                 group and order by plain columns, or pin the statement to one shard by its sharding column",
+                key.column + 1
+            ))
+        })
+    };
+    keys.iter().map(bound).collect()
+}
+
+/// Whether equal values have equal texts, and others have others, whatever expression they come from.
+fn is_discrete(column: &Column) -> bool {
+    matches!(
+        column.column_type,
+        T::TINY
+            | T::SHORT
+            | T::LONG
+            | T::LONGLONG
+            | T::INT24
+            | T::YEAR
+            | T::NULL
+            | T::DATE
+            | T::DATETIME
+            | T::TIMESTAMP
+            | T::TIME
+    )
 }
 
 /// Compares weights as if the shorter one went on with the weight of spaces.

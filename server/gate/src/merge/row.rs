@@ -1,5 +1,7 @@
 //! Packed rows: one by one, and cell by cell.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use vitrail_proto::rows::{self, RowBatch, RowBuilder};
 
@@ -14,10 +16,18 @@ impl Row {
     }
 
     /// The span of each of `count` cells in [`Row::text`]; `None` inside is NULL. `None` if it has fewer, or is malformed.
-    pub(crate) fn cells(&self, count: usize) -> Option<Vec<Option<std::ops::Range<usize>>>> {
+    #[cfg(test)]
+    pub(crate) fn cells(&self, count: usize) -> Option<Vec<Option<Range<usize>>>> {
+        let mut spans = Vec::with_capacity(count);
+        self.find_cells(count, &mut spans).map(|()| spans)
+    }
+
+    /// Puts the span of each of `count` cells in [`Row::text`] into `spans`, in place of what is there; `None` inside is NULL. `None` if
+    /// it has fewer, or is malformed.
+    pub(crate) fn find_cells(&self, count: usize, spans: &mut Vec<Option<Range<usize>>>) -> Option<()> {
         let text = self.text();
         let start = text.as_ptr().addr();
-        let mut spans = Vec::with_capacity(count);
+        spans.clear();
         for cell in rows::Row::new(text).cells().take(count) {
             // Cells are slices of the text, so that their addresses tell where in it they are.
             spans.push(cell.ok()?.map(|cell| {
@@ -25,7 +35,7 @@ impl Row {
                 at..at + cell.len()
             }));
         }
-        (spans.len() == count).then_some(spans)
+        (spans.len() == count).then_some(())
     }
 }
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use vitrail_listener::responder::Responder;
 use vitrail_planner::key_range::{self, Shards};
-use vitrail_planner::plan::{Aggregate, Comparison, Merge, ShardStatement, SortKey, Window};
+use vitrail_planner::plan::{Aggregate, Comparison, Fold, Grouping, Merge, ShardStatement, SortKey, Window};
 use vitrail_proto::error::Executed;
 use vitrail_proto::message::{BeginOptions, CommitMode, Share};
 use vitrail_proto::value::Binds;
@@ -242,6 +242,12 @@ fn sort(limit: Option<u64>, offset: u64, hidden_columns: usize) -> Merge {
     Merge::Sort { keys, window: Window { offset, limit }, hidden_columns }
 }
 
+/// All rows folded into one.
+fn whole(aggregates: Vec<Aggregate>) -> Merge {
+    let grouping = Grouping::whole(aggregates.into_iter().map(Fold::of).collect());
+    Merge::Group { grouping: Arc::new(grouping), values: Vec::new(), window: Window::default() }
+}
+
 fn error(code: Code) -> ErrorBody {
     ErrorBody::new(code, "scripted")
 }
@@ -261,7 +267,7 @@ async fn rows_are_merged() {
         (sort(Some(2), 1, 0), Limits::default(), &["-1|x", "2|b"], false),
         (sort(None, 0, 1), Limits::default(), &["NULL", "-1", "2", "9", "10"], false),
         (sort(None, 1, 0), capped(1), &["-1|x"], true),
-        (Merge::Aggregate(vec![Aggregate::Sum, Aggregate::Count]), Limits::default(), &[][..], false),
+        (whole(vec![Aggregate::Sum, Aggregate::Count]), Limits::default(), &[][..], false),
     ] {
         let mut world = World::new();
         world.left.on("SELECT", rows(&left));
@@ -290,7 +296,8 @@ async fn aggregates_are_exact() {
         packer.push_cells(cells);
         shard.on("SELECT", Ok(vec![fields(), Part::Rows(packer.take().expect("a row")), end(0)]));
     }
-    let merge = Merge::Aggregate(vec![Aggregate::Sum, Aggregate::Count, Aggregate::Min]);
+    let least = SortKey { column: 2, descending: false, comparison: Comparison::Native };
+    let merge = whole(vec![Aggregate::Sum, Aggregate::Count, Aggregate::Extreme(least)]);
     let (end, found) = world.run(&[0, 1], "SELECT", merge, Limits::default()).await.expect("merged");
     // `texts` shows the first two of three columns.
     assert_eq!((end.rows, found), (1, vec!["36893488147419103230|3".to_owned()]));

@@ -157,7 +157,7 @@ impl Work<'_> {
         let window = match &self.resolved.merge {
             Merge::Concat(window) | Merge::Sort { window, .. } => *window,
             Merge::Pass => Window::default(),
-            Merge::Aggregate(_) | Merge::Writes | Merge::Replicated => return None,
+            Merge::Group { .. } | Merge::Writes | Merge::Replicated => return None,
         };
         // One more shows that there were more.
         let more = u64::from(self.resolved.statements.len() > 1);

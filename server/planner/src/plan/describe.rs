@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Aggregate, MergePlan, Pin, Plan, Replacement, Route, Source, WindowPlan};
+use super::{
+    Aggregate, Comparator, Condition, Fold, Grouping, MergePlan, Operand, Pin, Plan, Replacement, Route, SortKey,
+    Source, WindowPlan,
+};
 
 impl Plan {
     /// The plan as lines: how answers are merged, and below it where they come from.
@@ -20,7 +23,9 @@ impl Plan {
             let when = if edit.scatter_only { "if several shards: " } else { "" };
             let change = match &edit.replacement {
                 Replacement::Text(text) if text.is_empty() => "cut a keyspace qualifier".to_owned(),
-                Replacement::Text(text) => format!("add `{}`", text.trim()),
+                Replacement::Text(text) if edit.start == edit.end => format!("add `{}`", text.trim()),
+                Replacement::Text(text) => format!("write `{}`", text.trim()),
+                Replacement::Without(clause) => format!("cut {clause}"),
                 Replacement::WindowEnd => "limit each shard to offset + limit".to_owned(),
             };
             out.push_str(&format!("{indent}  {when}{change}\n"));
@@ -34,30 +39,93 @@ fn merge(merge: &MergePlan) -> String {
         MergePlan::Pass => "pass".to_owned(),
         MergePlan::Concat(window) => format!("concat{}", describe_window(window)),
         MergePlan::Sort { keys, window, hidden } => {
-            let keys: Vec<String> = keys
-                .iter()
-                .map(|key| {
-                    let direction = if key.descending { " desc" } else { "" };
-                    format!("column {} {}{direction}", key.column, key.comparison.name())
-                })
-                .collect();
             let hidden = if *hidden == 0 { String::new() } else { format!(", hiding {hidden}") };
-            format!("merge sort by {}{hidden}{}", keys.join(", "), describe_window(window))
+            format!("merge sort by {}{hidden}{}", describe_keys(keys), describe_window(window))
         }
-        MergePlan::Aggregate { folds, .. } => {
-            let folds: Vec<&str> = folds
-                .iter()
-                .map(|fold| match fold {
-                    Aggregate::Count => "count",
-                    Aggregate::Sum => "sum",
-                    Aggregate::Min => "min",
-                    Aggregate::Max => "max",
-                })
-                .collect();
-            format!("fold {}", folds.join(", "))
-        }
+        MergePlan::Group { grouping, values, window } => describe_grouping(grouping, values, window),
         MergePlan::Writes => "add up writes".to_owned(),
         MergePlan::Replicated => "same write everywhere".to_owned(),
+    }
+}
+
+fn describe_keys(keys: &[SortKey]) -> String {
+    let key = |key: &SortKey| {
+        let direction = if key.descending { " desc" } else { "" };
+        format!("column {} {}{direction}", key.column, key.comparison.name())
+    };
+    keys.iter().map(key).collect::<Vec<_>>().join(", ")
+}
+
+fn describe_grouping(grouping: &Grouping, values: &[Source], window: &WindowPlan) -> String {
+    let folds: Vec<String> = grouping.folds.iter().map(describe_fold).collect();
+    let mut out = format!("fold {}", folds.join(", "));
+    let (group, within) = grouping.keys.split_at(grouping.group_keys);
+    if !group.is_empty() {
+        let _ = write!(out, ", groups by {}", describe_keys(group));
+    }
+    if !within.is_empty() {
+        let _ = write!(out, ", within by {}", describe_keys(within));
+    }
+    if let Some(having) = &grouping.having {
+        let _ = write!(out, ", having {}", describe_condition(having, values));
+    }
+    if !grouping.order.is_empty() {
+        let _ = write!(out, ", sorted by {}", describe_keys(&grouping.order));
+    }
+    if grouping.hidden_columns > 0 {
+        let _ = write!(out, ", hiding {}", grouping.hidden_columns);
+    }
+    out + &describe_window(window)
+}
+
+fn describe_fold(fold: &Fold) -> String {
+    let text = match &fold.aggregate {
+        Aggregate::Any => "any".to_owned(),
+        Aggregate::Count => "count".to_owned(),
+        Aggregate::Sum => "sum".to_owned(),
+        Aggregate::Extreme(key) => {
+            let name = if key.descending { "max" } else { "min" };
+            match key.comparison.name() {
+                "native" => name.to_owned(),
+                other => format!("{name} by column {} {other}", key.column),
+            }
+        }
+        Aggregate::BitAnd => "bit and".to_owned(),
+        Aggregate::BitOr => "bit or".to_owned(),
+        Aggregate::BitXor => "bit xor".to_owned(),
+        Aggregate::Average { sum, count } => format!("average of columns {sum} and {count}"),
+        Aggregate::Variance { count, mean, variance, sample, root } => {
+            let name = if *root { "deviation" } else { "variance" };
+            let of = if *sample { "sample" } else { "population" };
+            format!("{name} of {of} of columns {count}, {mean} and {variance}")
+        }
+        Aggregate::Concat { separator, limit } => format!("concat with {separator:?} up to column {limit}"),
+    };
+    if fold.distinct { format!("distinct {text}") } else { text }
+}
+
+fn describe_condition(condition: &Condition, values: &[Source]) -> String {
+    let inner = |condition: &Condition| describe_condition(condition, values);
+    let operand = |operand: &Operand| match operand {
+        Operand::Column(column) => format!("column {column}"),
+        Operand::Value(index) => values.get(*index).map(describe_source).unwrap_or_default(),
+    };
+    match condition {
+        Condition::Compare(comparator, left, right) => {
+            let sign = match comparator {
+                Comparator::Equal => "=",
+                Comparator::NotEqual => "<>",
+                Comparator::Less => "<",
+                Comparator::LessOrEqual => "<=",
+                Comparator::Greater => ">",
+                Comparator::GreaterOrEqual => ">=",
+            };
+            format!("{} {sign} {}", operand(left), operand(right))
+        }
+        Condition::IsNull(of) => format!("{} is null", operand(of)),
+        Condition::Not(condition) => format!("not ({})", inner(condition)),
+        Condition::And(left, right) => format!("({} and {})", inner(left), inner(right)),
+        Condition::Or(left, right) => format!("({} or {})", inner(left), inner(right)),
     }
 }
 

@@ -209,6 +209,7 @@ impl Plan {
     fn replacement(&self, values: &Values<'_>, edit: &Edit) -> Result<Arc<str>, Refusal> {
         match &edit.replacement {
             Replacement::Text(text) => Ok(Arc::clone(text)),
+            Replacement::Without(_) => Ok("".into()),
             Replacement::WindowEnd => {
                 let window = self.window().map_or(Ok(Window::default()), |window| values.window(window))?;
                 // MySQL's own largest LIMIT stands for no limit.
@@ -220,7 +221,9 @@ impl Plan {
 
     fn window(&self) -> Option<&WindowPlan> {
         match &self.merge {
-            MergePlan::Concat(window) | MergePlan::Sort { window, .. } => Some(window),
+            MergePlan::Concat(window) | MergePlan::Sort { window, .. } | MergePlan::Group { window, .. } => {
+                Some(window)
+            }
             _ => None,
         }
     }
@@ -232,15 +235,11 @@ impl Plan {
             MergePlan::Sort { keys, window, hidden } => {
                 Merge::Sort { keys: keys.clone(), window: values.window(window)?, hidden_columns: *hidden }
             }
-            MergePlan::Aggregate { folds, window } => {
-                if values.window(window)?.limit == Some(0) {
-                    return Err(Refusal::unsupported(
-                        "aggregate-window",
-                        "an aggregate over several shards gives one row; leave out OFFSET and LIMIT 0",
-                    ));
-                }
-                Merge::Aggregate(folds.clone())
-            }
+            MergePlan::Group { grouping, values: compared, window } => Merge::Group {
+                grouping: Arc::clone(grouping),
+                values: compared.iter().map(|source| values.number(source)).collect::<Result<_, _>>()?,
+                window: values.window(window)?,
+            },
             MergePlan::Writes => Merge::Writes,
             MergePlan::Replicated => Merge::Replicated,
         })
@@ -306,6 +305,17 @@ impl Values<'_> {
             Refusal::invalid("missing-bind", format!("the bind variable `:{name}` has no value"))
                 .with_errno(1210, "HY000")
         })
+    }
+
+    /// A number that HAVING compares with.
+    fn number(&self, source: &Source) -> Result<Value, Refusal> {
+        match self.one(source)? {
+            value @ (Value::Null | Value::Int(_) | Value::UInt(_) | Value::Decimal(_)) => Ok(value),
+            _ => Err(Refusal::unsupported(
+                "having",
+                "HAVING over several shards compares with integers, decimals and NULL; send the value as one of these",
+            )),
+        }
     }
 
     fn window(&self, window: &WindowPlan) -> Result<Window, Refusal> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vitrail_proto::value::Value;
 use vitrail_sql::normalise::Anchor;
 
-use super::{Aggregate, Comparison, RowTemplate, SortKey};
+use super::{Comparison, Grouping, RowTemplate, SortKey};
 use crate::planner::access::Needs;
 use crate::schema::ColumnClass;
 use crate::vindex::Vindex;
@@ -125,6 +125,8 @@ pub(crate) enum Replacement {
     Text(Arc<str>),
     /// LIMIT and OFFSET of the whole, added up.
     WindowEnd,
+    /// Nothing, in place of this clause.
+    Without(&'static str),
 }
 
 /// How answers of several shards become one.
@@ -138,9 +140,10 @@ pub(crate) enum MergePlan {
         window: WindowPlan,
         hidden: Columns,
     },
-    Aggregate {
-        folds: Vec<Aggregate>,
-        /// Without OFFSET, and its LIMIT is not 0.
+    Group {
+        grouping: Arc<Grouping>,
+        /// Of the condition on groups.
+        values: Vec<Source>,
         window: WindowPlan,
     },
     Writes,
@@ -183,6 +186,7 @@ impl Comparison {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Comparison::Native => "native",
+            Comparison::Discrete => "discrete",
             Comparison::Weight(_) => "weight",
         }
     }

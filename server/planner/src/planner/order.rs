@@ -14,11 +14,11 @@ use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
 
 /// One column of the answer.
-struct Output {
-    name: Option<String>,
+pub(super) struct Output {
+    pub(super) name: Option<String>,
     /// The alias of the table and the name of the column, if it is a plain one.
-    column: Option<(String, String)>,
-    class: Option<ColumnClass>,
+    pub(super) column: Option<(String, String)>,
+    pub(super) class: Option<ColumnClass>,
 }
 
 /// The merge of sorted answers. Columns that only serve the merge are added to the select list.
@@ -51,10 +51,7 @@ pub(super) fn sort(
             added.push(text);
             outputs.len() + added.len() - 1
         };
-        let name = || {
-            let (table, column) = column.as_ref()?;
-            Some(format!("`{}`.`{}`", table.replace('`', "``"), column.replace('`', "``")))
-        };
+        let name = || column.as_ref().map(quoted);
         let unordered = |what: &str| {
             Refusal::unsupported("order-by-type", format!("ORDER BY over several shards cannot compare {what}"))
         };
@@ -65,7 +62,7 @@ pub(super) fn sort(
                 let name = name().ok_or_else(|| unordered("an expression"))?;
                 (hide(format!("WEIGHT_STRING({name})")), Comparison::Weight(space.to_vec()))
             }
-            Some(ColumnClass::Other) => return Err(unordered("a column of this type")),
+            Some(ColumnClass::Other | ColumnClass::Float) => return Err(unordered("a column of this type")),
             Some(_) => match index {
                 Some(index) => (index, Comparison::Native),
                 None => (hide(name().ok_or_else(|| unordered("an expression"))?), Comparison::Native),
@@ -90,7 +87,7 @@ pub(super) fn sort(
     Ok(MergePlan::Sort { keys, window, hidden: added.len() })
 }
 
-fn outputs(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
+pub(super) fn outputs(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
     let mut outputs = Vec::new();
     let class_of = |expr: &Expr| class(expr, scope).or_else(|| aggregate::result_class(walk, expr, scope));
     for item in &select.projection {
@@ -161,7 +158,7 @@ fn unknown_columns() -> Refusal {
 /// An ORDER BY expression: its column of the answer, the table's column it is, and its class.
 type Found = (Option<usize>, Option<(String, String)>, Option<ColumnClass>);
 
-fn find(expr: &Expr, select: &Select, outputs: &[Output], scope: &Scope<'_>) -> Result<Found, Refusal> {
+pub(super) fn find(expr: &Expr, select: &Select, outputs: &[Output], scope: &Scope<'_>) -> Result<Found, Refusal> {
     let at = |index: usize| {
         let output = &outputs[index];
         (Some(index), output.column.clone(), output.class.clone())
@@ -222,8 +219,13 @@ fn of_plain_columns(function: &Function, scope: &Scope<'_>) -> bool {
     })
 }
 
+/// A column by the alias of its table.
+pub(super) fn quoted((table, column): &(String, String)) -> String {
+    format!("`{}`.`{}`", table.replace('`', "``"), column.replace('`', "``"))
+}
+
 /// What WEIGHT_STRING gives for a blank under a collation that pads with blanks; empty: it does not pad; `None`: not proved.
-fn space_weight(collation: &str) -> Option<&'static [u8]> {
+pub(super) fn space_weight(collation: &str) -> Option<&'static [u8]> {
     let (charset, rest) = collation.split_once('_')?;
     if rest.starts_with("nopad_") || rest.contains("_nopad_") {
         return Some(&[]);

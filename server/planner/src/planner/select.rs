@@ -1,18 +1,21 @@
 //! Plans for queries: to one place, or to all shards with a merge that is exact.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use sqlparser::ast::{Distinct, Expr, Function, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, Visit, Visitor};
 
+use super::clauses::Clauses;
+use super::folding::{self, By};
 use super::functions::{self, Nature};
 use super::placement::Spread;
 use super::walk::{Scope, Walk};
-use super::{aggregate, groups, order};
+use super::{groups, order};
 use crate::plan::{Edit, MergePlan, Replacement, Route, WindowPlan};
 use crate::refusal::Refusal;
 
 /// Where a query over sharded tables goes, and how its answers are merged.
-pub(super) fn route(walk: &mut Walk<'_>, query: &Query, scope: &Scope<'_>) -> Result<(Route, MergePlan), Refusal> {
+pub(super) fn route<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<(Route, MergePlan), Refusal> {
     match walk.placements.spread() {
         Spread::Nowhere => Ok((Route::AnyShard, MergePlan::Pass)),
         Spread::Pinned(pins) => Ok((Route::Pinned(pins), MergePlan::Pass)),
@@ -42,7 +45,7 @@ pub(super) fn apart(tables: &[Arc<str>]) -> Refusal {
     )
 }
 
-fn merge(walk: &mut Walk<'_>, query: &Query, scope: &Scope<'_>) -> Result<MergePlan, Refusal> {
+fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<MergePlan, Refusal> {
     let over_shards = |reason, what: &str| {
         Err(Refusal::unsupported(
             reason,
@@ -52,6 +55,9 @@ fn merge(walk: &mut Walk<'_>, query: &Query, scope: &Scope<'_>) -> Result<MergeP
         ))
     };
     let SetExpr::Select(select) = &*query.body else { return over_shards("query-form", "this form of a query") };
+    if query.fetch.is_some() {
+        return over_shards("query-form", "FETCH in place of LIMIT");
+    }
     if !groups::rows_have_shards(select, scope) {
         return Err(Refusal::unsupported(
             "reference-rows",
@@ -59,20 +65,10 @@ fn merge(walk: &mut Walk<'_>, query: &Query, scope: &Scope<'_>) -> Result<MergeP
              value of its sharding column",
         ));
     }
-    let grouped = groups::is_grouped(select);
-    let distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
-    if distinct && !groups::duplicates_stay(walk, select, scope) {
-        return over_shards("distinct", "DISTINCT without the sharding column");
-    }
-    if grouped && !groups::groups_stay(walk, select, scope) {
-        return over_shards("group-by", "GROUP BY without the sharding column");
-    }
-    if select.having.is_some() && !grouped {
-        return over_shards("having", "HAVING without GROUP BY");
-    }
     let mut calls = Calls::default();
     let _ = select.projection.visit(&mut calls);
     let _ = query.order_by.visit(&mut calls);
+    let _ = select.having.visit(&mut calls);
     if calls.window || !select.named_window.is_empty() {
         return over_shards("window", "a window function");
     }
@@ -84,17 +80,42 @@ fn merge(walk: &mut Walk<'_>, query: &Query, scope: &Scope<'_>) -> Result<MergeP
         },
     };
     let window = window(walk, query)?;
-    if calls.aggregate && !grouped {
-        return aggregate::fold_all(walk, select, scope, window);
+    let grouped = groups::is_grouped(select);
+    let distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
+    let of_all = !grouped && (calls.aggregate || select.having.is_some());
+    match select.distinct {
+        // One row is distinct.
+        _ if of_all => return folding::plan(walk, select, scope, order, window, By::Nothing),
+        Some(Distinct::On(_)) => return over_shards("distinct", "DISTINCT ON"),
+        _ => {}
+    }
+    let scattered = grouped && !groups::groups_stay(walk, select, scope);
+    let repeated = distinct && !groups::duplicates_stay(walk, select, scope);
+    if distinct && scattered || repeated && grouped {
+        return over_shards("distinct", "DISTINCT beside GROUP BY");
+    }
+    if scattered {
+        return folding::plan(walk, select, scope, order, window, By::Keys);
+    }
+    if repeated {
+        return folding::plan(walk, select, scope, order, window, By::AllColumns);
     }
     if order.is_empty() {
+        limit_shards(walk, &window)?;
         return Ok(MergePlan::Concat(window));
     }
-    order::sort(walk, select, scope, order, window)
+    match order::sort(walk, select, scope, order, window.clone()) {
+        // Weights, which are compared, are not what DISTINCT looks at under collations that pad.
+        Err(refusal) if refusal.reason == "order-by-distinct" && !grouped => {
+            folding::plan(walk, select, scope, order, window, By::AllColumns)
+        }
+        Err(refusal) => Err(refusal),
+        Ok(merge) => limit_shards(walk, &window).map(|()| merge),
+    }
 }
 
-/// LIMIT and OFFSET of the whole; each shard is asked for their sum.
-fn window(walk: &mut Walk<'_>, query: &Query) -> Result<WindowPlan, Refusal> {
+/// LIMIT and OFFSET of the whole.
+fn window(walk: &Walk<'_>, query: &Query) -> Result<WindowPlan, Refusal> {
     let (limit, offset) = match &query.limit_clause {
         None => return Ok(WindowPlan::default()),
         Some(LimitClause::LimitOffset { limit, offset, .. }) => {
@@ -102,35 +123,60 @@ fn window(walk: &mut Walk<'_>, query: &Query) -> Result<WindowPlan, Refusal> {
         }
         Some(LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
     };
-    let mut source = |expr: &Expr| match walk.text.value(expr) {
+    let source = |expr: &Expr| match walk.text.value(expr) {
         Some((source, _)) => Ok(source),
         None => Err(Refusal::invalid("limit", "LIMIT takes numbers and bind variables")),
     };
-    let window =
-        WindowPlan { limit: limit.map(&mut source).transpose()?, offset: offset.map(&mut source).transpose()? };
-    if offset.is_some() {
-        // From the first number to behind the second: `20, 10` and `10 OFFSET 20` become `30`.
-        let tokens = &walk.text.tokens;
-        let mut depth = 0;
-        let mut found = None;
-        for (index, token) in tokens.iter().enumerate() {
-            depth += walk.text.nesting(token);
-            if depth == 0 && walk.text.is_word(token, "LIMIT") {
-                found = Some(index);
-            }
-        }
-        let numbers = found.and_then(|index| Some((tokens.get(index + 1)?, tokens.get(index + 3)?)));
-        let Some((first, last)) = numbers else {
-            return Err(Refusal::invalid("limit", "LIMIT is not where it is expected"));
-        };
-        walk.edits.push(Edit {
-            start: walk.text.anchor(first.start),
-            end: walk.text.anchor(last.end),
-            replacement: Replacement::WindowEnd,
-            scatter_only: true,
-        });
+    Ok(WindowPlan { limit: limit.map(source).transpose()?, offset: offset.map(source).transpose()? })
+}
+
+/// Each shard is asked for the sum of LIMIT and OFFSET: `20, 10` and `10 OFFSET 20` become `30`.
+pub(super) fn limit_shards(walk: &mut Walk<'_>, window: &WindowPlan) -> Result<(), Refusal> {
+    if window.offset.is_none() {
+        return Ok(());
     }
-    Ok(window)
+    let numbers = Clauses::of(walk.text).and_then(|clauses| clauses.limit_numbers(walk.text));
+    let Some(numbers) = numbers else { return Err(Refusal::invalid("limit", "LIMIT is not where it is expected")) };
+    walk.edits.push(Edit {
+        start: walk.text.anchor(numbers.start),
+        end: walk.text.anchor(numbers.end),
+        replacement: Replacement::WindowEnd,
+        scatter_only: true,
+    });
+    Ok(())
+}
+
+/// Whether an expression has an aggregate of its block.
+pub(super) fn contains_aggregate(expr: &Expr) -> bool {
+    let mut calls = Calls::default();
+    let _ = expr.visit(&mut calls);
+    calls.aggregate
+}
+
+/// Whether an expression has a subquery.
+pub(super) fn contains_query(expr: &Expr) -> bool {
+    struct Finder;
+    impl Visitor for Finder {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    expr.visit(&mut Finder).is_break()
+}
+
+/// Whether an expression has a part that `wanted` takes.
+pub(super) fn finds(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> bool {
+    struct Finder<F>(F);
+    impl<F: Fn(&Expr) -> bool> Visitor for Finder<F> {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if (self.0)(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    expr.visit(&mut Finder(wanted)).is_break()
 }
 
 /// Aggregates and windows of a block itself, not of its subqueries.
@@ -156,22 +202,22 @@ impl Calls {
 impl Visitor for Calls {
     type Break = ();
 
-    fn pre_visit_query(&mut self, _: &Query) -> std::ops::ControlFlow<()> {
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
         self.depth += 1;
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _: &Query) -> std::ops::ControlFlow<()> {
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
         self.depth -= 1;
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> std::ops::ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         if self.depth == 0
             && let Expr::Function(function) = expr
         {
             self.see(function);
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 }

@@ -1,0 +1,294 @@
+//! Folds the rows of groups, which come sorted from several shards, into one row for each group.
+//!
+//! One group is in memory at a time; all of them only where they are to be sorted anew, up to [`MOST_BYTES`].
+
+use std::cmp::Ordering;
+
+use vitrail_planner::plan::{Grouping, Window};
+use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::message::ResultEnd;
+use vitrail_proto::value::Value;
+
+use super::condition::{Number, holds, numbers};
+use super::fold::State;
+use super::heads::{Head, Heads};
+use super::order::{Key, bind};
+use super::row::{Packer, take_row};
+use super::{Ends, Gauge, malformed};
+use crate::answer::Answer;
+use crate::columns::Columns;
+use crate::failure;
+use crate::scatter::{Calls, Lane};
+
+/// Bytes of groups that are kept to be sorted.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Groups beyond those that LIMIT asks for which are kept before they are sorted and dropped.
+const SPARE_GROUPS: usize = 1024;
+
+/// A merge of groups, bound to its columns.
+pub(super) struct Groups<'g> {
+    grouping: &'g Grouping,
+    numbers: Vec<Number<'g>>,
+    keys: Vec<Key>,
+    order: Vec<Key>,
+    columns: usize,
+    group: Group,
+}
+
+/// The group under way.
+struct Group {
+    states: Vec<State>,
+    distinct: Vec<bool>,
+    /// Its first row.
+    leader: Option<Head>,
+    /// The first of its rows that agree in all keys.
+    within: Option<Head>,
+    /// A text for each column, and whether it is NULL; valid once it is finished.
+    cells: Vec<(bool, Vec<u8>)>,
+}
+
+impl<'g> Groups<'g> {
+    /// Fails if a column has another type than its fold needs.
+    pub(super) fn new(grouping: &'g Grouping, values: &'g [Value], columns: &Columns) -> Result<Groups<'g>, ErrorBody> {
+        if grouping.folds.len() != columns.list.len() {
+            return Err(failure::internal("as many folds as columns were expected"));
+        }
+        let folds = grouping.folds.iter().enumerate();
+        let states =
+            folds.map(|(at, fold)| State::new(&fold.aggregate, at, &columns.list)).collect::<Result<_, _>>()?;
+        Ok(Groups {
+            grouping,
+            numbers: numbers(values)?,
+            keys: bind(&grouping.keys, &columns.list)?,
+            order: bind(&grouping.order, &columns.list)?,
+            columns: columns.list.len(),
+            group: Group {
+                states,
+                distinct: grouping.folds.iter().map(|fold| fold.distinct).collect(),
+                leader: None,
+                within: None,
+                cells: vec![(true, Vec::new()); columns.list.len()],
+            },
+        })
+    }
+
+    /// Merges. Groups come in the order of the keys, or as the statement orders them.
+    pub(super) async fn run(
+        mut self,
+        lanes: &mut [Lane],
+        calls: &Calls<'_>,
+        window: Window,
+        cap: Option<u64>,
+        answer: &mut Answer<'_>,
+    ) -> Result<ResultEnd, ErrorBody> {
+        let mut output = Output { gauge: Gauge::new(window, cap), packer: Packer::default() };
+        let mut kept =
+            Kept { rows: Vec::new(), bytes: 0, most: window.limit.map(|limit| limit.saturating_add(window.offset)) };
+        let keys = std::mem::take(&mut self.keys);
+        let by = self.grouping.group_keys;
+        let mut heads = Heads::new(&keys, self.columns, lanes, calls).await?;
+        while !output.gauge.is_exhausted() {
+            let Some(head) = heads.next(calls).await? else { break };
+            let same = |leader: &Head| Some(leader.compare(head, &keys[..by])?.is_eq());
+            if let Some(leader) = &self.group.leader
+                && !same(leader).ok_or_else(malformed)?
+            {
+                self.close(&mut kept, &mut output, answer).await?;
+            }
+            if !output.gauge.is_exhausted() {
+                self.group.add(head, &keys[by..]).ok_or_else(malformed)?;
+            }
+        }
+        if heads.is_cut() {
+            // Of the group under way, and of what follows, a tablet has kept rows back.
+            self.group.leader = None;
+            if self.grouping.whole || !self.order.is_empty() {
+                return Err(failure::unsupported(
+                    "a tablet's limit of rows has cut what groups over several shards are made of; ask for fewer groups, or raise the limit",
+                ));
+            }
+        } else if !output.gauge.is_exhausted() && (self.grouping.whole || self.group.leader.is_some()) {
+            self.close(&mut kept, &mut output, answer).await?;
+        }
+        kept.sort(&self.order)?;
+        for row in &kept.rows {
+            let shown = self.columns - self.grouping.hidden_columns;
+            output.push((0..shown).map(|column| row.value(column)), answer).await?;
+        }
+        if let Some(batch) = output.packer.take() {
+            answer.rows(batch).await?;
+        }
+        let mut ends = Ends::default();
+        heads.into_ends().for_each(|end| ends.add(end));
+        Ok(output.gauge.end(ends))
+    }
+
+    /// Ends the group under way, and hands it on or keeps it.
+    async fn close(&mut self, kept: &mut Kept, output: &mut Output, answer: &mut Answer<'_>) -> Result<(), ErrorBody> {
+        self.group.finish()?;
+        if self.is_wanted()? {
+            if self.order.is_empty() {
+                let shown = self.columns - self.grouping.hidden_columns;
+                output.push((0..shown).map(|column| self.group.value(column)), answer).await?;
+            } else {
+                kept.push((0..self.columns).map(|column| self.group.value(column)), self.columns, &self.order)?;
+            }
+        }
+        self.group.clear();
+        Ok(())
+    }
+
+    /// Whether HAVING lets the group pass.
+    fn is_wanted(&self) -> Result<bool, ErrorBody> {
+        let Some(having) = &self.grouping.having else { return Ok(true) };
+        let value = |column: usize| self.group.value(column);
+        let truth = holds(having, &self.numbers, &value)?;
+        let unrounded: Vec<Option<Vec<u8>>> = self.group.states.iter().map(|state| state.unrounded(value)).collect();
+        if unrounded.iter().any(Option::is_some) {
+            let before = |column: usize| unrounded[column].as_deref().or_else(|| value(column));
+            if holds(having, &self.numbers, &before)? != truth {
+                return Err(failure::unsupported(
+                    "HAVING over several shards compares an average with a number that is nearer to it than the average is exact; compare \
+                     with a number of more or fewer digits",
+                ));
+            }
+        }
+        Ok(truth == Some(true))
+    }
+}
+
+impl Group {
+    /// Takes a row of the group; `None` if a value is not of its column's type.
+    fn add(&mut self, row: &Head, within: &[Key]) -> Option<()> {
+        let repeated = match &self.within {
+            Some(first) if self.leader.is_some() => first.compare(row, within)?.is_eq(),
+            _ => false,
+        };
+        if self.leader.is_none() {
+            self.leader = Some(row.clone());
+        }
+        if !within.is_empty() && !repeated {
+            self.within = Some(row.clone());
+        }
+        for (state, distinct) in self.states.iter_mut().zip(&self.distinct) {
+            if !(*distinct && repeated) {
+                state.add(row)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Makes the values of all columns.
+    fn finish(&mut self) -> Result<(), ErrorBody> {
+        for derived in [false, true] {
+            for column in 0..self.states.len() {
+                if self.states[column].is_derived() != derived {
+                    continue;
+                }
+                let mut text = std::mem::take(&mut self.cells[column].1);
+                text.clear();
+                let found = self.states[column].finish(&mut text, |other| self.value(other))?;
+                self.cells[column] = (!found, text);
+            }
+        }
+        Ok(())
+    }
+
+    fn value(&self, column: usize) -> Option<&[u8]> {
+        if self.states[column].is_any() {
+            return self.leader.as_ref()?.value(column);
+        }
+        let (null, text) = &self.cells[column];
+        (!null).then_some(text)
+    }
+
+    fn clear(&mut self) {
+        self.leader = None;
+        self.within = None;
+        self.states.iter_mut().for_each(State::clear);
+    }
+}
+
+/// Rows on their way to the client.
+struct Output {
+    gauge: Gauge,
+    packer: Packer,
+}
+
+impl Output {
+    async fn push<'c>(
+        &mut self,
+        cells: impl Iterator<Item = Option<&'c [u8]>>,
+        answer: &mut Answer<'_>,
+    ) -> Result<(), ErrorBody> {
+        if let (_, 1) = self.gauge.take(1) {
+            self.packer.push_cells(cells);
+            if self.packer.is_full()
+                && let Some(batch) = self.packer.take()
+            {
+                answer.rows(batch).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Groups that are sorted once all are there.
+struct Kept {
+    rows: Vec<Head>,
+    bytes: usize,
+    /// How many of them are wanted.
+    most: Option<u64>,
+}
+
+impl Kept {
+    fn push<'c>(
+        &mut self,
+        cells: impl Iterator<Item = Option<&'c [u8]>>,
+        columns: usize,
+        order: &[Key],
+    ) -> Result<(), ErrorBody> {
+        let mut packer = Packer::default();
+        packer.push_cells(cells);
+        let batch = packer.take().ok_or_else(malformed)?;
+        let row = take_row(&mut { batch.bytes }).ok_or_else(malformed)?;
+        let mut spans = Vec::new();
+        row.find_cells(columns, &mut spans).ok_or_else(malformed)?;
+        self.bytes += size(&row, columns);
+        self.rows.push(Head { row, cells: spans });
+        if let Some(most) = self.most.and_then(|most| usize::try_from(most).ok())
+            && self.rows.len() >= most.saturating_mul(2).saturating_add(SPARE_GROUPS)
+        {
+            self.sort(order)?;
+            self.rows.truncate(most);
+            self.bytes = self.rows.iter().map(|head| size(&head.row, columns)).sum();
+        }
+        if self.bytes > MOST_BYTES {
+            let message = format!(
+                "the groups take more than {} MiB, and all of them are needed to sort them; order by the keys of GROUP BY, add LIMIT, or \
+                 group fewer rows",
+                MOST_BYTES >> 20
+            );
+            return Err(ErrorBody::new(Code::Exhausted, message).with_errno(1038, "HY001"));
+        }
+        Ok(())
+    }
+
+    /// Sorts; equal rows keep their order.
+    fn sort(&mut self, order: &[Key]) -> Result<(), ErrorBody> {
+        let mut failed = false;
+        self.rows.sort_by(|left, right| {
+            left.compare(right, order).unwrap_or_else(|| {
+                failed = true;
+                Ordering::Equal
+            })
+        });
+        if failed { Err(malformed()) } else { Ok(()) }
+    }
+}
+
+/// What a kept row takes, about.
+fn size(row: &super::row::Row, columns: usize) -> usize {
+    row.text().len() + columns * size_of::<Option<std::ops::Range<usize>>>() + size_of::<Head>()
+}

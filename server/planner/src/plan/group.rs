@@ -1,0 +1,144 @@
+//! Groups that may have rows on several shards: how the rows that each shard made of its part become one.
+//!
+//! Every shard groups its own rows and sends them sorted. Rows with equal keys then come one after the other, and are folded into one.
+
+use std::sync::Arc;
+
+use super::SortKey;
+
+/// How sorted rows of several shards become groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grouping {
+    /// By which each answer is sorted, most significant first.
+    pub keys: Vec<SortKey>,
+    /// How many of `keys` tell groups apart. The others order the rows of one group.
+    pub group_keys: usize,
+    /// All rows are one group, which is there even if it has no rows: aggregates without GROUP BY.
+    pub whole: bool,
+    /// One for each column of the answer, hidden ones too.
+    pub folds: Vec<Fold>,
+    /// Which groups are handed on.
+    pub having: Option<Condition>,
+    /// The order of the groups; empty: as `keys` have it.
+    pub order: Vec<SortKey>,
+    /// Trailing columns that only serve the merge; not handed on.
+    pub hidden_columns: usize,
+}
+
+/// How one column is folded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fold {
+    /// What is made of its values.
+    pub aggregate: Aggregate,
+    /// Of rows that agree in all of [`Grouping::keys`], only the first counts.
+    pub distinct: bool,
+}
+
+/// What is made of a column's values in one group. Columns are counted from 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aggregate {
+    /// Any of them: they are equal, or MySQL may choose as well.
+    Any,
+    /// COUNT: sum of integers, never NULL.
+    Count,
+    /// SUM: NULLs are skipped; exact for integers and decimals.
+    Sum,
+    /// The value of the row whose key comes first; NULLs are skipped. MIN, and with a descending key MAX.
+    Extreme(SortKey),
+    /// BIT_AND; of nothing, all bits are set.
+    BitAnd,
+    /// BIT_OR; of nothing, no bit is.
+    BitOr,
+    /// BIT_XOR likewise.
+    BitXor,
+    /// AVG: the value is made of two other columns.
+    Average {
+        /// SUM of the same.
+        sum: usize,
+        /// COUNT of the same.
+        count: usize,
+    },
+    /// VAR_POP and its like: the value is made of three other columns.
+    Variance {
+        /// COUNT of the same.
+        count: usize,
+        /// AVG of the same, as doubles.
+        mean: usize,
+        /// VAR_POP of the same, as doubles.
+        variance: usize,
+        /// VAR_SAMP and STDDEV_SAMP: divide by one less than the count.
+        sample: bool,
+        /// STDDEV: the square root.
+        root: bool,
+    },
+    /// GROUP_CONCAT: texts one after the other.
+    Concat {
+        /// What comes between two.
+        separator: Arc<str>,
+        /// A column with `@@group_concat_max_len`.
+        limit: usize,
+    },
+}
+
+/// A condition on a group's folded columns, with the three truth values of SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Both operands are integers or decimals.
+    Compare(Comparator, Operand, Operand),
+    /// `IS NULL`
+    IsNull(Operand),
+    /// `NOT`
+    Not(Box<Condition>),
+    /// `AND`
+    And(Box<Condition>, Box<Condition>),
+    /// `OR`
+    Or(Box<Condition>, Box<Condition>),
+}
+
+/// How two numbers are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparator {
+    /// `=`
+    Equal,
+    /// `<>`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+}
+
+/// What a condition looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operand {
+    /// A folded column, from 0.
+    Column(usize),
+    /// A value of the statement, by its index among the merge's values.
+    Value(usize),
+}
+
+impl Fold {
+    /// A fold that counts every row.
+    pub fn of(aggregate: Aggregate) -> Fold {
+        Fold { aggregate, distinct: false }
+    }
+}
+
+impl Grouping {
+    /// One group of all rows.
+    pub fn whole(folds: Vec<Fold>) -> Grouping {
+        Grouping {
+            keys: Vec::new(),
+            group_keys: 0,
+            whole: true,
+            folds,
+            having: None,
+            order: Vec::new(),
+            hidden_columns: 0,
+        }
+    }
+}

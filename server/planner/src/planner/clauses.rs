@@ -1,0 +1,267 @@
+//! Where the clauses of the outermost SELECT stand, by its tokens, so that they can be added to, copied and replaced.
+
+use std::ops::Range;
+
+use sqlparser::ast::Function;
+use vitrail_sql::lexer::TokenKind;
+
+use super::names::idents;
+use super::text::Text;
+use super::walk::Walk;
+use crate::plan::{Edit, Replacement};
+
+/// Clauses in the order in which they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Clause {
+    From,
+    Where,
+    GroupBy,
+    Having,
+    Window,
+    OrderBy,
+    Limit,
+    /// `FOR UPDATE`, `LOCK IN SHARE MODE` and the like.
+    Lock,
+}
+
+/// Each clause with its tokens, its keyword among them, in order.
+pub(super) struct Clauses(Vec<(Clause, Range<usize>)>);
+
+impl Clauses {
+    /// `None` if the text has no FROM, or its clauses stand in an order that is not MySQL's.
+    pub(super) fn of(text: &Text<'_>) -> Option<Clauses> {
+        let mut found: Vec<(Clause, Range<usize>)> = Vec::new();
+        let mut depth = 0;
+        for (index, token) in text.tokens.iter().enumerate() {
+            depth += text.nesting(token);
+            let Some(clause) = (depth == 0).then(|| begins(text, index)).flatten() else { continue };
+            match found.last_mut() {
+                None if clause != Clause::From => continue,
+                // `SELECT … FOR UPDATE … LOCK`: all of it is the tail.
+                Some((Clause::Lock, _)) => continue,
+                Some((last, _)) if *last >= clause => return None,
+                Some((_, range)) => range.end = index,
+                None => {}
+            }
+            found.push((clause, index..text.tokens.len()));
+        }
+        (!found.is_empty()).then_some(Clauses(found))
+    }
+
+    pub(super) fn get(&self, clause: Clause) -> Option<Range<usize>> {
+        self.0.iter().find(|(known, _)| *known == clause).map(|(_, range)| range.clone())
+    }
+
+    /// The bytes of a clause; if it is missing, the place where it would stand.
+    fn span(&self, text: &Text<'_>, clause: Clause) -> Range<usize> {
+        if let Some(range) = self.get(clause) {
+            return text.tokens[range.start].start..text.tokens[range.end - 1].end;
+        }
+        let next = self.0.iter().find(|(known, _)| *known > clause).map_or(text.tokens.len(), |(_, range)| range.start);
+        let end = text.tokens[next - 1].end;
+        end..end
+    }
+
+    /// The bytes of each key of GROUP BY.
+    pub(super) fn group_keys(&self, text: &Text<'_>) -> Vec<Range<usize>> {
+        let Some(range) = self.get(Clause::GroupBy) else { return Vec::new() };
+        split(text, range.start + 2..range.end)
+    }
+
+    /// Writes `replacement` in place of a clause, or adds it where there is none.
+    pub(super) fn replace(&self, walk: &mut Walk<'_>, clause: Clause, replacement: Replacement) {
+        let span = self.span(walk.text, clause);
+        let replacement = match replacement {
+            Replacement::Text(text) if !span.is_empty() => Replacement::Text(text.trim_start().into()),
+            other => other,
+        };
+        edit(walk, span, replacement);
+    }
+
+    /// Writes behind a clause, which must be there.
+    pub(super) fn append(&self, walk: &mut Walk<'_>, clause: Clause, text: &str) {
+        let end = self.span(walk.text, clause).end;
+        edit(walk, end..end, Replacement::Text(text.into()));
+    }
+
+    /// Writes at the end of the select list.
+    pub(super) fn select(&self, walk: &mut Walk<'_>, columns: &str) {
+        let from = self.span(walk.text, Clause::From).start;
+        edit(walk, from..from, Replacement::Text(columns.into()));
+    }
+
+    /// The bytes from the first number of LIMIT to behind the last.
+    pub(super) fn limit_numbers(&self, text: &Text<'_>) -> Option<Range<usize>> {
+        let range = self.get(Clause::Limit)?;
+        let (first, last) = (range.start + 1, range.end - 1);
+        (first <= last).then(|| text.tokens[first].start..text.tokens[last].end)
+    }
+}
+
+/// The bytes of each argument of a call, `DISTINCT` and inner clauses left out; `None` if the text shows no such call.
+pub(super) fn arguments(text: &Text<'_>, function: &Function) -> Option<Vec<Range<usize>>> {
+    let inside = call(text, function)?;
+    let distinct = usize::from(inside.start < inside.end && text.is_word(&text.tokens[inside.start], "DISTINCT"));
+    let start = inside.start + distinct;
+    let mut depth = 0;
+    let end = (start..inside.end).find(|index| {
+        let token = &text.tokens[*index];
+        depth += text.nesting(token);
+        depth == 0
+            && (text.is_word(token, "SEPARATOR")
+                || text.is_word(token, "LIMIT")
+                || is_pair(text, *index, "ORDER", "BY"))
+    });
+    Some(split(text, start..end.unwrap_or(inside.end)))
+}
+
+/// The bytes of each key of ORDER BY inside a call, without its direction.
+pub(super) fn inner_order(text: &Text<'_>, function: &Function) -> Option<Vec<Range<usize>>> {
+    let inside = call(text, function)?;
+    let mut depth = 0;
+    let mut order = None;
+    let mut end = inside.end;
+    for index in inside {
+        let token = &text.tokens[index];
+        depth += text.nesting(token);
+        if depth == 0 && order.is_none() && is_pair(text, index, "ORDER", "BY") {
+            order = Some(index + 2);
+        }
+        if depth == 0 && order.is_some() && text.is_word(token, "SEPARATOR") {
+            end = index;
+            break;
+        }
+    }
+    let keys = split_tokens(text, order?..end).into_iter().map(|mut key| {
+        let last = key.end.checked_sub(1).map(|last| &text.tokens[last]);
+        if last.is_some_and(|last| text.is_word(last, "ASC") || text.is_word(last, "DESC")) {
+            key.end -= 1;
+        }
+        bytes(text, &key)
+    });
+    keys.collect()
+}
+
+/// The bytes of the text behind SEPARATOR inside a call.
+pub(super) fn separator(text: &Text<'_>, function: &Function) -> Option<Range<usize>> {
+    let inside = call(text, function)?;
+    let mut depth = 0;
+    let word = inside.clone().find(|index| {
+        depth += text.nesting(&text.tokens[*index]);
+        depth == 0 && text.is_word(&text.tokens[*index], "SEPARATOR")
+    })?;
+    bytes(text, &(word + 1..inside.end))
+}
+
+/// The text of a whole call.
+pub(super) fn call_text(walk: &Walk<'_>, function: &Function) -> Option<String> {
+    let start = walk.text.start(idents(&function.name)?.last()?)?;
+    let close = call(walk.text, function)?.end;
+    copy(walk, start..walk.text.tokens[close].end)
+}
+
+/// The text of a range of bytes without the qualifiers that are cut; `None` if it holds a literal that the key does not.
+pub(super) fn copy(walk: &Walk<'_>, range: Range<usize>) -> Option<String> {
+    let statement = walk.text.statement;
+    if statement.literals.iter().any(|literal| literal.span.start < range.end && range.start < literal.span.end) {
+        return None;
+    }
+    let mut cuts: Vec<Range<usize>> = walk
+        .edits
+        .iter()
+        .filter(|edit| !edit.scatter_only)
+        .map(|edit| statement.position(edit.start)..statement.position(edit.end))
+        .filter(|cut| range.start <= cut.start && cut.end <= range.end)
+        .collect();
+    cuts.sort_unstable_by_key(|cut| cut.start);
+    let (mut out, mut position) = (String::with_capacity(range.len()), range.start);
+    for cut in cuts {
+        out.push_str(&statement.text[position..cut.start.max(position)]);
+        position = position.max(cut.end);
+    }
+    out.push_str(&statement.text[position..range.end]);
+    Some(out)
+}
+
+fn edit(walk: &mut Walk<'_>, span: Range<usize>, replacement: Replacement) {
+    let (start, end) = (walk.text.anchor(span.start), walk.text.anchor(span.end));
+    walk.edits.push(Edit { start, end, replacement, scatter_only: true });
+}
+
+/// The clause whose keyword stands at `index`.
+fn begins(text: &Text<'_>, index: usize) -> Option<Clause> {
+    let token = &text.tokens[index];
+    let before = index.checked_sub(1).map(|before| &text.tokens[before]);
+    // `t.limit` is a name, `USE INDEX FOR ORDER BY (k)` a hint.
+    if token.kind != TokenKind::Word
+        || before.is_some_and(|before| before.kind == TokenKind::Dot || text.is_word(before, "FOR"))
+    {
+        return None;
+    }
+    let pair = |first, second| is_pair(text, index, first, second);
+    let is = |word| text.is_word(token, word);
+    if is("FROM") {
+        Some(Clause::From)
+    } else if is("WHERE") {
+        Some(Clause::Where)
+    } else if pair("GROUP", "BY") {
+        Some(Clause::GroupBy)
+    } else if is("HAVING") {
+        Some(Clause::Having)
+    } else if is("WINDOW") {
+        Some(Clause::Window)
+    } else if pair("ORDER", "BY") {
+        Some(Clause::OrderBy)
+    } else if is("LIMIT") {
+        Some(Clause::Limit)
+    } else if pair("FOR", "UPDATE") || pair("FOR", "SHARE") || pair("LOCK", "IN") {
+        Some(Clause::Lock)
+    } else {
+        None
+    }
+}
+
+fn is_pair(text: &Text<'_>, index: usize, first: &str, second: &str) -> bool {
+    text.is_word(&text.tokens[index], first)
+        && text.tokens.get(index + 1).is_some_and(|next| text.is_word(next, second))
+}
+
+/// The tokens between the parentheses of a call.
+fn call(text: &Text<'_>, function: &Function) -> Option<Range<usize>> {
+    let start = text.start(idents(&function.name)?.last()?)?;
+    let name = text.tokens.binary_search_by_key(&start, |token| token.start).ok()?;
+    let open = name + 1;
+    let mut depth = 0;
+    for (index, token) in text.tokens.iter().enumerate().skip(open) {
+        depth += text.nesting(token);
+        if depth == 0 {
+            return (index > open).then_some(open + 1..index);
+        }
+    }
+    None
+}
+
+fn split(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
+    split_tokens(text, range).iter().filter_map(|part| bytes(text, part)).collect()
+}
+
+/// Parts between the commas of a range of tokens.
+fn split_tokens(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0, range.start);
+    for index in range.clone() {
+        let token = &text.tokens[index];
+        depth += text.nesting(token);
+        if depth == 0 && token.kind == TokenKind::Comma {
+            parts.push(start..index);
+            start = index + 1;
+        }
+    }
+    if start < range.end {
+        parts.push(start..range.end);
+    }
+    parts
+}
+
+fn bytes(text: &Text<'_>, range: &Range<usize>) -> Option<Range<usize>> {
+    (range.start < range.end).then(|| text.tokens[range.start].start..text.tokens[range.end - 1].end)
+}

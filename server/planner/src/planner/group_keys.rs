@@ -1,0 +1,163 @@
+//! The keys of groups: what GROUP BY and DISTINCT name, and how the gate compares it.
+
+use sqlparser::ast::{Expr, GroupByExpr, SelectItem};
+
+use super::clauses::Clauses;
+use super::folding::{Folding, incomparable};
+use super::order::quoted;
+use super::select::{contains_aggregate, contains_query};
+use crate::plan::{Comparison, SortKey};
+use crate::refusal::Refusal;
+use crate::schema::ColumnClass;
+
+/// One key of the groups.
+#[derive(Debug)]
+pub(super) struct GroupKey {
+    /// The column of the answer that it is.
+    pub(super) output: Option<usize>,
+    /// The plain column that it is: alias and name.
+    pub(super) column: Option<(String, String)>,
+    pub(super) class: Option<ColumnClass>,
+    /// As GROUP BY has it.
+    pub(super) expr: Option<Expr>,
+    /// As ORDER BY may name it.
+    pub(super) name: String,
+    /// What is compared.
+    pub(super) compared: usize,
+    pub(super) comparison: Comparison,
+}
+
+impl GroupKey {
+    pub(super) fn sort_key(&self) -> SortKey {
+        SortKey { column: self.compared, descending: false, comparison: self.comparison.clone() }
+    }
+}
+
+impl Folding<'_, '_, '_> {
+    /// The keys of GROUP BY.
+    pub(super) fn group_keys(&mut self, clauses: &Clauses) -> Result<Vec<GroupKey>, Refusal> {
+        let select = self.select;
+        let GroupByExpr::Expressions(keys, modifiers) = &select.group_by else { return Err(unknown()) };
+        let texts = clauses.group_keys(self.walk.text);
+        if !modifiers.is_empty() || texts.len() != keys.len() {
+            return Err(Refusal::unsupported(
+                "group-by",
+                "GROUP BY WITH ROLLUP over several shards is not supported yet; pin the statement to one shard by its sharding column",
+            ));
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for (key, text) in keys.iter().zip(texts) {
+            found.push(self.group_key(key, text)?);
+        }
+        Ok(found)
+    }
+
+    /// DISTINCT: every column of the answer is a key.
+    pub(super) fn all_columns(&mut self) -> Result<Vec<GroupKey>, Refusal> {
+        let exprs: Vec<Option<&Expr>> = if self.select.projection.len() == self.outputs.len() {
+            self.select.projection.iter().map(expression).collect()
+        } else {
+            vec![None; self.outputs.len()]
+        };
+        let mut keys = Vec::with_capacity(exprs.len());
+        for (index, expr) in exprs.into_iter().enumerate() {
+            if let Some(expr) = expr
+                && (contains_query(expr) || self.differs(expr))
+            {
+                return Err(incomparable("a subquery, or by time or chance"));
+            }
+            keys.push(self.key_of_output(index, expr)?);
+        }
+        Ok(keys)
+    }
+
+    fn group_key(&mut self, key: &Expr, text: std::ops::Range<usize>) -> Result<GroupKey, Refusal> {
+        match key {
+            Expr::Nested(inner) => return self.group_key(inner, text),
+            Expr::Value(value) => {
+                let position = value.value.to_string().parse::<usize>().ok();
+                let index = position.and_then(|position| position.checked_sub(1));
+                let index = index.filter(|index| *index < self.outputs.len()).ok_or_else(unknown)?;
+                let expr = self.select.projection.get(index).and_then(expression);
+                return self.key_of_output(index, expr);
+            }
+            Expr::Identifier(name) => {
+                let is_column = self
+                    .scope
+                    .items
+                    .iter()
+                    .any(|item| item.schema.is_none_or(|schema| schema.column(&name.value).is_some()));
+                let alias = self.select.projection.iter().position(|item| {
+                    matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value.eq_ignore_ascii_case(&name.value))
+                });
+                if let Some(index) = alias {
+                    let column = self.plain(key);
+                    // A column of a table comes before an alias; either way only if it is clear which is meant.
+                    if is_column && (column.is_none() || self.outputs[index].column != column) {
+                        return Err(Refusal::unsupported(
+                            "group-by",
+                            format!(
+                                "`{}` in GROUP BY is both a column and an alias; write the table before it",
+                                name.value
+                            ),
+                        ));
+                    }
+                    let expr = self.select.projection.get(index).and_then(expression);
+                    return self.key_of_output(index, expr);
+                }
+            }
+            _ => {}
+        }
+        if contains_aggregate(key) || contains_query(key) || self.differs(key) {
+            return Err(incomparable("aggregates, subqueries, time or chance"));
+        }
+        let column = self.plain(key);
+        let select = self.select;
+        let same = |item: &SelectItem| expression(item) == Some(key);
+        let output = match &column {
+            Some(column) => self.outputs.iter().position(|output| output.column.as_ref() == Some(column)),
+            None if select.projection.len() == self.outputs.len() => select.projection.iter().position(same),
+            None => None,
+        };
+        if let Some(index) = output {
+            return Ok(GroupKey { expr: Some(key.clone()), ..self.key_of_output(index, Some(key))? });
+        }
+        let class = self.class(key);
+        let (compared, comparison) = self.compared(None, column.as_ref(), class.as_ref(), |this| this.copy(text))?;
+        let name = column.as_ref().map_or_else(|| self.hidden_name(compared), quoted);
+        Ok(GroupKey { output: None, column, class, expr: Some(key.clone()), name, compared, comparison })
+    }
+
+    /// A column of the answer as a key; `expr` is what the select list has there.
+    fn key_of_output(&mut self, index: usize, expr: Option<&Expr>) -> Result<GroupKey, Refusal> {
+        if let Some(expr) = expr
+            && (contains_aggregate(expr) || contains_query(expr) || self.differs(expr))
+        {
+            return Err(incomparable("aggregates, subqueries, time or chance"));
+        }
+        let column = self.outputs[index].column.clone();
+        let class = self.outputs[index].class.clone().or_else(|| self.class(expr?));
+        let (compared, comparison) = self.compared(Some(index), column.as_ref(), class.as_ref(), |_| None)?;
+        let name = (index + 1).to_string();
+        Ok(GroupKey { output: Some(index), column, class, expr: expr.cloned(), name, compared, comparison })
+    }
+
+    /// Whether the value of an expression may differ between shards: the statement has a volatile function, and this is no column.
+    fn differs(&self, expr: &Expr) -> bool {
+        self.walk.volatile.is_some() && self.plain(expr).is_none()
+    }
+}
+
+fn expression(item: &SelectItem) -> Option<&Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    }
+}
+
+fn unknown() -> Refusal {
+    Refusal::unsupported(
+        "group-by",
+        "GROUP BY over several shards takes columns, expressions, and numbers of columns of the answer",
+    )
+}

@@ -1,0 +1,199 @@
+//! HAVING over several shards: left to the shards where a group's keys alone decide, else evaluated on folded groups.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Visit, Visitor};
+
+use super::aggregate;
+use super::folding::{Folding, Values};
+use super::group_keys::GroupKey;
+use super::order::find;
+use super::select::{contains_aggregate, contains_query};
+use super::text::Given;
+use crate::plan::{Aggregate, Comparator, Condition, Operand, Source};
+use crate::refusal::Refusal;
+use crate::schema::ColumnClass;
+use vitrail_proto::value::Value;
+
+/// What the gate evaluates, its values, and whether the clause stays in the statement of the shards.
+pub(super) fn plan(
+    folding: &mut Folding<'_, '_, '_>,
+    keys: &[GroupKey],
+) -> Result<(Option<Condition>, Values, bool), Refusal> {
+    let Some(having) = &folding.select.having else { return Ok((None, Vec::new(), false)) };
+    if !folding.walk.text.loose_operators && folding.walk.volatile.is_none() && is_of_keys(folding, having, keys) {
+        return Ok((None, Vec::new(), true));
+    }
+    if folding.walk.text.loose_operators {
+        return Err(refuse("`||` as OR, and XOR"));
+    }
+    let mut evaluator = Evaluator { folding, keys, values: Vec::new() };
+    let condition = evaluator.condition(having)?;
+    Ok((Some(condition), evaluator.values, false))
+}
+
+fn refuse(what: &str) -> Refusal {
+    Refusal::unsupported(
+        "having",
+        format!(
+            "HAVING over several shards compares aggregates and keys that are integers or decimals with each other and with numbers, joined \
+             by AND, OR and NOT; {what} is not supported yet"
+        ),
+    )
+}
+
+/// Whether the condition names only group keys each of which has one value in a group, so that all shards decide alike.
+fn is_of_keys(folding: &Folding<'_, '_, '_>, having: &Expr, keys: &[GroupKey]) -> bool {
+    if keys.is_empty() || contains_aggregate(having) || contains_query(having) {
+        return false;
+    }
+    let mut names = Names { folding, keys };
+    having.visit(&mut names).is_continue()
+}
+
+struct Names<'n, 'f, 'w, 's, 'a> {
+    folding: &'n Folding<'w, 's, 'a>,
+    keys: &'f [GroupKey],
+}
+
+impl Visitor for Names<'_, '_, '_, '_, '_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if !matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) {
+            return ControlFlow::Continue(());
+        }
+        match key_of(self.folding, expr, self.keys).and_then(|key| key.class.as_ref()) {
+            Some(ColumnClass::Integer | ColumnClass::Decimal | ColumnClass::Temporal | ColumnClass::Binary) => {
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Break(()),
+        }
+    }
+}
+
+/// The group key that a name means, if all ways to read it mean that.
+fn key_of<'k>(folding: &Folding<'_, '_, '_>, expr: &Expr, keys: &'k [GroupKey]) -> Option<&'k GroupKey> {
+    let column = folding.plain(expr);
+    let (output, of_output, _) = find(expr, folding.select, &folding.outputs, folding.scope).ok()?;
+    // An alias that hides another column of a table.
+    if column.is_some() && column != of_output {
+        return None;
+    }
+    keys.iter().find(|key| (output.is_some() && key.output == output) || (column.is_some() && key.column == column))
+}
+
+struct Evaluator<'e, 'k, 'w, 's, 'a> {
+    folding: &'e mut Folding<'w, 's, 'a>,
+    keys: &'k [GroupKey],
+    values: Vec<Source>,
+}
+
+impl Evaluator<'_, '_, '_, '_, '_> {
+    fn condition(&mut self, expr: &Expr) -> Result<Condition, Refusal> {
+        match expr {
+            Expr::Nested(inner) => self.condition(inner),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => Ok(Condition::Not(Box::new(self.condition(expr)?))),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                Ok(Condition::And(Box::new(self.condition(left)?), Box::new(self.condition(right)?)))
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
+                Ok(Condition::Or(Box::new(self.condition(left)?), Box::new(self.condition(right)?)))
+            }
+            Expr::BinaryOp { left, op, right } => {
+                let comparator = match op {
+                    BinaryOperator::Eq => Comparator::Equal,
+                    BinaryOperator::NotEq => Comparator::NotEqual,
+                    BinaryOperator::Lt => Comparator::Less,
+                    BinaryOperator::LtEq => Comparator::LessOrEqual,
+                    BinaryOperator::Gt => Comparator::Greater,
+                    BinaryOperator::GtEq => Comparator::GreaterOrEqual,
+                    _ => return Err(refuse(&format!("the operator {op}"))),
+                };
+                Ok(Condition::Compare(comparator, self.operand(left)?, self.operand(right)?))
+            }
+            Expr::Between { expr, negated, low, high } => {
+                let least = Condition::Compare(Comparator::GreaterOrEqual, self.operand(expr)?, self.operand(low)?);
+                let most = Condition::Compare(Comparator::LessOrEqual, self.operand(expr)?, self.operand(high)?);
+                Ok(negate(Condition::And(Box::new(least), Box::new(most)), *negated))
+            }
+            Expr::InList { expr, list, negated } => {
+                let of = self.operand(expr)?;
+                let mut any: Option<Condition> = None;
+                for item in list {
+                    let equal = Condition::Compare(Comparator::Equal, of.clone(), self.operand(item)?);
+                    any = Some(match any {
+                        None => equal,
+                        Some(known) => Condition::Or(Box::new(known), Box::new(equal)),
+                    });
+                }
+                any.map(|any| negate(any, *negated)).ok_or_else(|| refuse("an empty list"))
+            }
+            Expr::IsNull(of) => Ok(Condition::IsNull(self.nullable(of)?)),
+            Expr::IsNotNull(of) => Ok(negate(Condition::IsNull(self.nullable(of)?), true)),
+            // A number is true if it is not 0.
+            other => {
+                let operand = self.operand(other)?;
+                self.values.push(Source::Constant(Value::Int(0)));
+                Ok(Condition::Compare(Comparator::NotEqual, operand, Operand::Value(self.values.len() - 1)))
+            }
+        }
+    }
+
+    fn operand(&mut self, expr: &Expr) -> Result<Operand, Refusal> {
+        if let Some((source, given)) = self.folding.walk.text.value(expr) {
+            let exponent = matches!(&source, Source::Constant(Value::Decimal(text)) if text.contains(['e', 'E']));
+            if exponent || !matches!(given, Given::Integer | Given::Null | Given::Bind | Given::Fraction) {
+                return Err(refuse("a value that is no integer and no decimal"));
+            }
+            self.values.push(source);
+            return Ok(Operand::Value(self.values.len() - 1));
+        }
+        let column = self.column(expr)?;
+        if !self.folding.exact[column] {
+            return Err(refuse("anything but integers and decimals"));
+        }
+        Ok(Operand::Column(column))
+    }
+
+    fn nullable(&mut self, expr: &Expr) -> Result<Operand, Refusal> {
+        self.column(expr).map(Operand::Column)
+    }
+
+    /// The folded column that an expression is.
+    fn column(&mut self, expr: &Expr) -> Result<usize, Refusal> {
+        match expr {
+            Expr::Nested(inner) => self.column(inner),
+            Expr::Function(function) if aggregate::is_one(function) => {
+                let same = |item: &sqlparser::ast::SelectItem| match item {
+                    sqlparser::ast::SelectItem::UnnamedExpr(known)
+                    | sqlparser::ast::SelectItem::ExprWithAlias { expr: known, .. } => known == expr,
+                    _ => false,
+                };
+                match self.folding.select.projection.iter().position(same) {
+                    Some(index) => Ok(index),
+                    None => aggregate::hide(self.folding, function),
+                }
+            }
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+                if let Some(key) = key_of(self.folding, expr, self.keys) {
+                    return Ok(key.output.unwrap_or(key.compared));
+                }
+                let plain = self.folding.plain(expr);
+                let (output, column, _) = find(expr, self.folding.select, &self.folding.outputs, self.folding.scope)?;
+                match output {
+                    // An alias of an aggregate that no column is hidden by.
+                    Some(index) if plain == column && self.folding.folds[index].aggregate != Aggregate::Any => {
+                        Ok(index)
+                    }
+                    _ => Err(refuse(&format!("`{expr}`"))),
+                }
+            }
+            _ => Err(refuse(&format!("`{expr}`"))),
+        }
+    }
+}
+
+fn negate(condition: Condition, negated: bool) -> Condition {
+    if negated { Condition::Not(Box::new(condition)) } else { condition }
+}
