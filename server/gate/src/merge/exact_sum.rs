@@ -52,7 +52,7 @@ impl ExactSum {
 }
 
 /// A number without its point, and the digits behind it; `None` if it does not fit or is none.
-fn parse(text: &[u8]) -> Option<(i128, usize)> {
+pub(super) fn parse(text: &[u8]) -> Option<(i128, usize)> {
     let (negative, digits) = match text.first()? {
         b'-' => (true, &text[1..]),
         _ => (false, text),

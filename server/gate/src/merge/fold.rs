@@ -6,6 +6,7 @@ use vitrail_proto::rows::ColumnType;
 
 use super::exact_sum::ExactSum;
 use super::heads::Head;
+use super::moments::Moments;
 use super::order::{Key, Native, bind};
 use super::{decimal, double, malformed};
 use crate::columns::Column;
@@ -62,14 +63,6 @@ enum How {
     },
 }
 
-/// Count, mean and sum of squared distances from it.
-#[derive(Debug, Clone, Copy, Default)]
-struct Moments {
-    count: f64,
-    mean: f64,
-    squares: f64,
-}
-
 impl State {
     pub(super) fn new(aggregate: &Aggregate, at: usize, columns: &[Column]) -> Result<State, ErrorBody> {
         let column = columns.get(at).ok_or_else(malformed)?;
@@ -95,8 +88,8 @@ impl State {
             (Aggregate::BitOr, Some(Native::Exact)) => bits(|a, b| a | b, 0),
             (Aggregate::BitXor, Some(Native::Exact)) => bits(|a, b| a ^ b, 0),
             (&Aggregate::Average { sum, count }, Some(Native::Exact | Native::Double)) => How::Average { sum, count },
-            (&Aggregate::Variance { count, mean, variance, sample, root }, Some(Native::Double)) => {
-                How::Variance { columns: [count, mean, variance], sample, root, moments: Moments::default() }
+            (&Aggregate::Variance { count, sum, variance, sample, root }, Some(Native::Double)) => {
+                How::Variance { columns: [count, sum, variance], sample, root, moments: Moments::default() }
             }
             (Aggregate::Concat { separator, limit }, _) => {
                 How::Concat { separator: separator.as_bytes().to_vec(), limit: *limit, parts: 0, text: Vec::new() }
@@ -131,9 +124,17 @@ impl State {
 
     /// Takes a row; `None` if a value is not of its column's type.
     pub(super) fn add(&mut self, row: &Head) -> Option<()> {
+        if let How::Variance { columns: [count, sum, variance], moments, .. } = &mut self.how {
+            // One value alone has no VAR_SAMP, but a place among others.
+            let (Some(count), Some(sum), Some(variance)) = (row.value(*count), row.value(*sum), row.value(*variance))
+            else {
+                return Some(());
+            };
+            return moments.add(count, sum, variance);
+        }
         let Some(cell) = row.value(self.column) else { return Some(()) };
         match &mut self.how {
-            How::Any | How::Average { .. } => {}
+            How::Any | How::Average { .. } | How::Variance { .. } => {}
             How::Count(sum) | How::Sum(sum) => sum.add(cell)?,
             How::DoubleSum(sum) => *sum = Some(sum.unwrap_or(0.0) + number(cell)?),
             How::Extreme { key, found, value, compared } => {
@@ -147,11 +148,6 @@ impl State {
                 }
             }
             How::Bits { merge, bits, .. } => *bits = merge(*bits, std::str::from_utf8(cell).ok()?.parse().ok()?),
-            How::Variance { columns: [count, mean, variance], moments, .. } => {
-                let of = |column: usize| row.value(column).map_or(Some(0.0), number);
-                let count = of(*count)?;
-                moments.add(Moments { count, mean: of(*mean)?, squares: of(*variance)? * count });
-            }
             How::Concat { separator, parts, text, .. } => {
                 if *parts > 0 {
                     text.extend_from_slice(separator);
@@ -217,8 +213,7 @@ impl State {
                 write_double(Some(average), self.decimals, out)
             }
             How::Variance { sample, root, moments, .. } => {
-                let divisor = moments.count - f64::from(u8::from(*sample));
-                let variance = (divisor > 0.0).then(|| moments.squares / divisor);
+                let variance = moments.variance(*sample);
                 write_double(
                     variance.map(|variance| if *root { variance.sqrt() } else { variance }),
                     self.decimals,
@@ -245,20 +240,6 @@ impl State {
     pub(super) fn unrounded<'f>(&self, finished: impl Fn(usize) -> Option<&'f [u8]>) -> Option<Vec<u8>> {
         let How::Average { sum, count } = self.how else { return None };
         quotient(finished(sum)?, finished(count)?, usize::from(self.decimals))
-    }
-}
-
-impl Moments {
-    /// Adds those of other values, as Chan, Golub and LeVeque do it.
-    fn add(&mut self, other: Moments) {
-        if other.count == 0.0 {
-            return;
-        }
-        let count = self.count + other.count;
-        let distance = other.mean - self.mean;
-        self.squares += other.squares + distance * distance * (self.count * other.count / count);
-        self.mean += distance * (other.count / count);
-        self.count = count;
     }
 }
 

@@ -9,6 +9,7 @@ mod exact_sum;
 mod fold;
 mod group;
 mod heads;
+mod moments;
 mod order;
 mod sort;
 

@@ -94,10 +94,10 @@ fn describe_fold(fold: &Fold) -> String {
         Aggregate::BitOr => "bit or".to_owned(),
         Aggregate::BitXor => "bit xor".to_owned(),
         Aggregate::Average { sum, count } => format!("average of columns {sum} and {count}"),
-        Aggregate::Variance { count, mean, variance, sample, root } => {
+        Aggregate::Variance { count, sum, variance, sample, root } => {
             let name = if *root { "deviation" } else { "variance" };
             let of = if *sample { "sample" } else { "population" };
-            format!("{name} of {of} of columns {count}, {mean} and {variance}")
+            format!("{name} of {of} of columns {count}, {sum} and {variance}")
         }
         Aggregate::Concat { separator, limit } => format!("concat with {separator:?} up to column {limit}"),
     };

@@ -62,8 +62,8 @@ pub enum Aggregate {
     Variance {
         /// COUNT of the same.
         count: usize,
-        /// AVG of the same, as doubles.
-        mean: usize,
+        /// SUM of the same.
+        sum: usize,
         /// VAR_POP of the same, as doubles.
         variance: usize,
         /// VAR_SAMP and STDDEV_SAMP: divide by one less than the count.

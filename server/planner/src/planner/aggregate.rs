@@ -94,14 +94,14 @@ pub(super) fn fold(folding: &mut Folding<'_, '_, '_>, function: &Function, at: u
             }))
         }
         ("STD" | "STDDEV" | "STDDEV_POP" | "STDDEV_SAMP" | "VARIANCE" | "VAR_POP" | "VAR_SAMP", [arg]) if !distinct => {
-            call.summed(folding, arg)?;
+            let exact = call.summed(folding, arg)?;
             let text = &arg.text;
             let count = folding.hide(format!("COUNT({text})"), Aggregate::Count, true);
-            // As doubles, which are shown with all their digits.
-            let mean = folding.hide(format!("AVG(({text}) + 0e0)"), Aggregate::Any, false);
+            let sum = folding.hide(format!("SUM({text})"), Aggregate::Sum, exact);
+            // Of doubles, which are shown with all their digits.
             let variance = folding.hide(format!("VAR_POP(({text}) + 0e0)"), Aggregate::Any, false);
             let (sample, root) = (name.ends_with("_SAMP"), name.starts_with("STD"));
-            Ok((Fold::of(Aggregate::Variance { count, mean, variance, sample, root }), false))
+            Ok((Fold::of(Aggregate::Variance { count, sum, variance, sample, root }), false))
         }
         ("GROUP_CONCAT", [_, ..]) => Ok((call.concat(folding, function, &list.clauses)?, false)),
         _ => Err(mixed()),
@@ -208,7 +208,8 @@ impl<'f> Call<'f> {
                 let exact = matches!(class, ColumnClass::Integer | ColumnClass::Decimal);
                 Ok((key(at, Comparison::Native), exact))
             }
-            None => Ok((key(at, Comparison::Discrete), false)),
+            // Of numbers that are rounded when they are shown, the least is shown as the least of what is shown.
+            None => Ok((key(at, Comparison::Native), false)),
         }
     }
 
@@ -301,7 +302,7 @@ fn within_key(
     text: impl FnOnce() -> Option<String>,
     descending: bool,
 ) -> Result<Within, Refusal> {
-    if folding.walk.volatile.is_some() && folding.plain(expr).is_none() {
+    if super::select::is_volatile(expr) {
         return Err(mixed());
     }
     let (column, class) = (folding.plain(expr), folding.class(expr));

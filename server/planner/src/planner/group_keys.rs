@@ -5,7 +5,7 @@ use sqlparser::ast::{Expr, GroupByExpr, SelectItem};
 use super::clauses::Clauses;
 use super::folding::{Folding, incomparable};
 use super::order::quoted;
-use super::select::{contains_aggregate, contains_query};
+use super::select::{contains_aggregate, contains_query, is_volatile};
 use crate::plan::{Comparison, SortKey};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
@@ -61,11 +61,6 @@ impl Folding<'_, '_, '_> {
         };
         let mut keys = Vec::with_capacity(exprs.len());
         for (index, expr) in exprs.into_iter().enumerate() {
-            if let Some(expr) = expr
-                && (contains_query(expr) || self.differs(expr))
-            {
-                return Err(incomparable("a subquery, or by time or chance"));
-            }
             keys.push(self.key_of_output(index, expr)?);
         }
         Ok(keys)
@@ -108,7 +103,7 @@ impl Folding<'_, '_, '_> {
             }
             _ => {}
         }
-        if contains_aggregate(key) || contains_query(key) || self.differs(key) {
+        if contains_aggregate(key) || contains_query(key) || is_volatile(key) {
             return Err(incomparable("aggregates, subqueries, time or chance"));
         }
         let column = self.plain(key);
@@ -130,21 +125,17 @@ impl Folding<'_, '_, '_> {
 
     /// A column of the answer as a key; `expr` is what the select list has there.
     fn key_of_output(&mut self, index: usize, expr: Option<&Expr>) -> Result<GroupKey, Refusal> {
-        if let Some(expr) = expr
-            && (contains_aggregate(expr) || contains_query(expr) || self.differs(expr))
-        {
-            return Err(incomparable("aggregates, subqueries, time or chance"));
+        if let Some(expr) = expr.filter(|expr| contains_aggregate(expr)) {
+            return Err(Refusal::invalid("group-by", format!("can't group on '{expr}'")).with_errno(1056, "42000"));
+        }
+        if expr.is_some_and(|expr| contains_query(expr) || is_volatile(expr)) {
+            return Err(incomparable("subqueries, time or chance"));
         }
         let column = self.outputs[index].column.clone();
         let class = self.outputs[index].class.clone().or_else(|| self.class(expr?));
         let (compared, comparison) = self.compared(Some(index), column.as_ref(), class.as_ref(), |_| None)?;
         let name = (index + 1).to_string();
         Ok(GroupKey { output: Some(index), column, class, expr: expr.cloned(), name, compared, comparison })
-    }
-
-    /// Whether the value of an expression may differ between shards: the statement has a volatile function, and this is no column.
-    fn differs(&self, expr: &Expr) -> bool {
-        self.walk.volatile.is_some() && self.plain(expr).is_none()
     }
 }
 

@@ -8,7 +8,7 @@ use super::aggregate;
 use super::folding::{Folding, Values};
 use super::group_keys::GroupKey;
 use super::order::find;
-use super::select::{contains_aggregate, contains_query};
+use super::select::{contains_aggregate, contains_query, is_volatile};
 use super::text::Given;
 use crate::plan::{Aggregate, Comparator, Condition, Operand, Source};
 use crate::refusal::Refusal;
@@ -21,7 +21,7 @@ pub(super) fn plan(
     keys: &[GroupKey],
 ) -> Result<(Option<Condition>, Values, bool), Refusal> {
     let Some(having) = &folding.select.having else { return Ok((None, Vec::new(), false)) };
-    if !folding.walk.text.loose_operators && folding.walk.volatile.is_none() && is_of_keys(folding, having, keys) {
+    if !folding.walk.text.loose_operators && !is_volatile(having) && is_of_keys(folding, having, keys) {
         return Ok((None, Vec::new(), true));
     }
     if folding.walk.text.loose_operators {

@@ -166,6 +166,15 @@ pub(super) fn contains_query(expr: &Expr) -> bool {
     expr.visit(&mut Finder).is_break()
 }
 
+/// Whether the value of an expression depends on time or chance.
+pub(super) fn is_volatile(expr: &Expr) -> bool {
+    finds(expr, |part| match part {
+        Expr::Function(function) => functions::nature(&function.name.to_string()) == Nature::Volatile,
+        Expr::Identifier(name) => name.quote_style.is_none() && functions::is_bare_call(&name.value),
+        _ => false,
+    })
+}
+
 /// Whether an expression has a part that `wanted` takes.
 pub(super) fn finds(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> bool {
     struct Finder<F>(F);
