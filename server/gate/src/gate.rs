@@ -28,6 +28,7 @@ use crate::planning::Planned;
 use crate::preferences::Preferences;
 use crate::registry::{Kill, Registry};
 use crate::request;
+use crate::sequences::Sequences;
 use crate::session::{Basis, Session};
 use crate::settings::{self, Interner};
 use crate::stats::{Counters, Stats};
@@ -83,6 +84,7 @@ pub struct Gate {
     /// Statements by their texts.
     pub(crate) texts: PlanCache<Normalised>,
     pub(crate) interner: Interner,
+    pub(crate) sequences: Sequences,
     /// Where statements over several shards wait for their turn.
     pub(crate) places: Places,
     /// Written by [`Gate::set_access`]; each request looks its user up anew.
@@ -110,6 +112,7 @@ impl Gate {
             view: ArcSwap::from_pointee(view),
             loading: Mutex::new(()),
             interner: Interner::default(),
+            sequences: Sequences::default(),
             access: ArcSwap::from_pointee(Access::unrestricted()),
             audit: Audit::default(),
             registry: Arc::new(Registry::new()),

@@ -40,6 +40,7 @@ mod registry;
 mod request;
 mod route;
 mod scatter;
+mod sequences;
 mod session;
 mod settings;
 mod statement;

@@ -17,7 +17,7 @@ use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
-use crate::{access, control, diagnostics, failure, route, values};
+use crate::{access, control, diagnostics, failure, route, sequences, values};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
@@ -142,7 +142,16 @@ pub(crate) async fn run_plan(
     }
     let view = Arc::clone(&scope.view);
     let keyspace = view.cluster.keyspace(plan.keyspace())?;
+    let filled = match plan.filling() {
+        // Before anything else is done: it may fail.
+        Some(filling) => Some(Box::pin(sequences::fill(scope, session, filling, statement, (binds, all_binds))).await?),
+        None => None,
+    };
+    let (binds, all_binds) = filled.as_ref().map_or((binds, all_binds), |filled| (&filled.binds, &filled.all_binds));
     let mut resolved = plan.resolve(statement, all_binds, &keyspace.layout)?;
+    if let Some(first) = filled.as_ref().and_then(|filled| filled.first) {
+        resolved.insert_id = InsertId::Sequence(first);
+    }
     watch.goes_to(&keyspace.name, resolved.statements.len());
     for of_shard in &mut resolved.statements {
         if Arc::ptr_eq(&of_shard.binds, all_binds) {
@@ -184,7 +193,15 @@ pub(crate) async fn run_plan(
     let outcome = Box::pin(route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer)).await;
     scope.calling.values = None;
     let mut end = outcome?;
-    if asks {
+    if let InsertId::Sequence(first) = insert_id
+        && let Some(first) = plan.filling().and_then(|filling| sequences::insert_id(first, filling, &end))
+    {
+        end.insert_id = first;
+        session.last_insert_id = first;
+        if let Some(values) = &mut end.values {
+            values.last_insert_id = Some(first);
+        }
+    } else if asks {
         let told = end.values.take().and_then(|values| values.last_insert_id);
         session.last_insert_id = told.unwrap_or(session.last_insert_id);
     } else if end.insert_id != 0 && !asked && insert_id != InsertId::Given {

@@ -4,6 +4,7 @@
 //! statement with that key, the texts for the shards and the way to merge their answers.
 
 mod describe;
+mod filling;
 mod group;
 mod resolve;
 mod row_key;
@@ -11,6 +12,7 @@ mod template;
 
 use std::sync::Arc;
 
+pub use filling::Filling;
 pub use group::{Aggregate, Comparator, Condition, Fold, Grouping, Operand};
 pub(crate) use row_key::{RowColumn, RowTemplate};
 pub use template::Plan;
@@ -57,6 +59,8 @@ pub enum InsertId {
     Given,
     /// Ask the server.
     Unknown,
+    /// A sequence has made it up: this is the first value.
+    Sequence(u64),
 }
 
 /// How the answers of several shards become one. With a single statement it is always [`Merge::Pass`].

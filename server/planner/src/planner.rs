@@ -11,6 +11,7 @@ mod clauses;
 mod columns;
 mod ddl;
 mod facts;
+mod filling;
 mod folding;
 mod full_write;
 mod functions;
@@ -260,6 +261,7 @@ fn finish(
         needs: Needs::default(),
         alone: None,
         ids: walk.ids,
+        filling: walk.filling.map(Box::new),
     })
 }
 

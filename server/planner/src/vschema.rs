@@ -43,6 +43,21 @@ pub struct Table {
     pub columns: Vec<String>,
     /// They are all that there are.
     pub columns_complete: bool,
+    /// The column that a sequence fills, where an INSERT leaves it open.
+    pub auto_increment: Option<AutoIncrement>,
+    /// It is the table of a sequence: one row with `id` 0, the next value in `next_id`, and in `cache` how many are taken at a time.
+    pub sequence: bool,
+}
+
+/// A column that a sequence fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutoIncrement {
+    /// The column.
+    pub column: Arc<str>,
+    /// The keyspace of the sequence; `None`: the one that has a sequence of this name.
+    pub keyspace: Option<Arc<str>>,
+    /// The sequence's table.
+    pub sequence: Arc<str>,
 }
 
 /// Where the rows of a table are.
@@ -158,6 +173,36 @@ impl Keyspace {
         let mut tables: Vec<&Table> = self.tables.values().collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         tables
+    }
+}
+
+// === impl AutoIncrement ===
+
+impl AutoIncrement {
+    /// Keyspace and table of the sequence.
+    ///
+    /// # Errors
+    /// Why there is none, or not only one.
+    pub(crate) fn sequence(&self, vschema: &VSchema) -> Result<(Arc<str>, Arc<str>), String> {
+        let name = &self.sequence;
+        let in_keyspace = |keyspace: &Keyspace| {
+            let table = keyspace.table(name).filter(|table| table.sequence)?;
+            Some((Arc::clone(&keyspace.name), Arc::clone(&table.name)))
+        };
+        if let Some(owner) = &self.keyspace {
+            let keyspace = vschema.keyspace(owner);
+            let keyspace =
+                keyspace.ok_or_else(|| format!("there is no keyspace `{owner}` for the sequence `{name}`"))?;
+            return in_keyspace(keyspace).ok_or_else(|| {
+                format!("the vschema of keyspace `{owner}` has no table `{name}` of the type `sequence`")
+            });
+        }
+        let mut found = vschema.keyspaces().filter_map(in_keyspace);
+        match (found.next(), found.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err(format!("no keyspace's vschema has a table `{name}` of the type `sequence`")),
+            _ => Err(format!("several keyspaces have a sequence `{name}`: write `keyspace.{name}` in the vschema")),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fixture::Fixture;
+use vitrail_planner::plan::Filling;
 use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::{LexMode, normalise};
 
@@ -70,6 +71,19 @@ fn run(fixture: &Fixture, case: &str) -> String {
         Err(refusal) => return format!("refused {} ({}): {}", refusal.reason, refusal.code.as_str(), refusal.message),
     };
     let mut out = plan.describe();
+    if let Some(filling) = plan.filling() {
+        // The sequence's next value is 1000.
+        let mut next = 1000..;
+        let given = match filling.given(&statement, &Arc::new(binds.clone()), true) {
+            Ok(given) => given,
+            Err(refusal) => {
+                return format!("{out}=> {} ({}): {}", refusal.reason, refusal.code.as_str(), refusal.message);
+            }
+        };
+        for (row, value) in given.into_iter().enumerate() {
+            binds.set(Filling::bind(row), value.unwrap_or_else(|| Value::Int(next.next().expect("endless"))));
+        }
+    }
     match plan.resolve(&statement, &Arc::new(binds), fixture.shards(plan.keyspace())) {
         Err(refusal) => {
             let _ = writeln!(out, "=> {} ({}): {}", refusal.reason, refusal.code.as_str(), refusal.message);

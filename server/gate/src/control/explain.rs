@@ -14,7 +14,7 @@ use crate::columns::Own;
 use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::Session;
-use crate::{failure, route};
+use crate::{failure, route, sequences};
 
 /// `EXPLAIN FORMAT=VITRAIL statement`, or MySQL's own forms.
 pub(super) async fn run(
@@ -34,7 +34,9 @@ pub(super) async fn run(
         return Err(failure::unsupported("the gate answers this statement itself; there is nothing to explain"));
     };
     let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
-    let resolved = plan.resolve(&normalised, binds, &keyspace.layout)?;
+    // It inserts nothing, and takes no number of a sequence.
+    let unfilled = plan.filling().map(|filling| sequences::unfilled(filling, binds));
+    let resolved = plan.resolve(&normalised, unfilled.as_ref().unwrap_or(binds), &keyspace.layout)?;
     let [ShardStatement { shard, sql, binds }] = &resolved.statements[..] else {
         return Err(failure::unsupported(
             "MySQL can explain only a statement that goes to one shard; use EXPLAIN FORMAT=VITRAIL",

@@ -65,32 +65,47 @@ impl World {
         vschema: &str,
         tune: impl Fn(&mut TabletConfig),
     ) -> World {
-        let (mut shards, mut tablets, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
+        World::beside(databases, way, (keyspace, vschema), None, tune).await
+    }
+
+    /// The same; beside it, an unsharded keyspace on the oracle's database.
+    pub async fn beside(
+        databases: Databases,
+        way: Way,
+        (keyspace, vschema): (&str, &str),
+        unsharded: Option<(&str, &str)>,
+        tune: impl Fn(&mut TabletConfig),
+    ) -> World {
+        let (mut tablets, mut listeners) = (Vec::new(), Vec::new());
+        let names = Databases::shard_names(databases.shards.len());
+        let shards: Vec<_> =
+            names.iter().map(String::as_str).zip(databases.shards.iter().map(String::as_str)).collect();
+        let only = [("-", databases.oracle.as_str())];
+        let mut keyspaces = Vec::new();
         let mut gate_config = GateConfig::default();
-        for (name, database) in Databases::shard_names(databases.shards.len()).iter().zip(&databases.shards) {
-            let options = databases.server.connect_options(database);
-            let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
-            let mut config = TabletConfig { keyspace: keyspace.into(), shard: name.clone(), ..TabletConfig::default() };
-            config.database.clone_from(database);
-            config.mysql.socket = Some(socket);
-            config.mysql.user.clone_from(&options.user);
-            config.mysql.password.clone_from(&options.password);
-            tune(&mut config);
-            gate_config.scatters = gate_config.scatters.min(config.pool.size);
-            let tablet = Tablet::start(config).await.expect("a tablet");
-            tablets.push(Arc::clone(&tablet));
-            let service: Arc<dyn QueryService> = match way {
-                Way::Direct => tablet,
-                Way::Remote => {
-                    let (service, listener) = listen(tablet, format!("{keyspace}/{name}")).await;
-                    listeners.push(listener);
-                    Arc::new(service)
-                }
-            };
-            shards.push(Shard { name: name.as_str().into(), key_range: name.parse().expect("a range"), service });
+        for ((keyspace, vschema), shards) in
+            [((keyspace, vschema), shards.as_slice())].into_iter().chain(unsharded.map(|named| (named, &only[..])))
+        {
+            let mut served = Vec::new();
+            for (name, database) in shards {
+                let mut config = tablet_config(&databases, keyspace, name, database);
+                tune(&mut config);
+                gate_config.scatters = gate_config.scatters.min(config.pool.size);
+                let tablet = Tablet::start(config).await.expect("a tablet");
+                tablets.push(Arc::clone(&tablet));
+                let service: Arc<dyn QueryService> = match way {
+                    Way::Direct => tablet,
+                    Way::Remote => {
+                        let (service, listener) = listen(tablet, format!("{keyspace}/{name}")).await;
+                        listeners.push(listener);
+                        Arc::new(service)
+                    }
+                };
+                served.push(Shard { name: (*name).into(), key_range: name.parse().expect("a range"), service });
+            }
+            keyspaces.push((Keyspace::from_json(keyspace, vschema).expect("a vschema"), served));
         }
-        let vschema = Keyspace::from_json(keyspace, vschema).expect("a vschema");
-        let gate = Gate::new(Cluster::new([(vschema, shards)]).expect("a cluster"), gate_config);
+        let gate = Gate::new(Cluster::new(keyspaces).expect("a cluster"), gate_config);
         let peer = Peer {
             connection_id: 7,
             user: "anna".into(),
@@ -148,6 +163,17 @@ impl World {
         rows.extend(texts(&last));
         Ok((*last.end.expect("the last reply has an end"), rows))
     }
+}
+
+fn tablet_config(databases: &Databases, keyspace: &str, shard: &str, database: &str) -> TabletConfig {
+    let options = databases.server.connect_options(database);
+    let Address::Unix(socket) = options.address.clone() else { panic!("the harness connects by socket") };
+    let mut config = TabletConfig { keyspace: keyspace.into(), shard: shard.into(), ..TabletConfig::default() };
+    database.clone_into(&mut config.database);
+    config.mysql.socket = Some(socket);
+    config.mysql.user.clone_from(&options.user);
+    config.mysql.password.clone_from(&options.password);
+    config
 }
 
 /// Waits until MySQL runs a statement that contains `part`.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    Aggregate, Comparator, Condition, Fold, Grouping, MergePlan, Operand, Pin, Plan, Replacement, Route, SortKey,
+    Aggregate, Comparator, Condition, Edit, Fold, Grouping, MergePlan, Operand, Pin, Plan, Replacement, Route, SortKey,
     Source, WindowPlan,
 };
 
@@ -19,7 +19,17 @@ impl Plan {
         }
         let writes = if self.writes { ", writes" } else { "" };
         out.push_str(&format!("{indent}{} on `{}`{writes}\n", route(&self.route), self.keyspace));
-        for edit in &self.edits {
+        if let Some(filling) = &self.filling {
+            out.push_str(&format!(
+                "{indent}  fill `{}` from the sequence `{}.{}`\n",
+                filling.column, filling.keyspace, filling.table
+            ));
+        }
+        // What fills is said in one line.
+        let fills = |edit: &&Edit| {
+            self.filling.is_some() && matches!(&edit.replacement, Replacement::Text(text) if !text.is_empty())
+        };
+        for edit in self.edits.iter().filter(|edit| !fills(edit)) {
             let when = if edit.scatter_only { "if several shards: " } else { "" };
             let change = match &edit.replacement {
                 Replacement::Text(text) if text.is_empty() => "cut a keyspace qualifier".to_owned(),

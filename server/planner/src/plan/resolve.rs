@@ -259,9 +259,9 @@ fn value_refusal(error: &VindexError) -> Refusal {
 }
 
 /// The literals and binds of one statement.
-struct Values<'a> {
-    statement: &'a Normalised,
-    binds: &'a Arc<Binds>,
+pub(super) struct Values<'a> {
+    pub(super) statement: &'a Normalised,
+    pub(super) binds: &'a Arc<Binds>,
 }
 
 impl Values<'_> {
@@ -273,7 +273,7 @@ impl Values<'_> {
         text.get(range).ok_or_else(|| Refusal::invalid("edit", "the plan does not fit the statement"))
     }
 
-    fn one(&self, source: &Source) -> Result<Value, Refusal> {
+    pub(super) fn one(&self, source: &Source) -> Result<Value, Refusal> {
         match source {
             Source::Constant(value) => Ok(value.clone()),
             Source::Literal { index, negated } => {

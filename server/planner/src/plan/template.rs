@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vitrail_proto::value::Value;
 use vitrail_sql::normalise::Anchor;
 
-use super::{Comparison, Grouping, RowTemplate, SortKey};
+use super::{Comparison, Filling, Grouping, RowTemplate, SortKey};
 use crate::planner::access::Needs;
 use crate::schema::ColumnClass;
 use crate::vindex::Vindex;
@@ -33,6 +33,8 @@ pub struct Plan {
     pub(crate) alone: Option<&'static str>,
     /// Where the values of an INSERT's AUTO_INCREMENT column come from.
     pub(crate) ids: Ids,
+    /// The column that a sequence fills.
+    pub(crate) filling: Option<Box<Filling>>,
 }
 
 /// Whether the server makes up values of a table's AUTO_INCREMENT column: only those are `LAST_INSERT_ID()`.
@@ -174,6 +176,11 @@ impl Plan {
     /// It may change data, or locks rows.
     pub fn writes(&self) -> bool {
         self.writes
+    }
+
+    /// The column of an INSERT that a sequence fills. Each of its rows needs its bind before the plan is resolved.
+    pub fn filling(&self) -> Option<&Filling> {
+        self.filling.as_deref()
     }
 
     /// `UPDATE` or `DELETE`, if it may change every row of its table: it has no LIMIT, and no WHERE that names anything.

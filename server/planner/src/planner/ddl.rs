@@ -74,6 +74,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         row: None,
         alone: None,
         ids: Ids::default(),
+        filling: None,
     })
 }
 

@@ -102,6 +102,7 @@ fn read(
         } else {
             Ids::default()
         },
+        filling: None,
     })
 }
 

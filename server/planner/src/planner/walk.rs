@@ -9,7 +9,7 @@ use super::PlanContext;
 use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
 use super::text::Text;
-use crate::plan::{Edit, Ids, Replacement};
+use crate::plan::{Edit, Filling, Ids, Replacement};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
 use crate::vschema::{Placement, ShardingColumn};
@@ -50,6 +50,8 @@ pub(super) struct Walk<'a> {
     pub(super) system: bool,
     /// Where the values of an INSERT's AUTO_INCREMENT column come from.
     pub(super) ids: Ids,
+    /// The column that a sequence fills.
+    pub(super) filling: Option<Filling>,
     ctes: Vec<String>,
 }
 
@@ -67,6 +69,7 @@ impl<'a> Walk<'a> {
             unknown_function: None,
             system: false,
             ids: Ids::default(),
+            filling: None,
             ctes: Vec::new(),
         }
     }

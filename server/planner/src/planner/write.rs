@@ -1,16 +1,19 @@
 //! Plans for INSERT, REPLACE, UPDATE and DELETE over sharded keyspaces.
 
+use std::ops::Range;
+
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, OnInsert, SetExpr, TableObject, TableWithJoins,
     Update, Value as SqlValue,
 };
 
+use super::filling;
 use super::names::idents;
 use super::placement::Spread;
 use super::select::apart;
 use super::text::Given;
 use super::walk::{Scope, Walk};
-use crate::plan::{Ids, MergePlan, Route, RowPlan, Source};
+use crate::plan::{Filling, Ids, MergePlan, Route, RowPlan, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, TableSchema};
 use crate::vschema::Placement;
@@ -56,7 +59,11 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
         Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.as_slice()).collect(),
         _ => Vec::new(),
     };
-    auto_increment(insert, schema, &columns, &rows)?;
+    let auto = named.table.and_then(|table| table.auto_increment.as_ref());
+    match auto {
+        Some(auto) => walk.filling = Some(filling::fill(walk, insert, auto, &columns, &rows)?),
+        None => auto_increment(insert, schema, &columns, &rows)?,
+    }
     match named.table.map(|table| &table.placement) {
         Some(Placement::Sharded(sharding)) => {
             let updates = match &insert.on {
@@ -66,14 +73,19 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
             if updates.iter().any(|column| last(column).eq_ignore_ascii_case(&sharding.column)) {
                 return Err(moves_row(&sharding.column));
             }
-            let Some(at) = columns.iter().position(|column| column.eq_ignore_ascii_case(&sharding.column)) else {
-                return Err(Refusal::unsupported(
-                    "no-sharding-column",
-                    format!("the INSERT into `{table}` gives no value for its sharding column `{}`", sharding.column),
-                ));
-            };
             let class = schema.and_then(|schema| schema.column(&sharding.column)).map(|column| &column.class);
-            let rows = rows_of(walk, insert, &rows, at, class)?;
+            let rows = if auto.is_some_and(|auto| auto.column.eq_ignore_ascii_case(&sharding.column)) {
+                filled_rows(walk, insert, rows.len())?
+            } else {
+                let Some(at) = columns.iter().position(|column| column.eq_ignore_ascii_case(&sharding.column)) else {
+                    let column = &sharding.column;
+                    return Err(Refusal::unsupported(
+                        "no-sharding-column",
+                        format!("the INSERT into `{table}` gives no value for its sharding column `{column}`"),
+                    ));
+                };
+                rows_of(walk, insert, &rows, at, class)?
+            };
             if insert.returning.is_some() && rows.len() > 1 {
                 return Err(Refusal::unsupported(
                     "returning",
@@ -241,6 +253,25 @@ fn rows_of(
     rows.collect()
 }
 
+/// Rows whose sharding column a sequence fills.
+fn filled_rows(walk: &Walk<'_>, insert: &Insert, count: usize) -> Result<Vec<RowPlan>, Refusal> {
+    let source = |row| Source::Bind(Filling::bind(row).into());
+    if insert.source.is_none() {
+        let start = walk.text.anchor(walk.text.statement.body.start);
+        return Ok(vec![RowPlan { source: source(0), start, end: start }]);
+    }
+    let ranges = walk.text.rows();
+    if ranges.len() != count {
+        return Err(Refusal::invalid("insert-rows", "the rows of the INSERT cannot be told apart"));
+    }
+    let row = |(row, range): (usize, Range<usize>)| RowPlan {
+        source: source(row),
+        start: walk.text.anchor(range.start),
+        end: walk.text.anchor(range.end),
+    };
+    Ok(ranges.into_iter().enumerate().map(row).collect())
+}
+
 fn wrong_count(row: usize) -> Refusal {
     Refusal::invalid("column-count", format!("column count doesn't match value count at row {}", row + 1))
         .with_errno(1136, "21S01")
@@ -330,7 +361,10 @@ fn auto_increment(
     if open {
         return Err(Refusal::unsupported(
             "auto-increment",
-            format!("each shard counts `{}` by itself, so it would not be unique; give its value", column.name),
+            format!(
+                "each shard counts `{}` by itself, so it would not be unique; give its value, or name a sequence for it in the vschema (`auto_increment`)",
+                column.name
+            ),
         ));
     }
     Ok(())

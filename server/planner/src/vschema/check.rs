@@ -45,6 +45,7 @@ pub fn validate(vschema: &VSchema, schemas: &Schemas) -> Vec<Finding> {
     for keyspace in vschema.keyspaces().filter(|keyspace| keyspace.sharded) {
         if let Some(schema) = schemas.get(&keyspace.name) {
             check_keyspace(keyspace, schema, &mut findings);
+            check_sequences(keyspace, schema, vschema, schemas, &mut findings);
         }
     }
     findings.sort_by(|a, b| (&a.keyspace, &a.table, &a.message).cmp(&(&b.keyspace, &b.table, &b.message)));
@@ -78,6 +79,46 @@ fn check_keyspace(keyspace: &Keyspace, schema: &KeyspaceSchema, findings: &mut V
                     sharding.column
                 );
                 find(Severity::Warning, &table.name, message);
+            }
+        }
+    }
+}
+
+/// Whether the sequences that fill columns are there, and can count.
+fn check_sequences(
+    keyspace: &Keyspace,
+    schema: &KeyspaceSchema,
+    vschema: &VSchema,
+    schemas: &Schemas,
+    findings: &mut Vec<Finding>,
+) {
+    for table in keyspace.tables() {
+        let Some(auto) = &table.auto_increment else { continue };
+        let mut find = |message: String| {
+            let (keyspace, table) = (Arc::clone(&keyspace.name), Arc::clone(&table.name));
+            findings.push(Finding { severity: Severity::Error, keyspace, table, message });
+        };
+        if schema.table(&table.name).is_some_and(|known| known.column(&auto.column).is_none()) {
+            find(format!("MySQL has no column `{}`, which a sequence fills", auto.column));
+        }
+        match auto.sequence(vschema) {
+            Err(reason) => find(reason),
+            Ok((owner, sequence)) => {
+                let Some(known) = schemas.get(&owner) else { continue };
+                let lacking = |table: &TableSchema| {
+                    ["id", "next_id", "cache"].into_iter().find(|name| table.column(name).is_none())
+                };
+                match known.table(&sequence).map(lacking) {
+                    None => find(format!(
+                        "the sequence `{owner}.{sequence}` is in the vschema, and MySQL has no such table"
+                    )),
+                    Some(Some(column)) => {
+                        find(format!(
+                            "the sequence `{owner}.{sequence}` has no column `{column}`; it needs `id`, `next_id` and `cache`"
+                        ));
+                    }
+                    Some(None) => {}
+                }
             }
         }
     }

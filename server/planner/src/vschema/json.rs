@@ -1,11 +1,12 @@
 //! Reads Vitess's JSON form of a keyspace's vschema.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Keyspace, Placement, ShardingColumn, Table, VSchemaError};
+use super::{AutoIncrement, Keyspace, Placement, ShardingColumn, Table, VSchemaError};
 use crate::vindex::Vindex;
 
 /// Vindex types that Vitess has and that this planner does not take.
@@ -67,7 +68,7 @@ struct TableForm {
     #[serde(default)]
     column_vindexes: Vec<ColumnVindexForm>,
     #[serde(default)]
-    auto_increment: Option<Json>,
+    auto_increment: Option<AutoIncrementForm>,
     #[serde(default)]
     columns: Vec<ColumnForm>,
     #[serde(default)]
@@ -76,6 +77,13 @@ struct TableForm {
     column_list_authoritative: bool,
     #[serde(default)]
     source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AutoIncrementForm {
+    column: String,
+    sequence: String,
 }
 
 #[derive(Deserialize)]
@@ -165,9 +173,12 @@ impl Reader<'_> {
         vindexes: &HashMap<String, Vindex>,
     ) -> Result<Table, VSchemaError> {
         let place = || format!("table `{name}`");
-        if form.auto_increment.is_some() {
-            return Err(self.unsupported(place(), "filling a column from a sequence (`auto_increment`)"));
+        if form.auto_increment.is_some() && !sharded {
+            let reason =
+                "its keyspace is not sharded, and MySQL counts AUTO_INCREMENT itself: leave `auto_increment` out";
+            return Err(self.inconsistent(place(), reason));
         }
+        let auto_increment = form.auto_increment.map(|form| self.auto_increment(name, &form)).transpose()?;
         if !form.pinned.is_empty() {
             return Err(self.unsupported(place(), "pinning a table to one keyspace id (`pinned`)"));
         }
@@ -182,7 +193,15 @@ impl Reader<'_> {
             }
             "reference" if sharded => Placement::Reference,
             "reference" => Placement::Unsharded,
-            "sequence" => return Err(self.unsupported(place(), "the table type `sequence`")),
+            "sequence" if sharded => {
+                return Err(
+                    self.inconsistent(place(), "a sequence counts in one place: put it into an unsharded keyspace")
+                );
+            }
+            "sequence" if !form.column_vindexes.is_empty() => {
+                return Err(self.inconsistent(place(), "a sequence has no vindexes"));
+            }
+            "sequence" => Placement::Unsharded,
             "" => return Err(self.inconsistent(place(), "it has vindexes, and its keyspace is not sharded")),
             other => {
                 let reason = format!("the table type `{other}` is unknown; there are `reference` and `sequence`");
@@ -194,6 +213,25 @@ impl Reader<'_> {
             placement,
             columns: form.columns.into_iter().map(|column| column.name).collect(),
             columns_complete: form.column_list_authoritative,
+            auto_increment,
+            sequence: form.kind == "sequence",
+        })
+    }
+
+    fn auto_increment(&self, table: &str, form: &AutoIncrementForm) -> Result<AutoIncrement, VSchemaError> {
+        if form.column.is_empty() || form.sequence.is_empty() {
+            let reason = "`auto_increment` needs a `column`, and a `sequence` as `keyspace.table`";
+            return Err(self.inconsistent(format!("table `{table}`"), reason));
+        }
+        let (keyspace, sequence) = match form.sequence.split_once('.') {
+            Some((keyspace, sequence)) => (Some(keyspace), sequence),
+            None => (None, form.sequence.as_str()),
+        };
+        let bare = |name: &str| Arc::from(name.trim_matches('`'));
+        Ok(AutoIncrement {
+            column: Arc::from(form.column.as_str()),
+            keyspace: keyspace.map(bare),
+            sequence: bare(sequence),
         })
     }
 

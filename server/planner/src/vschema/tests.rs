@@ -43,7 +43,18 @@ fn what_is_not_supported_is_named() {
         ),
         (
             sharded(r#"{"type": "sequence"}"#),
-            "the table type `sequence` is not supported yet (table `t` of keyspace `shop`)",
+            "table `t` of keyspace `shop`: a sequence counts in one place: put it into an unsharded keyspace",
+        ),
+        (
+            r#"{"tables": {"t": {"auto_increment": {"column": "id", "sequence": "s"}}}}"#.to_owned(),
+            "table `t` of keyspace `shop`: its keyspace is not sharded, and MySQL counts AUTO_INCREMENT itself: leave \
+             `auto_increment` out",
+        ),
+        (
+            sharded(
+                r#"{"column_vindexes": [{"column": "a", "name": "h"}], "auto_increment": {"column": "", "sequence": "s"}}"#,
+            ),
+            "table `t` of keyspace `shop`: `auto_increment` needs a `column`, and a `sequence` as `keyspace.table`",
         ),
         (
             sharded(r#"{"column_vindexes": [{"columns": ["a", "b"], "name": "h"}]}"#),
@@ -104,6 +115,64 @@ fn a_schema_that_does_not_fit_is_found() {
             "warning: `shop.users`: its unique key (email) lacks the sharding column `id`, so it is unique within each shard \
              only",
             "error: `shop.users`: the vindex `hash` does not take values of the column `id`",
+        ]
+    );
+}
+
+#[test]
+fn a_sequence_that_cannot_count_is_found() {
+    let table = |name: &str, sequence: &str| {
+        format!(
+            r#""{name}": {{ "column_vindexes": [{{ "column": "a", "name": "h" }}], "auto_increment": {{ "column": "id", "sequence": "{sequence}" }} }}"#
+        )
+    };
+    let tables =
+        [("a", "main.s"), ("b", "nowhere.s"), ("c", "main.plain"), ("d", "u"), ("e", "both"), ("f", "main.short")];
+    let tables: Vec<String> = tables.iter().map(|(name, sequence)| table(name, sequence)).collect();
+    let shop = format!(
+        r#"{{ "sharded": true, "vindexes": {{ "h": {{ "type": "hash" }} }}, "tables": {{ {} }} }}"#,
+        tables.join(", ")
+    );
+    let sequences = |names: &[&str]| {
+        let tables: Vec<String> = names.iter().map(|name| format!(r#""{name}": {{ "type": "sequence" }}"#)).collect();
+        format!(r#"{{ "tables": {{ {} }} }}"#, tables.join(", "))
+    };
+    let mut vschema = VSchema::new();
+    for (name, text) in [("shop", shop), ("main", sequences(&["s", "both", "short"])), ("other", sequences(&["both"]))]
+    {
+        vschema.insert(Keyspace::from_json(name, &text).expect("a vschema"));
+    }
+    let of = |columns: &[&str]| TableSchema {
+        columns: columns
+            .iter()
+            .map(|name| ColumnSchema {
+                name: (*name).to_owned(),
+                class: ColumnClass::Integer,
+                auto_increment: false,
+                invisible: false,
+            })
+            .collect(),
+        unique_keys: Vec::new(),
+        view: false,
+    };
+    let shop = ["a", "b", "c", "d", "e", "f"]
+        .map(|name| (name.to_owned(), of(if name == "a" { &["a"] } else { &["a", "id"] })));
+    let main = [("s", of(&["id", "next_id", "cache"])), ("short", of(&["id", "next_id"]))];
+    let main = main.map(|(name, table)| (name.to_owned(), table));
+    let schemas = Schemas::from([
+        (Arc::from("shop"), Arc::new(KeyspaceSchema::new(shop))),
+        (Arc::from("main"), Arc::new(KeyspaceSchema::new(main))),
+    ]);
+    let findings: Vec<String> = validate(&vschema, &schemas).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        findings,
+        [
+            "error: `shop.a`: MySQL has no column `id`, which a sequence fills",
+            "error: `shop.b`: there is no keyspace `nowhere` for the sequence `s`",
+            "error: `shop.c`: the vschema of keyspace `main` has no table `plain` of the type `sequence`",
+            "error: `shop.d`: no keyspace's vschema has a table `u` of the type `sequence`",
+            "error: `shop.e`: several keyspaces have a sequence `both`: write `keyspace.both` in the vschema",
+            "error: `shop.f`: the sequence `main.short` has no column `cache`; it needs `id`, `next_id` and `cache`",
         ]
     );
 }
