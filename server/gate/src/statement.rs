@@ -173,6 +173,7 @@ pub(crate) async fn run_plan(
         Counters::count(&scope.gate.counters.scatters);
         if statement.kind == StatementKind::Select {
             limit_select(session, &mut resolved);
+            refuse_short_sorting(session, &resolved)?;
         }
     }
     let (insert_id, one) = (resolved.insert_id, resolved.statements.len() == 1);
@@ -208,6 +209,23 @@ pub(crate) async fn run_plan(
         session.last_insert_id = end.insert_id;
     }
     Ok(end)
+}
+
+/// With a smaller `max_sort_length` than MySQL's own, shards may sort and group by parts of values.
+fn refuse_short_sorting(session: &Session, resolved: &Resolved) -> Result<(), ErrorBody> {
+    let sorts = match &resolved.merge {
+        Merge::Sort { keys, .. } => !keys.is_empty(),
+        Merge::Group { grouping, .. } => !grouping.keys.is_empty(),
+        _ => false,
+    };
+    let variables = &session.now.settings.variables;
+    let set = variables.iter().find(|(name, _)| name == "max_sort_length");
+    match set.and_then(|(_, literal)| literal.parse::<u64>().ok()) {
+        Some(length) if sorts && length < 1024 => Err(failure::unsupported(
+            "ORDER BY, GROUP BY and DISTINCT over several shards need a max_sort_length of 1024 or more; SET max_sort_length = DEFAULT",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// `sql_select_limit` holds for the whole answer, where the statement has no LIMIT of its own.

@@ -53,7 +53,9 @@ pub enum ColumnClass {
     Binary,
     /// Text under this collation.
     Text(String),
-    /// Anything else: `enum`, `set`, `bit`, `json`, geometry.
+    /// `enum` and `set`, which are numbers with a text each.
+    Label,
+    /// Anything else: `bit`, `json`, geometry.
     Other,
 }
 
@@ -91,6 +93,7 @@ impl ColumnClass {
             "decimal" | "numeric" => ColumnClass::Decimal,
             "double" => ColumnClass::Double,
             "float" => ColumnClass::Float,
+            "enum" | "set" => ColumnClass::Label,
             "date" | "datetime" | "timestamp" | "time" => ColumnClass::Temporal,
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnClass::Binary,
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => match collation {

@@ -49,3 +49,8 @@ CREATE TABLE owner (
     name VARCHAR(40) COLLATE utf8mb4_general_ci NOT NULL,
     city VARCHAR(40) COLLATE utf8mb4_general_ci
 ) DEFAULT CHARACTER SET utf8mb4;
+
+CREATE TABLE essay (
+    id BIGINT NOT NULL PRIMARY KEY,
+    body TEXT COLLATE utf8mb4_general_ci NOT NULL
+) DEFAULT CHARACTER SET utf8mb4;

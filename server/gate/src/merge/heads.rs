@@ -39,8 +39,8 @@ impl Head {
 
 /// Takes the least row of all lanes again and again. Equal rows come in the order of the lanes.
 ///
-/// It also sees that each lane is in order: MySQL compares no more than `max_sort_length` bytes of a value, and what it sorts by
-/// them cannot be merged.
+/// It also sees that each lane is in order, and that no value is so long that MySQL sorts and groups by a part of it: such rows cannot be
+/// merged.
 pub(super) struct Heads<'a> {
     keys: &'a [Key],
     /// Columns whose cells are looked for.
@@ -114,7 +114,11 @@ impl<'a> Heads<'a> {
             return Ok(None);
         };
         row.find_cells(self.read, &mut cells).ok_or_else(malformed)?;
-        Ok(Some(Head { row, cells }))
+        let head = Head { row, cells };
+        if self.keys.iter().any(|key| key.is_cut(head.value(key.column))) {
+            return Err(unsorted());
+        }
+        Ok(Some(head))
     }
 
     fn compare(&self, left: usize, right: usize) -> Result<Ordering, ErrorBody> {
@@ -161,7 +165,7 @@ impl<'a> Heads<'a> {
 
 fn unsorted() -> ErrorBody {
     failure::unsupported(
-        "a shard has sorted text or bytes otherwise than they compare: the values are longer than max_sort_length, or their collation is \
-         not the one that is known; order and group by a shorter expression, or raise max_sort_length",
+        "over several shards, values are sorted and grouped by that are as long as max_sort_length, or in an order that is not that of their \
+         collation; use a shorter expression, or pin the statement to one shard by its sharding column",
     )
 }

@@ -10,6 +10,9 @@ use super::decimal;
 use crate::columns::Column;
 use crate::failure;
 
+/// Bytes of a value that MySQL sorts by for sure: its `max_sort_length` (1024 unless it is set), less what tells the length.
+pub(crate) const SORTED_BYTES: usize = 1024 - 8;
+
 /// The native order of a column's text values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Native {
@@ -78,6 +81,12 @@ impl Key {
             Comparison::Weight(pad) => By::Weight(pad.clone()),
         };
         Some(Key { column: key.column, descending: key.descending, by })
+    }
+
+    /// Whether MySQL may have sorted and grouped by a part of the value only: it looks at `max_sort_length` bytes, some of which tell the length.
+    pub(crate) fn is_cut(&self, value: Option<&[u8]>) -> bool {
+        let whole = matches!(self.by, By::Weight(_) | By::Native(Native::Bytes));
+        whole && value.is_some_and(|value| value.len() >= SORTED_BYTES)
     }
 
     /// Compares two values, NULL lowest, the other way round if descending. `None` if one is not of the column's type.

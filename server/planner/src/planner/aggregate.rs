@@ -26,8 +26,9 @@ pub(super) fn result_class(walk: &Walk<'_>, expr: &Expr, scope: &Scope<'_>) -> O
         _ if function.over.is_some() => None,
         "COUNT" => Some(ColumnClass::Integer),
         "SUM" | "AVG" => exact(number(walk, single_argument(function)?, scope)?),
-        "MIN" | "MAX" => class(single_argument(function)?, scope)
-            .filter(|class| !matches!(class, ColumnClass::Text(_) | ColumnClass::Float | ColumnClass::Other)),
+        "MIN" | "MAX" => class(single_argument(function)?, scope).filter(|class| {
+            !matches!(class, ColumnClass::Text(_) | ColumnClass::Float | ColumnClass::Label | ColumnClass::Other)
+        }),
         _ => None,
     }
 }
@@ -203,7 +204,9 @@ impl<'f> Call<'f> {
                 folding.folds[at] = Fold::of(Aggregate::Extreme(own));
                 Ok((key, false))
             }
-            Some(ColumnClass::Other) => Err(self.unproven("numbers, dates, times, and plain columns of text or bytes")),
+            Some(ColumnClass::Label | ColumnClass::Other) => {
+                Err(self.unproven("numbers, dates, times, and plain columns of text or bytes"))
+            }
             Some(class) => {
                 let exact = matches!(class, ColumnClass::Integer | ColumnClass::Decimal);
                 Ok((key(at, Comparison::Native), exact))

@@ -11,7 +11,7 @@ use sqlparser::ast::{Expr, OrderByExpr, OrderBySort, Select, SelectItem, Value};
 use super::clauses::{Clause, Clauses, copy};
 use super::columns::{class, plain};
 use super::group_keys::GroupKey;
-use super::order::{Output, find, quoted, space_weight};
+use super::order::{Output, find, number_of, quoted, space_weight};
 use super::select::{contains_aggregate, contains_query};
 use super::walk::{Scope, Walk};
 use super::{aggregate, groups, having, select as limits};
@@ -155,6 +155,10 @@ impl Folding<'_, '_, '_> {
                 let column = column.ok_or_else(|| incomparable("text that is not a plain column"))?;
                 let weight = format!("WEIGHT_STRING({})", quoted(column));
                 Ok((self.hide(weight, Aggregate::Any, false), Comparison::Weight(space.to_vec())))
+            }
+            Some(ColumnClass::Label) => {
+                let column = column.ok_or_else(|| incomparable("an expression of an enum or set"))?;
+                Ok((self.hide(number_of(column), Aggregate::Any, false), Comparison::Native))
             }
             Some(ColumnClass::Other | ColumnClass::Float) => Err(incomparable("a column of this type")),
             class => {

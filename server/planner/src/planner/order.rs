@@ -62,6 +62,10 @@ pub(super) fn sort(
                 let name = name().ok_or_else(|| unordered("an expression"))?;
                 (hide(format!("WEIGHT_STRING({name})")), Comparison::Weight(space.to_vec()))
             }
+            Some(ColumnClass::Label) => {
+                let column = column.as_ref().ok_or_else(|| unordered("an expression of an enum or set"))?;
+                (hide(number_of(column)), Comparison::Native)
+            }
             Some(ColumnClass::Other | ColumnClass::Float) => return Err(unordered("a column of this type")),
             Some(_) => match index {
                 Some(index) => (index, Comparison::Native),
@@ -222,6 +226,11 @@ fn of_plain_columns(function: &Function, scope: &Scope<'_>) -> bool {
 /// A column by the alias of its table.
 pub(super) fn quoted((table, column): &(String, String)) -> String {
     format!("`{}`.`{}`", table.replace('`', "``"), column.replace('`', "``"))
+}
+
+/// The number of an enum's or set's value, by which MySQL sorts and groups.
+pub(super) fn number_of(column: &(String, String)) -> String {
+    format!("CAST({} AS UNSIGNED)", quoted(column))
 }
 
 /// What WEIGHT_STRING gives for a blank under a collation that pads with blanks; empty: it does not pad; `None`: not proved.
