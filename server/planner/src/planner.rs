@@ -25,6 +25,7 @@ mod passthrough;
 mod pinned;
 mod placement;
 mod select;
+mod streams;
 mod sweep;
 mod text;
 mod walk;

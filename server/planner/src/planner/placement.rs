@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::plan::Pin;
+use crate::plan::{Pin, Source};
 
 /// One use of a sharded table.
 pub(super) type Member = usize;
@@ -87,6 +87,54 @@ impl Placements {
         let (follower, leader) = (self.root(follower), self.root(leader));
         if follower != leader {
             self.nodes[follower].parent = leader;
+        }
+    }
+
+    /// The members from `mark` on, and those from `middle` on, give rows independently of each other, each on its own shard: together they
+    /// are asked for everywhere, or where the pin of all leads. `false`, and nothing is changed: some of them depend on others.
+    pub(super) fn gather(&mut self, mark: Member, middle: Member) -> bool {
+        let roots = |placements: &Placements, range: std::ops::Range<Member>| {
+            let roots: BTreeSet<Member> = range.map(|member| placements.root(member)).collect();
+            <[Member; 1]>::try_from(roots.into_iter().collect::<Vec<_>>()).ok().map(|[root]| root)
+        };
+        let (Some(left), Some(right)) = (roots(self, mark..middle), roots(self, middle..self.nodes.len())) else {
+            return false;
+        };
+        if self.nodes[left].sealed || self.nodes[right].sealed {
+            return false;
+        }
+        let (left_pins, right_pins) = (self.take_pins(left), self.take_pins(right));
+        if let (Some(left_pins), Some(right_pins)) = (left_pins, right_pins) {
+            let mut pins = left_pins;
+            for pin in right_pins {
+                if !pins.iter().any(|known| known.source == pin.source) {
+                    pins.push(pin);
+                }
+            }
+            let alike = |pin: &Pin| (pin.vindex, &pin.class) == (pins[0].vindex, &pins[0].class);
+            match pins.as_slice() {
+                [only] => self.nodes[left].pin = Some(only.clone()),
+                [first, ..] if pins.iter().all(alike) => {
+                    let source = Source::Several(pins.iter().map(|pin| pin.source.clone()).collect());
+                    self.nodes[left].list = Some(Pin { source, ..first.clone() });
+                }
+                _ => {}
+            }
+        }
+        self.nodes[right].parent = left;
+        true
+    }
+
+    /// The values that a root is pinned to, each by itself. `None`: it is not, or to lists that only its statement knows.
+    fn take_pins(&mut self, root: Member) -> Option<Vec<Pin>> {
+        let (pin, list) = (self.nodes[root].pin.take(), self.nodes[root].list.take());
+        match (pin, list) {
+            (Some(pin), _) => Some(vec![pin]),
+            (None, Some(Pin { source: Source::Several(sources), column, vindex, class })) => {
+                let pin = |source| Pin { column: Arc::clone(&column), vindex, class: class.clone(), source };
+                Some(sources.into_iter().map(pin).collect())
+            }
+            (None, _) => None,
         }
     }
 

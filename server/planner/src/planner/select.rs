@@ -54,7 +54,16 @@ fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<Me
             ),
         ))
     };
-    let SetExpr::Select(select) = &*query.body else { return over_shards("query-form", "this form of a query") };
+    let SetExpr::Select(select) = &*query.body else {
+        let window = window(walk, query)?;
+        return match () {
+            () if !scope.streams => over_shards("query-form", "this form of a query"),
+            () if query.order_by.is_some() || window.offset.is_some() => {
+                over_shards("union-order", "ORDER BY or OFFSET behind UNION ALL")
+            }
+            () => Ok(MergePlan::Concat(window)),
+        };
+    };
     if query.fetch.is_some() {
         return over_shards("query-form", "FETCH in place of LIMIT");
     }
@@ -190,10 +199,10 @@ pub(super) fn finds(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> bool {
 
 /// Aggregates and windows of a block itself, not of its subqueries.
 #[derive(Default)]
-struct Calls {
+pub(super) struct Calls {
     depth: usize,
-    aggregate: bool,
-    window: bool,
+    pub(super) aggregate: bool,
+    pub(super) window: bool,
 }
 
 impl Calls {

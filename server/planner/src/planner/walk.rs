@@ -8,6 +8,7 @@ use sqlparser::ast::{Ident, ObjectName, Query, Select, SetExpr, TableFactor, Tab
 use super::PlanContext;
 use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
+use super::streams;
 use super::text::Text;
 use crate::plan::{Edit, Filling, Ids, Replacement};
 use crate::refusal::Refusal;
@@ -23,12 +24,16 @@ pub(super) struct Item<'a> {
     pub(super) sharded: Option<(Member, &'a ShardingColumn)>,
     /// A base table's columns, if known.
     pub(super) schema: Option<&'a TableSchema>,
+    /// A derived table whose rows are divided over the shards.
+    pub(super) streams: bool,
 }
 
 /// What one query block sees.
 #[derive(Clone, Default)]
 pub(super) struct Scope<'a> {
     pub(super) items: Vec<Item<'a>>,
+    /// See [`streams`].
+    pub(super) streams: bool,
 }
 
 /// The state of the walk.
@@ -98,13 +103,23 @@ impl<'a> Walk<'a> {
     fn body(&mut self, body: &SetExpr, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
         match body {
             SetExpr::Select(select) => self.select(select, outer),
-            SetExpr::Query(query) => self.query(query, outer),
+            SetExpr::Query(query) => {
+                let scope = self.query(query, outer)?;
+                Ok(Scope { streams: scope.streams && streams::only_its_body(query), ..scope })
+            }
             SetExpr::SetOperation { left, right, .. } => {
                 let mark = self.placements.mark();
-                self.body(left, outer)?;
-                self.body(right, outer)?;
-                self.placements.seal_since(mark);
-                Ok(Scope::default())
+                let left_streams = self.body(left, outer)?.streams;
+                let middle = self.placements.mark();
+                let right_streams = self.body(right, outer)?.streams;
+                let streams = left_streams
+                    && right_streams
+                    && streams::is_union_all(body)
+                    && self.placements.gather(mark, middle);
+                if !streams {
+                    self.placements.seal_since(mark);
+                }
+                Ok(Scope { streams, ..Scope::default() })
             }
             SetExpr::Values(values) => {
                 self.subqueries(values, &Scope::default(), outer)?;
@@ -132,6 +147,7 @@ impl<'a> Walk<'a> {
                 self.subqueries(&join.join_operator, &scope, outer)?;
             }
         }
+        scope.streams = outer.is_empty() && streams::select(select, &scope);
         Ok(scope)
     }
 
@@ -161,16 +177,18 @@ impl<'a> Walk<'a> {
             TableFactor::Derived { subquery, alias, lateral, .. } => {
                 let mark = self.placements.mark();
                 let around: Vec<Scope<'a>> = if *lateral { vec![scope.clone()] } else { Vec::new() };
-                self.query(subquery, &around)?;
-                self.placements.seal_since(mark);
+                let streams = self.query(subquery, &around)?.streams && !*lateral && streams::only_its_body(subquery);
+                if !streams {
+                    self.placements.seal_since(mark);
+                }
                 let alias = alias.as_ref().map(|alias| alias.name.value.clone()).unwrap_or_default();
-                scope.items.push(Item { alias, sharded: None, schema: None });
+                scope.items.push(Item { alias, sharded: None, schema: None, streams });
                 Ok(())
             }
             TableFactor::NestedJoin { table_with_joins, .. } => self.table_with_joins(table_with_joins, scope, outer),
             TableFactor::JsonTable { alias, .. } => {
                 let alias = alias.as_ref().map(|alias| alias.name.value.clone()).unwrap_or_default();
-                scope.items.push(Item { alias, sharded: None, schema: None });
+                scope.items.push(Item { alias, sharded: None, schema: None, streams: false });
                 Ok(())
             }
             _ => Err(Refusal::unsupported("table-form", "this form of a table in FROM is not supported")),
@@ -189,7 +207,7 @@ impl<'a> Walk<'a> {
             && self.ctes.contains(&only.value)
         {
             let alias = alias.unwrap_or(only).value.clone();
-            scope.items.push(Item { alias, sharded: None, schema: None });
+            scope.items.push(Item { alias, sharded: None, schema: None, streams: false });
             return Ok(());
         }
         let named = self.name(name)?;
@@ -208,7 +226,7 @@ impl<'a> Walk<'a> {
             ));
         }
         let alias = alias.map_or(last, |alias| alias.value.as_str()).to_owned();
-        scope.items.push(Item { alias, sharded, schema });
+        scope.items.push(Item { alias, sharded, schema, streams: false });
         Ok(())
     }
 

@@ -1,0 +1,33 @@
+//! Blocks whose rows are divided over the shards as their tables' rows are: every shard gives its own, and all of them together are the
+//! block's. Such a block may stand in FROM, or beside others in UNION ALL, without anybody seeing all of its rows at once.
+
+use sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier, Visit};
+
+use super::groups;
+use super::select::Calls;
+use super::walk::Scope;
+
+/// Whether each row of the block comes from one row of a sharded table, with what belongs to it.
+pub(super) fn select(select: &Select, scope: &Scope<'_>) -> bool {
+    let mut calls = Calls::default();
+    let _ = select.projection.visit(&mut calls);
+    let plain = select.distinct.is_none()
+        && !groups::is_grouped(select)
+        && select.having.is_none()
+        && select.qualify.is_none()
+        && select.named_window.is_empty()
+        && !calls.aggregate
+        && !calls.window;
+    plain && groups::rows_have_shards(select, scope)
+}
+
+/// Whether a query in FROM, or in parentheses beside UNION ALL, adds nothing to its body that looks at all rows: its order means nothing
+/// there.
+pub(super) fn only_its_body(query: &Query) -> bool {
+    query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none()
+}
+
+/// Whether two bodies are joined by UNION ALL.
+pub(super) fn is_union_all(body: &SetExpr) -> bool {
+    matches!(body, SetExpr::SetOperation { op: SetOperator::Union, set_quantifier: SetQuantifier::All, .. })
+}
