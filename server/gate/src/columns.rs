@@ -23,7 +23,7 @@ pub(crate) struct Column {
     /// Behind the point; 31: not fixed.
     pub(crate) decimals: u8,
     /// Values are never negative.
-    unsigned: bool,
+    pub(crate) unsigned: bool,
     /// ENUM or SET, which travel as strings.
     pub(crate) labels: bool,
 }

@@ -38,7 +38,7 @@ async fn statements() {
         ("syntax", "SELEC 1", (Code::Invalid, 1064, "42000", &["SELEC"])),
         (
             "refused: no merge",
-            "SELECT name, COUNT(*) FROM users GROUP BY name",
+            "SELECT name, COUNT(*) FROM users GROUP BY name WITH ROLLUP",
             (Code::Unsupported, 1235, "42000", &["GROUP BY"]),
         ),
         (

@@ -1,4 +1,4 @@
-//! HAVING on folded groups: comparisons of numbers with the three truth values of SQL.
+//! HAVING on folded groups, and what is computed from them: exact numbers, and the three truth values of SQL.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -7,7 +7,12 @@ use vitrail_planner::plan::{Comparator, Condition, Operand};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
+use super::arithmetic::{self, Fault};
 use super::{decimal, malformed};
+use crate::failure;
+
+/// MySQL's own `div_precision_increment`, for a shard that has not told it.
+const DIV_PRECISION_INCREMENT: usize = 4;
 
 /// A value of the statement as the text of a number; `None` is NULL.
 pub(super) type Number<'v> = Option<Cow<'v, [u8]>>;
@@ -30,18 +35,17 @@ pub(super) fn holds<'c>(
     numbers: &'c [Number<'_>],
     column: &impl Fn(usize) -> Option<&'c [u8]>,
 ) -> Result<Option<bool>, ErrorBody> {
-    let value = |operand: &Operand| match *operand {
-        Operand::Column(index) => column(index),
-        Operand::Value(index) => numbers[index].as_deref(),
-    };
+    let value = |operand: &Operand| compute(operand, numbers, column);
     Ok(match condition {
-        Condition::Compare(comparator, left, right) => match (value(left), value(right)) {
+        Condition::Compare(comparator, left, right) => match (value(left)?, value(right)?) {
             (Some(left), Some(right)) => {
-                Some(fulfils(*comparator, decimal::compare(left, right).ok_or_else(malformed)?))
+                Some(fulfils(*comparator, decimal::compare(&left, &right).ok_or_else(malformed)?))
             }
             _ => None,
         },
-        Condition::IsNull(operand) => Some(value(operand).is_none()),
+        // Of a column that may be anything.
+        Condition::IsNull(Operand::Column(index)) => Some(column(*index).is_none()),
+        Condition::IsNull(operand) => Some(value(operand)?.is_none()),
         Condition::Not(inner) => holds(inner, numbers, column)?.map(|truth| !truth),
         Condition::And(left, right) => match (holds(left, numbers, column)?, holds(right, numbers, column)?) {
             (Some(false), _) | (_, Some(false)) => Some(false),
@@ -54,6 +58,51 @@ pub(super) fn holds<'c>(
             _ => None,
         },
     })
+}
+
+/// The number that an operand is; `None` is NULL.
+pub(super) fn compute<'c>(
+    operand: &Operand,
+    numbers: &'c [Number<'_>],
+    column: &impl Fn(usize) -> Option<&'c [u8]>,
+) -> Result<Option<Cow<'c, [u8]>>, ErrorBody> {
+    let value = |operand: &Operand| compute(operand, numbers, column);
+    let both = |left: &Operand, right: &Operand| Ok::<_, ErrorBody>(value(left)?.zip(value(right)?));
+    let sum = |left: &[u8], right: &[u8]| decimal::add(left, right).ok_or(Fault::Malformed);
+    let computed = match operand {
+        Operand::Column(index) => return Ok(column(*index).map(Cow::Borrowed)),
+        Operand::Value(index) => return Ok(numbers[*index].as_deref().map(Cow::Borrowed)),
+        Operand::Coalesce(first, second) => {
+            return match value(first)? {
+                None => value(second),
+                found => Ok(found),
+            };
+        }
+        Operand::Negate(inner) => value(inner)?.map(|number| arithmetic::negate(&number)),
+        Operand::Add(left, right) => both(left, right)?.map(|(left, right)| sum(&left, &right)),
+        Operand::Subtract(left, right) => {
+            both(left, right)?.map(|(left, right)| sum(&left, &arithmetic::negate(&right)?))
+        }
+        Operand::Multiply(left, right) => both(left, right)?.map(|(left, right)| arithmetic::multiply(&left, &right)),
+        Operand::Divide { dividend, divisor, increment } => {
+            let increment = column(*increment).and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+            let increment = increment.unwrap_or(DIV_PRECISION_INCREMENT);
+            both(dividend, divisor)?.map(|(left, right)| arithmetic::divide(&left, &right, increment))
+        }
+    };
+    computed.transpose().map(|number| number.map(Cow::Owned)).map_err(refuse)
+}
+
+fn refuse(fault: Fault) -> ErrorBody {
+    match fault {
+        Fault::Malformed => malformed(),
+        Fault::ZeroDivisor => failure::unsupported(
+            "a division by 0 over several shards, of which MySQL would warn; divide by NULLIF(…, 0) of what you have read yourself",
+        ),
+        Fault::TooLong => failure::unsupported(
+            "a number that is computed over several shards has so many digits that MySQL would cut some; compute with fewer decimals",
+        ),
+    }
 }
 
 fn fulfils(comparator: Comparator, order: Ordering) -> bool {

@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 
 /// A number taken apart: sign, digits before the point without leading zeros, digits behind it.
 #[derive(Debug, Clone, Copy)]
-struct Parts<'a> {
-    negative: bool,
-    whole: &'a [u8],
-    fraction: &'a [u8],
+pub(super) struct Parts<'a> {
+    pub(super) negative: bool,
+    pub(super) whole: &'a [u8],
+    pub(super) fraction: &'a [u8],
 }
 
 /// Compares two numbers by value: `-0.0` equals `0`, `1.50` equals `1.5`. `None` if one of them is not a number.
@@ -94,7 +94,7 @@ pub(crate) fn scale(number: &[u8]) -> usize {
 }
 
 /// Accepts `[-+]digits[.digits]` with at least one digit.
-fn take_apart(text: &[u8]) -> Option<Parts<'_>> {
+pub(super) fn take_apart(text: &[u8]) -> Option<Parts<'_>> {
     let (negative, digits) = match text.first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -167,7 +167,8 @@ fn subtract_magnitudes(left: Parts<'_>, right: Parts<'_>, scale: usize) -> Vec<u
     digits
 }
 
-fn write(negative: bool, digits: &[u8], scale: usize) -> Vec<u8> {
+/// The text of a number from its digits without the point, least significant first.
+pub(super) fn write(negative: bool, digits: &[u8], scale: usize) -> Vec<u8> {
     let mut text = Vec::with_capacity(digits.len() + 3);
     if negative && digits.iter().any(|digit| *digit != 0) {
         text.push(b'-');

@@ -1,9 +1,10 @@
 //! What is made of one column of a group's rows.
 
-use vitrail_planner::plan::Aggregate;
-use vitrail_proto::error::ErrorBody;
+use vitrail_planner::plan::{Aggregate, Operand};
+use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::rows::ColumnType;
 
+use super::condition::{Number, compute};
 use super::exact_sum::ExactSum;
 use super::heads::Head;
 use super::moments::Moments;
@@ -26,6 +27,8 @@ pub(super) struct State {
     how: How,
     column: usize,
     decimals: u8,
+    /// The column is one of integers.
+    integer: bool,
 }
 
 enum How {
@@ -54,6 +57,10 @@ enum How {
         sample: bool,
         root: bool,
         moments: Moments,
+    },
+    Computed {
+        operand: Operand,
+        unsigned: bool,
     },
     Concat {
         separator: Vec<u8>,
@@ -91,6 +98,9 @@ impl State {
             (&Aggregate::Variance { count, sum, variance, sample, root }, Some(Native::Double)) => {
                 How::Variance { columns: [count, sum, variance], sample, root, moments: Moments::default() }
             }
+            (Aggregate::Computed(operand), Some(Native::Exact)) => {
+                How::Computed { operand: operand.clone(), unsigned: column.unsigned }
+            }
             (Aggregate::Concat { separator, limit }, _) => {
                 How::Concat { separator: separator.as_bytes().to_vec(), limit: *limit, parts: 0, text: Vec::new() }
             }
@@ -102,14 +112,16 @@ impl State {
             }
         };
         let is_double = matches!(column.column_type, ColumnType::FLOAT | ColumnType::DOUBLE);
-        let is_average = matches!(how, How::Average { .. });
-        Ok(State { how, column: at, decimals: if is_double || is_average { column.decimals } else { 0 } })
+        let is_derived = matches!(how, How::Average { .. } | How::Computed { .. });
+        let integer =
+            order == Some(Native::Exact) && !matches!(column.column_type, ColumnType::DECIMAL | ColumnType::NEWDECIMAL);
+        Ok(State { how, column: at, decimals: if is_double || is_derived { column.decimals } else { 0 }, integer })
     }
 
     /// Forgets the rows of the group before.
     pub(super) fn clear(&mut self) {
         match &mut self.how {
-            How::Any | How::Average { .. } => {}
+            How::Any | How::Average { .. } | How::Computed { .. } => {}
             How::Count(sum) | How::Sum(sum) => sum.clear(),
             How::DoubleSum(sum) => *sum = None,
             How::Extreme { found, .. } => *found = false,
@@ -134,7 +146,7 @@ impl State {
         }
         let Some(cell) = row.value(self.column) else { return Some(()) };
         match &mut self.how {
-            How::Any | How::Average { .. } | How::Variance { .. } => {}
+            How::Any | How::Average { .. } | How::Variance { .. } | How::Computed { .. } => {}
             How::Count(sum) | How::Sum(sum) => sum.add(cell)?,
             How::DoubleSum(sum) => *sum = Some(sum.unwrap_or(0.0) + number(cell)?),
             How::Extreme { key, found, value, compared } => {
@@ -161,7 +173,7 @@ impl State {
 
     /// Whether the value is made of those of other columns, which have to be finished before.
     pub(super) fn is_derived(&self) -> bool {
-        matches!(self.how, How::Average { .. })
+        matches!(self.how, How::Average { .. } | How::Computed { .. })
     }
 
     /// Whether the value is that of any row.
@@ -173,6 +185,7 @@ impl State {
     pub(super) fn finish<'f>(
         &self,
         out: &mut Vec<u8>,
+        numbers: &'f [Number<'_>],
         finished: impl Fn(usize) -> Option<&'f [u8]>,
     ) -> Result<bool, ErrorBody> {
         match &self.how {
@@ -220,6 +233,15 @@ impl State {
                     out,
                 )
             }
+            How::Computed { operand, unsigned } => {
+                let Some(number) = compute(operand, numbers, &finished)? else { return Ok(false) };
+                *out = decimal::round(&number, usize::from(self.decimals)).ok_or_else(malformed)?;
+                if self.integer && !fits(out, *unsigned) {
+                    let message = "a number that is computed over several shards is out of the range of BIGINT";
+                    return Err(ErrorBody::new(Code::Data, message).with_errno(1690, "22003"));
+                }
+                Ok(true)
+            }
             How::Concat { limit, parts, text, .. } => {
                 let limit = finished(*limit).and_then(|limit| std::str::from_utf8(limit).ok()?.parse::<usize>().ok());
                 let limit = limit.unwrap_or(usize::MAX);
@@ -250,6 +272,12 @@ fn quotient(sum: &[u8], count: &[u8], decimals: usize) -> Option<Vec<u8>> {
     let whole = groups(scale);
     let more = decimals.saturating_sub(scale).saturating_sub(whole - scale);
     decimal::divide(sum, count, groups(whole + more))
+}
+
+/// Whether an integer is one of 64 bits.
+fn fits(text: &[u8], unsigned: bool) -> bool {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    if unsigned { text.parse::<u64>().is_ok() } else { text.parse::<i64>().is_ok() }
 }
 
 fn number(text: &[u8]) -> Option<f64> {

@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use vitrail_planner::plan::{Grouping, Window};
+use vitrail_planner::plan::{Aggregate, Fold, Grouping, Window};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Value;
@@ -121,12 +121,20 @@ impl<'g> Groups<'g> {
         }
         let mut ends = Ends::default();
         heads.into_ends().for_each(|end| ends.add(end));
-        Ok(output.gauge.end(ends))
+        let end = output.gauge.end(ends);
+        let divides = |fold: &Fold| matches!(&fold.aggregate, Aggregate::Computed(operand) if operand.divides());
+        if end.warnings > 0 && self.grouping.folds.iter().any(divides) {
+            return Err(failure::unsupported(
+                "a shard warned of this statement, which divides: perhaps of a part of a group that has nothing to divide by, which MySQL \
+                 would not warn of; ask for the aggregates, and divide yourself",
+            ));
+        }
+        Ok(end)
     }
 
     /// Ends the group under way, and hands it on or keeps it.
     async fn close(&mut self, kept: &mut Kept, output: &mut Output, answer: &mut Answer<'_>) -> Result<(), ErrorBody> {
-        self.group.finish()?;
+        self.group.finish(&self.numbers)?;
         if self.is_wanted()? {
             if self.order.is_empty() {
                 let shown = self.columns - self.grouping.hidden_columns;
@@ -180,7 +188,7 @@ impl Group {
     }
 
     /// Makes the values of all columns.
-    fn finish(&mut self) -> Result<(), ErrorBody> {
+    fn finish(&mut self, numbers: &[Number<'_>]) -> Result<(), ErrorBody> {
         for derived in [false, true] {
             for column in 0..self.states.len() {
                 if self.states[column].is_derived() != derived {
@@ -188,7 +196,7 @@ impl Group {
                 }
                 let mut text = std::mem::take(&mut self.cells[column].1);
                 text.clear();
-                let found = self.states[column].finish(&mut text, |other| self.value(other))?;
+                let found = self.states[column].finish(&mut text, numbers, |other| self.value(other))?;
                 self.cells[column] = (!found, text);
             }
         }

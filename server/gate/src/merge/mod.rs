@@ -2,6 +2,7 @@
 
 pub(crate) mod row;
 
+mod arithmetic;
 mod condition;
 mod decimal;
 mod double;

@@ -67,7 +67,7 @@ fn describe_keys(keys: &[SortKey]) -> String {
 }
 
 fn describe_grouping(grouping: &Grouping, values: &[Source], window: &WindowPlan) -> String {
-    let folds: Vec<String> = grouping.folds.iter().map(describe_fold).collect();
+    let folds: Vec<String> = grouping.folds.iter().map(|fold| describe_fold(fold, values)).collect();
     let mut out = format!("fold {}", folds.join(", "));
     let (group, within) = grouping.keys.split_at(grouping.group_keys);
     if !group.is_empty() {
@@ -88,7 +88,7 @@ fn describe_grouping(grouping: &Grouping, values: &[Source], window: &WindowPlan
     out + &describe_window(window)
 }
 
-fn describe_fold(fold: &Fold) -> String {
+fn describe_fold(fold: &Fold, values: &[Source]) -> String {
     let text = match &fold.aggregate {
         Aggregate::Any => "any".to_owned(),
         Aggregate::Count => "count".to_owned(),
@@ -109,17 +109,31 @@ fn describe_fold(fold: &Fold) -> String {
             let of = if *sample { "sample" } else { "population" };
             format!("{name} of {of} of columns {count}, {sum} and {variance}")
         }
+        Aggregate::Computed(operand) => describe_operand(operand, values),
         Aggregate::Concat { separator, limit } => format!("concat with {separator:?} up to column {limit}"),
     };
     if fold.distinct { format!("distinct {text}") } else { text }
 }
 
-fn describe_condition(condition: &Condition, values: &[Source]) -> String {
-    let inner = |condition: &Condition| describe_condition(condition, values);
-    let operand = |operand: &Operand| match operand {
+fn describe_operand(operand: &Operand, values: &[Source]) -> String {
+    let of = |operand: &Operand| describe_operand(operand, values);
+    match operand {
         Operand::Column(column) => format!("column {column}"),
         Operand::Value(index) => values.get(*index).map(describe_source).unwrap_or_default(),
-    };
+        Operand::Negate(inner) => format!("-({})", of(inner)),
+        Operand::Add(left, right) => format!("({} + {})", of(left), of(right)),
+        Operand::Subtract(left, right) => format!("({} - {})", of(left), of(right)),
+        Operand::Multiply(left, right) => format!("({} * {})", of(left), of(right)),
+        Operand::Divide { dividend, divisor, increment } => {
+            format!("({} / {} by column {increment})", of(dividend), of(divisor))
+        }
+        Operand::Coalesce(first, second) => format!("({} or else {})", of(first), of(second)),
+    }
+}
+
+fn describe_condition(condition: &Condition, values: &[Source]) -> String {
+    let inner = |condition: &Condition| describe_condition(condition, values);
+    let operand = |operand: &Operand| describe_operand(operand, values);
     match condition {
         Condition::Compare(comparator, left, right) => {
             let sign = match comparator {

@@ -17,7 +17,7 @@ pub struct Grouping {
     pub whole: bool,
     /// One for each column of the answer, hidden ones too.
     pub folds: Vec<Fold>,
-    /// Which groups are handed on.
+    /// The condition that groups fulfil which are handed on.
     pub having: Option<Condition>,
     /// The order of the groups; empty: as `keys` have it.
     pub order: Vec<SortKey>,
@@ -71,6 +71,8 @@ pub enum Aggregate {
         /// STDDEV: the square root.
         root: bool,
     },
+    /// Computed from other columns, and shown with the decimals of this one.
+    Computed(Operand),
     /// GROUP_CONCAT: texts one after the other.
     Concat {
         /// What comes between two.
@@ -112,19 +114,53 @@ pub enum Comparator {
     GreaterOrEqual,
 }
 
-/// What a condition looks at.
+/// An exact number of a group, or NULL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operand {
     /// A folded column, from 0.
     Column(usize),
     /// A value of the statement, by its index among the merge's values.
     Value(usize),
+    /// `-a`
+    Negate(Box<Operand>),
+    /// `a + b`
+    Add(Box<Operand>, Box<Operand>),
+    /// `a - b`
+    Subtract(Box<Operand>, Box<Operand>),
+    /// `a * b`
+    Multiply(Box<Operand>, Box<Operand>),
+    /// `a / b`, with more digits by as many as `increment` says, a column with `@@div_precision_increment`.
+    Divide {
+        /// `a`
+        dividend: Box<Operand>,
+        /// `b`
+        divisor: Box<Operand>,
+        /// The column.
+        increment: usize,
+    },
+    /// The first, or the second if that is NULL.
+    Coalesce(Box<Operand>, Box<Operand>),
 }
 
 impl Fold {
     /// A fold that counts every row.
     pub fn of(aggregate: Aggregate) -> Fold {
         Fold { aggregate, distinct: false }
+    }
+}
+
+impl Operand {
+    /// Whether it divides.
+    pub fn divides(&self) -> bool {
+        match self {
+            Operand::Column(_) | Operand::Value(_) => false,
+            Operand::Negate(of) => of.divides(),
+            Operand::Add(left, right)
+            | Operand::Subtract(left, right)
+            | Operand::Multiply(left, right)
+            | Operand::Coalesce(left, right) => left.divides() || right.divides(),
+            Operand::Divide { .. } => true,
+        }
     }
 }
 

@@ -37,8 +37,9 @@ pub(super) fn result_class(walk: &Walk<'_>, expr: &Expr, scope: &Scope<'_>) -> O
 pub(super) fn mixed() -> Refusal {
     Refusal::unsupported(
         "aggregate-expression",
-        "over several shards each column of the answer is one aggregate by itself, or has none and no subquery; of aggregates, COUNT, SUM, \
-         AVG, MIN, MAX, BIT_AND, BIT_OR, BIT_XOR, GROUP_CONCAT, and those of deviation and variance are folded; compute from these",
+        "over several shards a column of the answer is an aggregate, or computed from aggregates that are integers or decimals by +, -, *, /, \
+         COALESCE and IFNULL, or has neither aggregate nor subquery; of aggregates, COUNT, SUM, AVG, MIN, MAX, BIT_AND, BIT_OR, BIT_XOR, \
+         GROUP_CONCAT, and those of deviation and variance are folded",
     )
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Folding<'w, 's, 'a> {
     pub(super) added: Vec<String>,
     /// By what the shards group besides, for aggregates that look at each value once or in order.
     pub(super) within: Vec<Within>,
+    /// What the merge computes and compares with.
+    pub(super) values: Vec<Source>,
     /// An aggregate over distinct values, each of which lies on one shard.
     pub(super) apart: bool,
 }
@@ -78,6 +80,7 @@ pub(super) fn plan<'a>(
         exact: vec![false; count],
         added: Vec::new(),
         within: Vec::new(),
+        values: Vec::new(),
         apart: false,
     };
     if by != By::AllColumns {
@@ -89,7 +92,7 @@ pub(super) fn plan<'a>(
         By::Nothing => Vec::new(),
     };
     let (sorted, order) = folding.order(order, &keys, by)?;
-    let (having, values, having_stays) = having::plan(&mut folding, &keys)?;
+    let (having, having_stays) = having::plan(&mut folding, &keys)?;
     if folding.apart && !folding.within.is_empty() {
         return Err(Refusal::unsupported(
             "aggregate-distinct",
@@ -115,7 +118,7 @@ pub(super) fn plan<'a>(
         having,
         order,
     };
-    Ok(MergePlan::Group { grouping: Arc::new(grouping), values, window })
+    Ok(MergePlan::Group { grouping: Arc::new(grouping), values: folding.values, window })
 }
 
 /// The keys that shards sort by, each with how ORDER BY names it, and the order of the groups if it is another.
@@ -190,7 +193,12 @@ impl Folding<'_, '_, '_> {
                     let (fold, exact) = aggregate::fold(self, function, index)?;
                     (self.folds[index], self.exact[index]) = (fold, exact);
                 }
-                expr if contains_aggregate(expr) || contains_query(expr) => return Err(aggregate::mixed()),
+                expr if contains_query(expr) => return Err(aggregate::mixed()),
+                expr if contains_aggregate(expr) => {
+                    let operand = having::computed(self, expr)?;
+                    self.exact[index] = !operand.divides();
+                    self.folds[index] = Fold::of(Aggregate::Computed(operand));
+                }
                 // Without GROUP BY a shard without rows has no value of a column.
                 expr if by == By::Nothing && names_column(expr) => return Err(aggregate::mixed()),
                 _ => {}
@@ -356,9 +364,6 @@ impl Folding<'_, '_, '_> {
         groups::stays_together(self.walk, self.select, expr, self.scope)
     }
 }
-
-/// The values that a merge compares with, in the order of their numbers.
-pub(super) type Values = Vec<Source>;
 
 fn direct(name: &str, key: &SortKey) -> String {
     format!("{name}{}", if key.descending { " DESC" } else { "" })

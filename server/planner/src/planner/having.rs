@@ -1,11 +1,14 @@
-//! HAVING over several shards: left to the shards where a group's keys alone decide, else evaluated on folded groups.
+//! HAVING over several shards: left to the shards where a group's keys alone decide, else evaluated on folded groups. Also what the
+//! select list computes with aggregates.
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Visit, Visitor};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Visit, Visitor,
+};
 
 use super::aggregate;
-use super::folding::{Folding, Values};
+use super::folding::Folding;
 use super::group_keys::GroupKey;
 use super::order::find;
 use super::select::{contains_aggregate, contains_query, is_volatile};
@@ -15,21 +18,40 @@ use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
 use vitrail_proto::value::Value;
 
-/// What the gate evaluates, its values, and whether the clause stays in the statement of the shards.
-pub(super) fn plan(
-    folding: &mut Folding<'_, '_, '_>,
-    keys: &[GroupKey],
-) -> Result<(Option<Condition>, Values, bool), Refusal> {
-    let Some(having) = &folding.select.having else { return Ok((None, Vec::new(), false)) };
+/// What the gate evaluates, and whether the clause stays in the statement of the shards.
+pub(super) fn plan(folding: &mut Folding<'_, '_, '_>, keys: &[GroupKey]) -> Result<(Option<Condition>, bool), Refusal> {
+    let Some(having) = &folding.select.having else { return Ok((None, false)) };
     if !folding.walk.text.loose_operators && !is_volatile(having) && is_of_keys(folding, having, keys) {
-        return Ok((None, Vec::new(), true));
+        return Ok((None, true));
     }
     if folding.walk.text.loose_operators {
         return Err(refuse("`||` as OR, and XOR"));
     }
-    let mut evaluator = Evaluator { folding, keys, values: Vec::new() };
-    let condition = evaluator.condition(having)?;
-    Ok((Some(condition), evaluator.values, false))
+    let condition = Evaluator { folding, keys, listed: false }.condition(having)?;
+    Ok((Some(condition), false))
+}
+
+/// What a column of the select list is that computes with aggregates: exact numbers only.
+pub(super) fn computed(folding: &mut Folding<'_, '_, '_>, expr: &Expr) -> Result<Operand, Refusal> {
+    if folding.walk.text.loose_operators {
+        return Err(aggregate::mixed());
+    }
+    let mut evaluator = Evaluator { folding, keys: &[], listed: true };
+    match outermost(expr) {
+        Expr::BinaryOp { left, op: BinaryOperator::Divide, right } => {
+            let (dividend, divisor) = (Box::new(evaluator.operand(left)?), Box::new(evaluator.operand(right)?));
+            let increment = folding.hide("@@div_precision_increment".to_owned(), Aggregate::Any, true);
+            Ok(Operand::Divide { dividend, divisor, increment })
+        }
+        other => evaluator.operand(other),
+    }
+}
+
+fn outermost(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Nested(inner) => outermost(inner),
+        other => other,
+    }
 }
 
 fn refuse(what: &str) -> Refusal {
@@ -86,7 +108,8 @@ fn key_of<'k>(folding: &Folding<'_, '_, '_>, expr: &Expr, keys: &'k [GroupKey]) 
 struct Evaluator<'e, 'k, 'w, 's, 'a> {
     folding: &'e mut Folding<'w, 's, 'a>,
     keys: &'k [GroupKey],
-    values: Vec<Source>,
+    /// A column of the select list, not a condition.
+    listed: bool,
 }
 
 impl Evaluator<'_, '_, '_, '_, '_> {
@@ -134,8 +157,8 @@ impl Evaluator<'_, '_, '_, '_, '_> {
             // A number is true if it is not 0.
             other => {
                 let operand = self.operand(other)?;
-                self.values.push(Source::Constant(Value::Int(0)));
-                Ok(Condition::Compare(Comparator::NotEqual, operand, Operand::Value(self.values.len() - 1)))
+                let zero = self.value(Source::Constant(Value::Int(0)));
+                Ok(Condition::Compare(Comparator::NotEqual, operand, zero))
             }
         }
     }
@@ -144,16 +167,51 @@ impl Evaluator<'_, '_, '_, '_, '_> {
         if let Some((source, given)) = self.folding.walk.text.value(expr) {
             let exponent = matches!(&source, Source::Constant(Value::Decimal(text)) if text.contains(['e', 'E']));
             if exponent || !matches!(given, Given::Integer | Given::Null | Given::Bind | Given::Fraction) {
-                return Err(refuse("a value that is no integer and no decimal"));
+                return Err(self.refuse("a value that is no integer and no decimal"));
             }
-            self.values.push(source);
-            return Ok(Operand::Value(self.values.len() - 1));
+            return Ok(self.value(source));
+        }
+        match expr {
+            Expr::Nested(inner) => return self.operand(inner),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+                return Ok(Operand::Negate(Box::new(self.operand(expr)?)));
+            }
+            Expr::BinaryOp { left, op, right } => {
+                let (left, right) = (Box::new(self.operand(left)?), Box::new(self.operand(right)?));
+                return match op {
+                    BinaryOperator::Plus => Ok(Operand::Add(left, right)),
+                    BinaryOperator::Minus => Ok(Operand::Subtract(left, right)),
+                    BinaryOperator::Multiply => Ok(Operand::Multiply(left, right)),
+                    // The flavours round what is computed on at different places.
+                    _ => Err(self.refuse(&format!("the operator {op}"))),
+                };
+            }
+            Expr::Function(function) => {
+                if let Some((first, second)) = coalesced(function) {
+                    return Ok(Operand::Coalesce(Box::new(self.operand(first)?), Box::new(self.operand(second)?)));
+                }
+            }
+            _ => {}
         }
         let column = self.column(expr)?;
-        if !self.folding.exact[column] {
-            return Err(refuse("anything but integers and decimals"));
+        if !self.folding.exact[column] || self.is_average(column) {
+            return Err(self.refuse("anything but integers and decimals"));
         }
         Ok(Operand::Column(column))
+    }
+
+    /// Whether it is an average that is computed with: MySQL may take more digits of it than it shows.
+    fn is_average(&self, column: usize) -> bool {
+        self.listed && matches!(self.folding.folds[column].aggregate, Aggregate::Average { .. })
+    }
+
+    fn value(&mut self, source: Source) -> Operand {
+        self.folding.values.push(source);
+        Operand::Value(self.folding.values.len() - 1)
+    }
+
+    fn refuse(&self, what: &str) -> Refusal {
+        if self.listed { aggregate::mixed() } else { refuse(what) }
     }
 
     fn nullable(&mut self, expr: &Expr) -> Result<Operand, Refusal> {
@@ -170,12 +228,13 @@ impl Evaluator<'_, '_, '_, '_, '_> {
                     | sqlparser::ast::SelectItem::ExprWithAlias { expr: known, .. } => known == expr,
                     _ => false,
                 };
-                match self.folding.select.projection.iter().position(same) {
+                // The other columns of the select list are not folded yet.
+                match self.folding.select.projection.iter().position(same).filter(|_| !self.listed) {
                     Some(index) => Ok(index),
                     None => aggregate::hide(self.folding, function),
                 }
             }
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) if !self.listed => {
                 if let Some(key) = key_of(self.folding, expr, self.keys) {
                     return Ok(key.output.unwrap_or(key.compared));
                 }
@@ -189,8 +248,22 @@ impl Evaluator<'_, '_, '_, '_, '_> {
                     _ => Err(refuse(&format!("`{expr}`"))),
                 }
             }
-            _ => Err(refuse(&format!("`{expr}`"))),
+            _ => Err(self.refuse(&format!("`{expr}`"))),
         }
+    }
+}
+
+/// The two arguments of COALESCE and IFNULL.
+fn coalesced(function: &Function) -> Option<(&Expr, &Expr)> {
+    let name = function.name.to_string();
+    let FunctionArguments::List(list) = &function.args else { return None };
+    match list.args.as_slice() {
+        [FunctionArg::Unnamed(FunctionArgExpr::Expr(first)), FunctionArg::Unnamed(FunctionArgExpr::Expr(second))]
+            if name.eq_ignore_ascii_case("coalesce") || name.eq_ignore_ascii_case("ifnull") =>
+        {
+            Some((first, second))
+        }
+        _ => None,
     }
 }
 
