@@ -17,7 +17,20 @@ pub struct Justified {
 }
 
 /// All of them.
-pub const JUSTIFIED: &[Justified] = &[];
+pub const JUSTIFIED: &[Justified] = &[Justified {
+    reason: "MySQL gives an integer expression that is a key of groups one width where its plan keeps it in a temporary table, and another \
+             where not; a shard's plan may be another than that of one MySQL with all rows",
+    applies: |found, expected| {
+        let integer = |column: &Column| matches!(column.type_code, 1 | 2 | 3 | 8 | 9 | 13);
+        // An expression shows by its name; columns of tables have the width that they are defined with.
+        let expression = found.name.contains(['(', ' ', '+']);
+        expression
+            && integer(found)
+            && integer(expected)
+            && (&found.name, found.charset, found.decimals) == (&expected.name, expected.charset, expected.decimals)
+            && (found.flags ^ expected.flags) & (NOT_NULL | UNSIGNED) == 0
+    },
+}];
 
 /// How the columns differ.
 pub(super) fn difference(found: &[Column], expected: &[Column]) -> Option<String> {
