@@ -7,6 +7,7 @@
 pub mod access;
 
 mod aggregate;
+mod calls;
 mod clauses;
 mod columns;
 mod ddl;

@@ -5,6 +5,7 @@ use sqlparser::ast::{
     FunctionArguments, OrderByExpr, OrderBySort, UnaryOperator, Value as SqlValue,
 };
 
+use super::calls::{contains_query, is_volatile};
 use super::clauses::{arguments, inner_order};
 use super::columns::class;
 use super::folding::{Folding, Within};
@@ -143,7 +144,7 @@ impl<'f> Call<'f> {
             match arg {
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if name == "COUNT" && !distinct => {}
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
-                    if super::select::contains_query(expr) {
+                    if contains_query(expr) {
                         return Err(mixed());
                     }
                     let text = folding.copy(range).ok_or_else(mixed)?;
@@ -306,7 +307,7 @@ fn within_key(
     text: impl FnOnce() -> Option<String>,
     descending: bool,
 ) -> Result<Within, Refusal> {
-    if super::select::is_volatile(expr) {
+    if is_volatile(expr) {
         return Err(mixed());
     }
     let (column, class) = (folding.plain(expr), folding.class(expr));

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, OrderByExpr, OrderBySort, Select, SelectItem, Value};
 
+use super::calls::{contains_aggregate, contains_query, finds};
 use super::clauses::{Clause, Clauses, copy};
 use super::columns::{class, plain};
 use super::group_keys::GroupKey;
 use super::order::{Output, find, number_of, quoted, space_weight};
-use super::select::{contains_aggregate, contains_query};
 use super::walk::{Scope, Walk};
 use super::{aggregate, groups, having, select as limits};
 use crate::plan::{Aggregate, Comparison, Fold, Grouping, MergePlan, Replacement, SortKey, Source, WindowPlan};
@@ -92,7 +92,11 @@ pub(super) fn plan<'a>(
         By::Nothing => Vec::new(),
     };
     let (sorted, order) = folding.order(order, &keys, by)?;
-    let (having, having_stays) = having::plan(&mut folding, &keys)?;
+    let (having, having_stays) = match by {
+        // It filters rows, as WHERE does.
+        By::AllColumns => (None, true),
+        _ => having::plan(&mut folding, &keys)?,
+    };
     if folding.apart && !folding.within.is_empty() {
         return Err(Refusal::unsupported(
             "aggregate-distinct",
@@ -384,7 +388,7 @@ fn is_constant(expr: &Expr) -> bool {
 }
 
 fn names_column(expr: &Expr) -> bool {
-    super::select::finds(expr, |expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)))
+    finds(expr, |expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)))
 }
 
 pub(super) fn incomparable(what: &str) -> Refusal {

@@ -2,10 +2,10 @@
 
 use sqlparser::ast::{Expr, GroupByExpr, SelectItem};
 
+use super::calls::{contains_aggregate, contains_query, is_volatile};
 use super::clauses::Clauses;
 use super::folding::{Folding, incomparable};
 use super::order::quoted;
-use super::select::{contains_aggregate, contains_query, is_volatile};
 use crate::plan::{Comparison, SortKey};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;

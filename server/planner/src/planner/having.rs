@@ -8,10 +8,10 @@ use sqlparser::ast::{
 };
 
 use super::aggregate;
+use super::calls::{contains_aggregate, contains_query, is_volatile};
 use super::folding::Folding;
 use super::group_keys::GroupKey;
 use super::order::find;
-use super::select::{contains_aggregate, contains_query, is_volatile};
 use super::text::Given;
 use crate::plan::{Aggregate, Comparator, Condition, Operand, Source};
 use crate::refusal::Refusal;

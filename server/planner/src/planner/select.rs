@@ -1,13 +1,12 @@
 //! Plans for queries: to one place, or to all shards with a merge that is exact.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use sqlparser::ast::{Distinct, Expr, Function, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, Visit, Visitor};
+use sqlparser::ast::{Distinct, Expr, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, Visit};
 
+use super::calls::Calls;
 use super::clauses::Clauses;
 use super::folding::{self, By};
-use super::functions::{self, Nature};
 use super::placement::Spread;
 use super::walk::{Scope, Walk};
 use super::{groups, order};
@@ -78,6 +77,12 @@ fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<Me
     let _ = select.projection.visit(&mut calls);
     let _ = query.order_by.visit(&mut calls);
     let _ = select.having.visit(&mut calls);
+    if calls.folds_outside(scope) {
+        return over_shards(
+            "aggregate-expression",
+            "an aggregate in a subquery that folds rows of the query around it",
+        );
+    }
     if calls.window || !select.named_window.is_empty() {
         return over_shards("window", "a window function");
     }
@@ -91,7 +96,8 @@ fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<Me
     let window = window(walk, query)?;
     let grouped = groups::is_grouped(select);
     let distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
-    let of_all = !grouped && (calls.aggregate || select.having.is_some());
+    // HAVING without aggregates and GROUP BY filters rows, as WHERE does.
+    let of_all = !grouped && calls.aggregate;
     match select.distinct {
         // One row is distinct.
         _ if of_all => return folding::plan(walk, select, scope, order, window, By::Nothing),
@@ -153,89 +159,4 @@ pub(super) fn limit_shards(walk: &mut Walk<'_>, window: &WindowPlan) -> Result<(
         scatter_only: true,
     });
     Ok(())
-}
-
-/// Whether an expression has an aggregate of its block.
-pub(super) fn contains_aggregate(expr: &Expr) -> bool {
-    let mut calls = Calls::default();
-    let _ = expr.visit(&mut calls);
-    calls.aggregate
-}
-
-/// Whether an expression has a subquery.
-pub(super) fn contains_query(expr: &Expr) -> bool {
-    struct Finder;
-    impl Visitor for Finder {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            ControlFlow::Break(())
-        }
-    }
-    expr.visit(&mut Finder).is_break()
-}
-
-/// Whether the value of an expression depends on time or chance.
-pub(super) fn is_volatile(expr: &Expr) -> bool {
-    finds(expr, |part| match part {
-        Expr::Function(function) => functions::nature(&function.name.to_string()) == Nature::Volatile,
-        Expr::Identifier(name) => name.quote_style.is_none() && functions::is_bare_call(&name.value),
-        _ => false,
-    })
-}
-
-/// Whether an expression has a part that `wanted` takes.
-pub(super) fn finds(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> bool {
-    struct Finder<F>(F);
-    impl<F: Fn(&Expr) -> bool> Visitor for Finder<F> {
-        type Break = ();
-
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if (self.0)(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        }
-    }
-    expr.visit(&mut Finder(wanted)).is_break()
-}
-
-/// Aggregates and windows of a block itself, not of its subqueries.
-#[derive(Default)]
-pub(super) struct Calls {
-    depth: usize,
-    pub(super) aggregate: bool,
-    pub(super) window: bool,
-}
-
-impl Calls {
-    fn see(&mut self, function: &Function) {
-        let name = function.name.to_string();
-        match functions::nature(&name) {
-            _ if function.over.is_some() => self.window = true,
-            Nature::Window => self.window = true,
-            Nature::Aggregate => self.aggregate = true,
-            _ => {}
-        }
-    }
-}
-
-impl Visitor for Calls {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth += 1;
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        if self.depth == 0
-            && let Expr::Function(function) = expr
-        {
-            self.see(function);
-        }
-        ControlFlow::Continue(())
-    }
 }

@@ -3,8 +3,8 @@
 
 use sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier, Visit};
 
+use super::calls::Calls;
 use super::groups;
-use super::select::Calls;
 use super::walk::Scope;
 
 /// Whether each row of the block comes from one row of a sharded table, with what belongs to it.
@@ -17,7 +17,8 @@ pub(super) fn select(select: &Select, scope: &Scope<'_>) -> bool {
         && select.qualify.is_none()
         && select.named_window.is_empty()
         && !calls.aggregate
-        && !calls.window;
+        && !calls.window
+        && !calls.folds_outside(scope);
     plain && groups::rows_have_shards(select, scope)
 }
 

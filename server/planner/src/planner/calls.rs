@@ -1,0 +1,121 @@
+//! What an expression calls, and what it is made of.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Function, Query, SetExpr, Visit, Visitor};
+
+use super::functions::{self, Nature};
+use super::walk::Scope;
+
+/// Aggregates and windows of a block itself, and aggregates of its subqueries.
+#[derive(Default)]
+pub(super) struct Calls {
+    /// The subqueries around, each with whether it has no FROM.
+    bare: Vec<bool>,
+    pub(super) aggregate: bool,
+    pub(super) window: bool,
+    /// What aggregates of subqueries qualify their columns with.
+    qualifiers: Vec<String>,
+    /// An aggregate of a subquery that has no rows of its own.
+    rowless: bool,
+}
+
+impl Calls {
+    /// Whether an aggregate inside a subquery is one of this block: MySQL folds the rows of the block whose columns it names.
+    pub(super) fn folds_outside(&self, scope: &Scope<'_>) -> bool {
+        let outer = |name: &String| scope.items.iter().any(|item| item.alias.eq_ignore_ascii_case(name));
+        self.rowless || self.qualifiers.iter().any(outer)
+    }
+
+    fn see(&mut self, function: &Function) {
+        let name = function.name.to_string();
+        match functions::nature(&name) {
+            _ if function.over.is_some() => self.window = true,
+            Nature::Window => self.window = true,
+            Nature::Aggregate => self.aggregate = true,
+            _ => {}
+        }
+    }
+
+    fn see_inside(&mut self, function: &Function, bare: bool) {
+        if function.over.is_some() || functions::nature(&function.name.to_string()) != Nature::Aggregate {
+            return;
+        }
+        self.rowless |= bare;
+        let qualifiers = &mut self.qualifiers;
+        let _ = sqlparser::ast::visit_expressions(&function.args, |part| {
+            if let Expr::CompoundIdentifier(parts) = part
+                && let [.., table, _] = parts.as_slice()
+            {
+                qualifiers.push(table.value.clone());
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+}
+
+impl Visitor for Calls {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.bare.push(matches!(&*query.body, SetExpr::Select(select) if select.from.is_empty()));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.bare.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(function) = expr {
+            match self.bare.last() {
+                None => self.see(function),
+                Some(bare) => self.see_inside(function, *bare),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether an expression has an aggregate of its block.
+pub(super) fn contains_aggregate(expr: &Expr) -> bool {
+    let mut calls = Calls::default();
+    let _ = expr.visit(&mut calls);
+    calls.aggregate
+}
+
+/// Whether an expression has a subquery.
+pub(super) fn contains_query(expr: &Expr) -> bool {
+    struct Finder;
+    impl Visitor for Finder {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    expr.visit(&mut Finder).is_break()
+}
+
+/// Whether the value of an expression depends on time or chance.
+pub(super) fn is_volatile(expr: &Expr) -> bool {
+    finds(expr, |part| match part {
+        Expr::Function(function) => functions::nature(&function.name.to_string()) == Nature::Volatile,
+        Expr::Identifier(name) => name.quote_style.is_none() && functions::is_bare_call(&name.value),
+        _ => false,
+    })
+}
+
+/// Whether an expression has a part that `wanted` takes.
+pub(super) fn finds(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> bool {
+    struct Finder<F>(F);
+    impl<F: Fn(&Expr) -> bool> Visitor for Finder<F> {
+        type Break = ();
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if (self.0)(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    expr.visit(&mut Finder(wanted)).is_break()
+}
