@@ -29,6 +29,7 @@ mod select;
 mod streams;
 mod sweep;
 mod text;
+mod texts;
 mod walk;
 mod write;
 

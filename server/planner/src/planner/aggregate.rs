@@ -10,7 +10,6 @@ use super::clauses::{arguments, inner_order};
 use super::columns::class;
 use super::folding::{Folding, Within};
 use super::functions::{self, Nature};
-use super::order::quoted;
 use super::walk::{Scope, Walk};
 use crate::plan::{Aggregate, Comparison, Fold, SortKey};
 use crate::refusal::Refusal;
@@ -310,10 +309,9 @@ fn within_key(
     if is_volatile(expr) {
         return Err(mixed());
     }
-    let (column, class) = (folding.plain(expr), folding.class(expr));
-    let (compared, comparison) = folding.compared(None, column.as_ref(), class.as_ref(), |_| text())?;
-    let name = column.as_ref().map_or_else(|| folding.hidden_name(compared), quoted);
-    Ok(Within { name, key: SortKey { column: compared, descending, comparison } })
+    let found = folding.compared(Some(expr), None, |_| text())?;
+    let key = SortKey { column: found.column, descending, comparison: found.comparison };
+    Ok(Within { name: found.name, key })
 }
 
 /// Has the shards group by these keys besides. All aggregates that need such keys need the same.

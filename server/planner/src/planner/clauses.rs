@@ -68,6 +68,33 @@ impl Clauses {
         split(text, range.start + 2..range.end)
     }
 
+    /// The bytes of each column of the select list, aliases among them.
+    pub(super) fn columns(&self, text: &Text<'_>) -> Vec<Range<usize>> {
+        const MODIFIERS: [&str; 11] = [
+            "ALL",
+            "DISTINCT",
+            "DISTINCTROW",
+            "HIGH_PRIORITY",
+            "STRAIGHT_JOIN",
+            "SQL_SMALL_RESULT",
+            "SQL_BIG_RESULT",
+            "SQL_BUFFER_RESULT",
+            "SQL_CACHE",
+            "SQL_NO_CACHE",
+            "SQL_CALC_FOUND_ROWS",
+        ];
+        let Some(from) = self.get(Clause::From) else { return Vec::new() };
+        let mut depth = 0;
+        let select = (0..from.start).find(|index| {
+            depth += text.nesting(&text.tokens[*index]);
+            depth == 0 && text.is_word(&text.tokens[*index], "SELECT")
+        });
+        let Some(select) = select else { return Vec::new() };
+        let is_modifier = |index: &usize| MODIFIERS.iter().any(|word| text.is_word(&text.tokens[*index], word));
+        let first = (select + 1..from.start).find(|index| !is_modifier(index)).unwrap_or(from.start);
+        split(text, first..from.start)
+    }
+
     /// Writes `replacement` in place of a clause, or adds it where there is none.
     pub(super) fn replace(&self, walk: &mut Walk<'_>, clause: Clause, replacement: Replacement) {
         let span = self.span(walk.text, clause);

@@ -14,7 +14,7 @@ use super::columns::{class, plain};
 use super::group_keys::GroupKey;
 use super::order::{Output, find, number_of, quoted, space_weight};
 use super::walk::{Scope, Walk};
-use super::{aggregate, groups, having, select as limits};
+use super::{aggregate, groups, having, select as limits, texts};
 use crate::plan::{Aggregate, Comparison, Fold, Grouping, MergePlan, Replacement, SortKey, Source, WindowPlan};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
@@ -36,6 +36,7 @@ pub(super) struct Folding<'w, 's, 'a> {
     pub(super) select: &'s Select,
     pub(super) scope: &'s Scope<'a>,
     pub(super) outputs: Vec<Output>,
+    pub(super) by: By,
     /// One for each column of the answer, those of `added` last.
     pub(super) folds: Vec<Fold>,
     /// Whether a column is proved to be integers or decimals.
@@ -58,6 +59,17 @@ pub(super) struct Within {
     pub(super) key: SortKey,
 }
 
+/// What tells values of an expression apart.
+pub(super) struct Compared {
+    pub(super) column: usize,
+    pub(super) comparison: Comparison,
+    pub(super) class: Option<ColumnClass>,
+    /// The plain column that it is: alias and name.
+    pub(super) plain: Option<(String, String)>,
+    /// As GROUP BY and ORDER BY may name it.
+    pub(super) name: String,
+}
+
 /// The merge of a block whose groups may have rows on several shards.
 pub(super) fn plan<'a>(
     walk: &mut Walk<'a>,
@@ -76,6 +88,7 @@ pub(super) fn plan<'a>(
         select,
         scope,
         outputs,
+        by,
         folds: vec![any; count],
         exact: vec![false; count],
         added: Vec::new(),
@@ -146,40 +159,98 @@ impl Folding<'_, '_, '_> {
         format!("`vitrail${}`", column - self.outputs.len())
     }
 
-    /// Which column is compared for an expression, and how; `output` is the column of the answer that it is.
+    /// Which column is compared for an expression, how, and by which name shards group and sort by it; `output` is the column of the
+    /// answer that it is, and `text` gives its own text.
     pub(super) fn compared(
         &mut self,
+        expr: Option<&Expr>,
         output: Option<usize>,
-        column: Option<&(String, String)>,
-        class: Option<&ColumnClass>,
         text: impl FnOnce(&Self) -> Option<String>,
-    ) -> Result<(usize, Comparison), Refusal> {
-        match class {
+    ) -> Result<Compared, Refusal> {
+        // An alias of the answer may be the name of another column, too.
+        let expr = output.map_or(expr, |index| output_expr(self.select, &self.outputs, index));
+        let known = output.and_then(|index| self.outputs[index].class.clone());
+        let class = known.or_else(|| self.class(expr?));
+        let plain = match output {
+            Some(index) => self.outputs[index].column.clone(),
+            None => expr.and_then(|expr| self.plain(expr)),
+        };
+        let unnamed = plain.is_none();
+        let text = plain.as_ref().map(quoted).or_else(|| text(self));
+        let known_text = || text.clone().ok_or_else(|| incomparable("this expression"));
+        // What an expression that is not in the answer is sorted by has to have a name: an alias might hide its columns.
+        let name = |this: &mut Self, text: String| match output {
+            Some(index) => (index + 1).to_string(),
+            None if unnamed => {
+                let column = this.hide(text, Aggregate::Any, false);
+                this.hidden_name(column)
+            }
+            None => text,
+        };
+        let (column, comparison, name) = match &class {
             Some(ColumnClass::Text(collation)) => {
                 let space = space_weight(collation).ok_or_else(|| {
                     incomparable(&format!("text of the collation {collation}, whose weights are not tested"))
                 })?;
-                let column = column.ok_or_else(|| incomparable("text that is not a plain column"))?;
-                let weight = format!("WEIGHT_STRING({})", quoted(column));
-                Ok((self.hide(weight, Aggregate::Any, false), Comparison::Weight(space.to_vec())))
+                let text = known_text()?;
+                let name = name(self, text.clone());
+                let one = self.one_of_group(text, unnamed);
+                let weight = self.hide(format!("WEIGHT_STRING({one})"), Aggregate::Any, false);
+                (weight, Comparison::Weight(space.to_vec()), name)
             }
             Some(ColumnClass::Label) => {
-                let column = column.ok_or_else(|| incomparable("an expression of an enum or set"))?;
-                Ok((self.hide(number_of(column), Aggregate::Any, false), Comparison::Native))
+                let column = plain.as_ref().ok_or_else(|| incomparable("an expression of an enum or set"))?;
+                let name = name(self, quoted(column));
+                (self.hide(number_of(column), Aggregate::Any, false), Comparison::Native, name)
             }
-            Some(ColumnClass::Other | ColumnClass::Float) => Err(incomparable("a column of this type")),
+            Some(ColumnClass::Other | ColumnClass::Float) => return Err(incomparable("a column of this type")),
+            None if expr.is_some_and(texts::is_digits) => {
+                let text = known_text()?;
+                let name = name(self, text.clone());
+                let one = self.one_of_group(text, unnamed);
+                let column = self.hide(format!("CAST({one} AS BINARY)"), Aggregate::Any, false);
+                (column, Comparison::Native, name)
+            }
             class => {
                 let comparison = if class.is_some() { Comparison::Native } else { Comparison::Discrete };
                 let exact = matches!(class, Some(ColumnClass::Integer | ColumnClass::Decimal));
-                if let Some(index) = output {
-                    self.exact[index] |= exact;
-                    return Ok((index, comparison));
+                match output {
+                    Some(index) => {
+                        self.exact[index] |= exact;
+                        (index, comparison, (index + 1).to_string())
+                    }
+                    None => {
+                        let text = known_text()?;
+                        let column = self.hide(text.clone(), Aggregate::Any, exact);
+                        let name = if unnamed { self.hidden_name(column) } else { text };
+                        (column, comparison, name)
+                    }
                 }
-                let text = column.map(quoted).or_else(|| text(self));
-                let text = text.ok_or_else(|| incomparable("this expression"))?;
-                Ok((self.hide(text, Aggregate::Any, exact), comparison))
             }
+        };
+        Ok(Compared { column, comparison, class, plain, name })
+    }
+
+    /// A group's value of an expression that the groups are made by: MySQL does not see that one of it has one value in a group, too.
+    fn one_of_group(&self, text: String, expression: bool) -> String {
+        if expression && self.by != By::AllColumns { format!("MIN({text})") } else { text }
+    }
+
+    /// The text of a column of the answer without its alias.
+    pub(super) fn output_text(&self, index: usize) -> Option<String> {
+        let text = self.walk.text;
+        let clauses = Clauses::of(text)?;
+        let ranges = clauses.columns(text);
+        if ranges.len() != self.select.projection.len() || ranges.len() != self.outputs.len() {
+            return None;
         }
+        let mut range = ranges.into_iter().nth(index)?;
+        if let SelectItem::ExprWithAlias { alias, .. } = &self.select.projection[index] {
+            let alias = text.start(alias)?;
+            let before = text.tokens.iter().rev().filter(|token| token.start < alias);
+            range.end = before.skip_while(|token| text.is_word(token, "AS")).map(|token| token.end).next()?;
+        }
+        (range.start < range.end).then(|| self.copy(range))?
     }
 
     fn fold_outputs(&mut self, by: By) -> Result<(), Refusal> {
@@ -258,8 +329,8 @@ impl Folding<'_, '_, '_> {
         };
         let wildcard = select.projection.iter().any(is_wildcard);
         let equal = select.projection.iter().position(same).filter(|_| !wildcard && !is_name(expr));
-        let (output, column, class) = match equal {
-            Some(index) => (Some(index), self.outputs[index].column.clone(), self.outputs[index].class.clone()),
+        let (output, column, _) = match equal {
+            Some(index) => (Some(index), self.outputs[index].column.clone(), None),
             None => find(expr, select, &self.outputs, self.scope)?,
         };
         let is_key =
@@ -290,8 +361,8 @@ impl Folding<'_, '_, '_> {
                  order by one of these",
             ));
         }
-        let (column, comparison) = self.compared(output, column.as_ref(), class.as_ref(), |_| None)?;
-        Ok((SortKey { column, descending: false, comparison }, None))
+        let compared = self.compared(Some(expr), output, |this| this.output_text(output?))?;
+        Ok((SortKey { column: compared.column, descending: false, comparison: compared.comparison }, None))
     }
 
     /// How groups are ordered by an aggregate; `None` if the column is none.
@@ -355,7 +426,9 @@ impl Folding<'_, '_, '_> {
 
     /// The class of an expression as far as grouping and comparing go.
     pub(super) fn class(&self, expr: &Expr) -> Option<ColumnClass> {
-        class(expr, self.scope).or_else(|| aggregate::number(self.walk, expr, self.scope))
+        class(expr, self.scope)
+            .or_else(|| aggregate::number(self.walk, expr, self.scope))
+            .or_else(|| texts::collation(expr, self.scope).map(ColumnClass::Text))
     }
 
     /// The plain column that an expression is.
@@ -371,6 +444,15 @@ impl Folding<'_, '_, '_> {
 
 fn direct(name: &str, key: &SortKey) -> String {
     format!("{name}{}", if key.descending { " DESC" } else { "" })
+}
+
+/// The expression of a column of the answer, unless `*` stands for it.
+fn output_expr<'s>(select: &'s Select, outputs: &[Output], index: usize) -> Option<&'s Expr> {
+    match select.projection.get(index)? {
+        _ if select.projection.len() != outputs.len() => None,
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    }
 }
 
 fn is_wildcard(item: &SelectItem) -> bool {

@@ -4,8 +4,7 @@ use sqlparser::ast::{Expr, GroupByExpr, SelectItem};
 
 use super::calls::{contains_aggregate, contains_query, is_volatile};
 use super::clauses::Clauses;
-use super::folding::{Folding, incomparable};
-use super::order::quoted;
+use super::folding::{Compared, Folding, incomparable};
 use crate::plan::{Comparison, SortKey};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
@@ -28,6 +27,11 @@ pub(super) struct GroupKey {
 }
 
 impl GroupKey {
+    fn new(output: Option<usize>, expr: Option<Expr>, found: Compared) -> GroupKey {
+        let Compared { column, comparison, class, plain, name } = found;
+        GroupKey { output, column: plain, class, expr, name, compared: column, comparison }
+    }
+
     pub(super) fn sort_key(&self) -> SortKey {
         SortKey { column: self.compared, descending: false, comparison: self.comparison.clone() }
     }
@@ -117,10 +121,8 @@ impl Folding<'_, '_, '_> {
         if let Some(index) = output {
             return Ok(GroupKey { expr: Some(key.clone()), ..self.key_of_output(index, Some(key))? });
         }
-        let class = self.class(key);
-        let (compared, comparison) = self.compared(None, column.as_ref(), class.as_ref(), |this| this.copy(text))?;
-        let name = column.as_ref().map_or_else(|| self.hidden_name(compared), quoted);
-        Ok(GroupKey { output: None, column, class, expr: Some(key.clone()), name, compared, comparison })
+        let found = self.compared(Some(key), None, |this| this.copy(text))?;
+        Ok(GroupKey::new(None, Some(key.clone()), found))
     }
 
     /// A column of the answer as a key; `expr` is what the select list has there.
@@ -131,11 +133,8 @@ impl Folding<'_, '_, '_> {
         if expr.is_some_and(|expr| contains_query(expr) || is_volatile(expr)) {
             return Err(incomparable("subqueries, time or chance"));
         }
-        let column = self.outputs[index].column.clone();
-        let class = self.outputs[index].class.clone().or_else(|| self.class(expr?));
-        let (compared, comparison) = self.compared(Some(index), column.as_ref(), class.as_ref(), |_| None)?;
-        let name = (index + 1).to_string();
-        Ok(GroupKey { output: Some(index), column, class, expr: expr.cloned(), name, compared, comparison })
+        let found = self.compared(expr, Some(index), |this| this.output_text(index))?;
+        Ok(GroupKey::new(Some(index), expr.cloned(), found))
     }
 }
 

@@ -17,20 +17,31 @@ pub struct Justified {
 }
 
 /// All of them.
-pub const JUSTIFIED: &[Justified] = &[Justified {
-    reason: "MySQL gives an integer expression that is a key of groups one width where its plan keeps it in a temporary table, and another \
-             where not; a shard's plan may be another than that of one MySQL with all rows",
-    applies: |found, expected| {
-        let integer = |column: &Column| matches!(column.type_code, 1 | 2 | 3 | 8 | 9 | 13);
-        // An expression shows by its name; columns of tables have the width that they are defined with.
-        let expression = found.name.contains(['(', ' ', '+']);
-        expression
-            && integer(found)
-            && integer(expected)
-            && (&found.name, found.charset, found.decimals) == (&expected.name, expected.charset, expected.decimals)
-            && (found.flags ^ expected.flags) & (NOT_NULL | UNSIGNED) == 0
+pub const JUSTIFIED: &[Justified] = &[
+    Justified {
+        reason: "MySQL gives an integer expression that is a key of groups one width where its plan keeps it in a temporary table, and another \
+                 where not; a shard's plan may be another than that of one MySQL with all rows",
+        applies: |found, expected| {
+            let integer = |column: &Column| matches!(column.type_code, 1 | 2 | 3 | 8 | 9 | 13);
+            let rest = |column: &Column| (column.charset, column.decimals, column.flags & (NOT_NULL | UNSIGNED));
+            is_expression(found) && integer(found) && integer(expected) && rest(found) == rest(expected)
+        },
     },
-}];
+    Justified {
+        reason: "likewise, MySQL says of a text expression that it has 0 digits after the point where its plan keeps it in a temporary table, \
+                 and that none are given where not",
+        applies: |found, expected| {
+            let text = |column: &Column| column.type_code == 253 && matches!(column.decimals, 0 | 31 | 39);
+            let rest = |column: &Column| (column.charset, column.flags & NOT_NULL);
+            is_expression(found) && text(found) && text(expected) && rest(found) == rest(expected)
+        },
+    },
+];
+
+/// An expression shows by its name; columns of tables have the width that they are defined with.
+fn is_expression(column: &Column) -> bool {
+    column.name.contains(['(', ' ', '+'])
+}
 
 /// How the columns differ.
 pub(super) fn difference(found: &[Column], expected: &[Column]) -> Option<String> {
