@@ -1,7 +1,7 @@
 //! From a normalised statement to a plan, or to a refusal that names the reason.
 //!
 //! A plan is proved complete or is not made. The proof is in [`walk`] and [`facts`] (which tables lie together), [`groups`]
-//! (which rows do) and [`placement`] (what that comes to); [`select`] and [`write`] decide how several shards' answers become one.
+//! (which rows do) and [`placement`] (what that comes to); [`select`], [`folding`] and [`write`] decide how several shards' answers become one.
 //! [`full_write`] and [`one_row`] tell what protects MySQL from statements: writes to all rows, and many to one.
 
 pub mod access;
@@ -10,16 +10,20 @@ mod aggregate;
 mod calls;
 mod clauses;
 mod columns;
+mod compared;
 mod ddl;
 mod facts;
 mod filling;
 mod folding;
 mod full_write;
 mod functions;
+mod group_concat;
 mod group_keys;
+mod group_order;
 mod groups;
 mod having;
 mod names;
+mod numbers;
 mod one_row;
 mod order;
 mod passthrough;

@@ -1,30 +1,23 @@
 //! Folds the rows of groups, which come sorted from several shards, into one row for each group.
 //!
-//! One group is in memory at a time; all of them only where they are to be sorted anew, up to [`MOST_BYTES`].
-
-use std::cmp::Ordering;
+//! One group is in memory at a time; all of them only where they are to be sorted anew, up to a limit.
 
 use vitrail_planner::plan::{Aggregate, Fold, Grouping, Window};
-use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Value;
 
 use super::condition::{Number, holds, numbers};
 use super::fold::State;
 use super::heads::{Head, Heads};
+use super::kept::Kept;
 use super::order::{Key, bind};
-use super::row::{Packer, take_row};
+use super::row::Packer;
 use super::{Ends, Gauge, malformed};
 use crate::answer::Answer;
 use crate::columns::Columns;
 use crate::failure;
 use crate::scatter::{Calls, Lane};
-
-/// Bytes of groups that are kept to be sorted.
-const MOST_BYTES: usize = 64 << 20;
-
-/// Groups beyond those that LIMIT asks for which are kept before they are sorted and dropped.
-const SPARE_GROUPS: usize = 1024;
 
 /// A merge of groups, bound to its columns.
 pub(super) struct Groups<'g> {
@@ -83,8 +76,7 @@ impl<'g> Groups<'g> {
         answer: &mut Answer<'_>,
     ) -> Result<ResultEnd, ErrorBody> {
         let mut output = Output { gauge: Gauge::new(window, cap), packer: Packer::default() };
-        let mut kept =
-            Kept { rows: Vec::new(), bytes: 0, most: window.limit.map(|limit| limit.saturating_add(window.offset)) };
+        let mut kept = Kept::new(window);
         let keys = std::mem::take(&mut self.keys);
         let by = self.grouping.group_keys;
         let mut heads = Heads::new(&keys, self.columns, lanes, calls).await?;
@@ -240,63 +232,4 @@ impl Output {
         }
         Ok(())
     }
-}
-
-/// Groups that are sorted once all are there.
-struct Kept {
-    rows: Vec<Head>,
-    bytes: usize,
-    /// How many of them are wanted.
-    most: Option<u64>,
-}
-
-impl Kept {
-    fn push<'c>(
-        &mut self,
-        cells: impl Iterator<Item = Option<&'c [u8]>>,
-        columns: usize,
-        order: &[Key],
-    ) -> Result<(), ErrorBody> {
-        let mut packer = Packer::default();
-        packer.push_cells(cells);
-        let batch = packer.take().ok_or_else(malformed)?;
-        let row = take_row(&mut { batch.bytes }).ok_or_else(malformed)?;
-        let mut spans = Vec::new();
-        row.find_cells(columns, &mut spans).ok_or_else(malformed)?;
-        self.bytes += size(&row, columns);
-        self.rows.push(Head { row, cells: spans });
-        if let Some(most) = self.most.and_then(|most| usize::try_from(most).ok())
-            && self.rows.len() >= most.saturating_mul(2).saturating_add(SPARE_GROUPS)
-        {
-            self.sort(order)?;
-            self.rows.truncate(most);
-            self.bytes = self.rows.iter().map(|head| size(&head.row, columns)).sum();
-        }
-        if self.bytes > MOST_BYTES {
-            let message = format!(
-                "the groups take more than {} MiB, and all of them are needed to sort them; order by the keys of GROUP BY, add LIMIT, or \
-                 group fewer rows",
-                MOST_BYTES >> 20
-            );
-            return Err(ErrorBody::new(Code::Exhausted, message).with_errno(1038, "HY001"));
-        }
-        Ok(())
-    }
-
-    /// Sorts; equal rows keep their order.
-    fn sort(&mut self, order: &[Key]) -> Result<(), ErrorBody> {
-        let mut failed = false;
-        self.rows.sort_by(|left, right| {
-            left.compare(right, order).unwrap_or_else(|| {
-                failed = true;
-                Ordering::Equal
-            })
-        });
-        if failed { Err(malformed()) } else { Ok(()) }
-    }
-}
-
-/// What a kept row takes, about.
-fn size(row: &super::row::Row, columns: usize) -> usize {
-    row.text().len() + columns * size_of::<Option<std::ops::Range<usize>>>() + size_of::<Head>()
 }

@@ -10,6 +10,7 @@ mod exact_sum;
 mod fold;
 mod group;
 mod heads;
+mod kept;
 mod moments;
 mod order;
 mod sort;

@@ -1,37 +1,15 @@
 //! Aggregates over several shards: what is made of each shard's own, and what has to be asked besides.
 
-use sqlparser::ast::{
-    BinaryOperator, DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, OrderByExpr, OrderBySort, UnaryOperator, Value as SqlValue,
-};
+use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::calls::{contains_query, is_volatile};
-use super::clauses::{arguments, inner_order};
-use super::columns::class;
+use super::clauses::arguments;
 use super::folding::{Folding, Within};
 use super::functions::{self, Nature};
-use super::walk::{Scope, Walk};
+use super::numbers::{is_double, number};
 use crate::plan::{Aggregate, Comparison, Fold, SortKey};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
-
-/// What the answers of an aggregate are, of whatever block: numbers that compare by their own type.
-pub(super) fn result_class(walk: &Walk<'_>, expr: &Expr, scope: &Scope<'_>) -> Option<ColumnClass> {
-    let Expr::Function(function) = expr else { return None };
-    let exact = |class| match class {
-        ColumnClass::Integer | ColumnClass::Decimal => Some(ColumnClass::Decimal),
-        _ => None,
-    };
-    match &*function.name.to_string().to_ascii_uppercase() {
-        _ if function.over.is_some() => None,
-        "COUNT" => Some(ColumnClass::Integer),
-        "SUM" | "AVG" => exact(number(walk, single_argument(function)?, scope)?),
-        "MIN" | "MAX" => class(single_argument(function)?, scope).filter(|class| {
-            !matches!(class, ColumnClass::Text(_) | ColumnClass::Float | ColumnClass::Label | ColumnClass::Other)
-        }),
-        _ => None,
-    }
-}
 
 /// The refusal of aggregates that cannot be folded.
 pub(super) fn mixed() -> Refusal {
@@ -120,16 +98,16 @@ pub(super) fn hide(folding: &mut Folding<'_, '_, '_>, function: &Function) -> Re
 }
 
 /// A call of an aggregate.
-struct Call<'f> {
+pub(super) struct Call<'f> {
     name: &'f str,
-    distinct: bool,
+    pub(super) distinct: bool,
     /// Those that are expressions.
-    args: Vec<Argument<'f>>,
+    pub(super) args: Vec<Argument<'f>>,
 }
 
-struct Argument<'f> {
-    expr: &'f Expr,
-    text: String,
+pub(super) struct Argument<'f> {
+    pub(super) expr: &'f Expr,
+    pub(super) text: String,
 }
 
 impl<'f> Call<'f> {
@@ -155,7 +133,7 @@ impl<'f> Call<'f> {
         Ok(Call { name, distinct, args })
     }
 
-    fn unproven(&self, what: &str) -> Refusal {
+    pub(super) fn unproven(&self, what: &str) -> Refusal {
         Refusal::unsupported(
             "aggregate-type",
             format!("{} over several shards takes {what}, and its argument is not proved to be such", self.name),
@@ -166,13 +144,13 @@ impl<'f> Call<'f> {
     fn summed(&self, folding: &Folding<'_, '_, '_>, arg: &Argument<'_>) -> Result<bool, Refusal> {
         match number(folding.walk, arg.expr, folding.scope) {
             Some(ColumnClass::Integer | ColumnClass::Decimal) => Ok(true),
-            _ if is_double(folding, arg.expr) => Ok(false),
+            _ if is_double(folding.walk, arg.expr, folding.scope) => Ok(false),
             _ => Err(self.unproven("integers, decimals or doubles")),
         }
     }
 
     /// With DISTINCT: whether the gate has to count each value once, since it may lie on several shards. Shards then group by it.
-    fn counts_once(&self, folding: &mut Folding<'_, '_, '_>) -> Result<bool, Refusal> {
+    pub(super) fn counts_once(&self, folding: &mut Folding<'_, '_, '_>) -> Result<bool, Refusal> {
         if !self.distinct {
             return Ok(false);
         }
@@ -216,91 +194,10 @@ impl<'f> Call<'f> {
             None => Ok((key(at, Comparison::Native), false)),
         }
     }
-
-    fn concat(
-        &self,
-        folding: &mut Folding<'_, '_, '_>,
-        function: &Function,
-        clauses: &[FunctionArgumentClause],
-    ) -> Result<Fold, Refusal> {
-        let (mut separator, mut order): (_, &[OrderByExpr]) = (",".to_owned(), &[]);
-        for clause in clauses {
-            match clause {
-                FunctionArgumentClause::Separator(value) => {
-                    let span = super::clauses::separator(folding.walk.text, function);
-                    let read = span.map(|span| folding.walk.text.statement.value_at(span));
-                    separator = match (read, &value.value) {
-                        (Some(Ok(Some(vitrail_proto::value::Value::Text(text)))), _) => text,
-                        _ => return Err(mixed()),
-                    };
-                }
-                FunctionArgumentClause::OrderBy(keys) => order = keys,
-                _ => return Err(mixed()),
-            }
-        }
-        if !folding
-            .scope
-            .items
-            .iter()
-            .all(|item| item.schema.is_some_and(|schema| schema.columns.iter().all(is_compact)))
-        {
-            return Err(self.unproven("tables whose text is in utf8mb4, utf8mb3, latin1 or ascii"));
-        }
-        let mut within = Vec::with_capacity(order.len());
-        if !order.is_empty() {
-            let texts = inner_order(folding.walk.text, function).filter(|texts| texts.len() == order.len());
-            for (key, range) in order.iter().zip(texts.ok_or_else(mixed)?) {
-                // A number means an argument.
-                let by_position = match &key.expr {
-                    Expr::Value(value) => value.value.to_string().parse::<usize>().ok(),
-                    _ => None,
-                };
-                let descending = matches!(key.options.sort, Some(OrderBySort::Desc));
-                let key = match by_position.map(|position| self.args.get(position.wrapping_sub(1))) {
-                    Some(Some(arg)) => within_key(folding, arg.expr, || Some(arg.text.clone()), descending)?,
-                    Some(None) => return Err(mixed()),
-                    None => {
-                        let text = folding.copy(range);
-                        within_key(folding, &key.expr, || text, descending)?
-                    }
-                };
-                within.push(key);
-            }
-        }
-        let mut distinct = false;
-        if self.distinct {
-            if order.is_empty() {
-                distinct = self.counts_once(folding)?;
-            } else {
-                // The values themselves are the order, so that equal ones come one after the other.
-                let [arg] = self.args.as_slice() else { return Err(mixed()) };
-                let [key] = within.as_slice() else { return Err(mixed()) };
-                let own = within_key(folding, arg.expr, || Some(arg.text.clone()), key.key.descending)?;
-                if own != *key {
-                    return Err(mixed());
-                }
-                distinct = true;
-            }
-        }
-        if !within.is_empty() {
-            group_within(folding, within)?;
-        }
-        let limit = folding.hide("@@group_concat_max_len".to_owned(), Aggregate::Any, true);
-        Ok(Fold { aggregate: Aggregate::Concat { separator: separator.into(), limit }, distinct })
-    }
 }
 
-/// Whether a column's text takes no more bytes in MySQL than in utf8mb4.
-fn is_compact(column: &crate::schema::ColumnSchema) -> bool {
-    match &column.class {
-        ColumnClass::Text(collation) => {
-            ["utf8mb4_", "utf8mb3_", "utf8_", "latin1_", "ascii_"].iter().any(|charset| collation.starts_with(charset))
-        }
-        _ => true,
-    }
-}
-
-fn within_key(
+/// A key of the rows within a group.
+pub(super) fn within_key(
     folding: &mut Folding<'_, '_, '_>,
     expr: &Expr,
     text: impl FnOnce() -> Option<String>,
@@ -315,7 +212,7 @@ fn within_key(
 }
 
 /// Has the shards group by these keys besides. All aggregates that need such keys need the same.
-fn group_within(folding: &mut Folding<'_, '_, '_>, within: Vec<Within>) -> Result<(), Refusal> {
+pub(super) fn group_within(folding: &mut Folding<'_, '_, '_>, within: Vec<Within>) -> Result<(), Refusal> {
     let names = |within: &[Within]| within.iter().map(|within| within.name.clone()).collect::<Vec<_>>();
     if folding.within.is_empty() {
         folding.within = within;
@@ -333,80 +230,4 @@ fn group_within(folding: &mut Folding<'_, '_, '_>, within: Vec<Within>) -> Resul
         ));
     }
     Ok(())
-}
-
-/// Whether an expression is proved to be a double.
-fn is_double(folding: &Folding<'_, '_, '_>, expr: &Expr) -> bool {
-    let double = |expr: &Expr| is_double(folding, expr);
-    match expr {
-        _ if folding.walk.text.loose_operators => {
-            matches!(class(expr, folding.scope), Some(ColumnClass::Double | ColumnClass::Float))
-        }
-        Expr::Nested(inner) => double(inner),
-        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => double(expr),
-        Expr::Value(value) => matches!(&value.value, SqlValue::Number(text, _) if text.contains(['e', 'E'])),
-        Expr::BinaryOp {
-            left,
-            op: BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply | BinaryOperator::Divide,
-            right,
-        } => double(left) || double(right),
-        _ => matches!(class(expr, folding.scope), Some(ColumnClass::Double | ColumnClass::Float)),
-    }
-}
-
-fn single_argument(function: &Function) -> Option<&Expr> {
-    let FunctionArguments::List(list) = &function.args else { return None };
-    match list.args.as_slice() {
-        [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => Some(expr),
-        _ => None,
-    }
-}
-
-/// Whether an expression is proved to be an integer or an exact decimal, whose sum does not depend on the order of adding.
-/// Division may be rounded later than it is shown, so it proves nothing. A product has all its digits, unless they are as many as
-/// MySQL keeps at most, which the gate sees in the answer.
-pub(super) fn number(walk: &Walk<'_>, expr: &Expr, scope: &Scope<'_>) -> Option<ColumnClass> {
-    use ColumnClass::{Decimal, Integer};
-    let number = |expr: &Expr| number(walk, expr, scope);
-    let wider = |a: ColumnClass, b: ColumnClass| if a == Integer && b == Integer { Integer } else { Decimal };
-    match expr {
-        // Then the tree does not show what binds to what.
-        _ if walk.text.loose_operators => class(expr, scope),
-        Expr::Nested(inner) => number(inner),
-        Expr::Value(value) => match &value.value {
-            SqlValue::Number(text, _) if text.bytes().all(|byte| byte.is_ascii_digit()) => Some(Integer),
-            SqlValue::Number(text, _) if !text.contains(['e', 'E']) => Some(Decimal),
-            SqlValue::Boolean(_) | SqlValue::Null => Some(Integer),
-            _ => None,
-        },
-        Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr } => number(expr),
-        Expr::BinaryOp { left, op, right } => match op {
-            BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply => {
-                Some(wider(number(left)?, number(right)?))
-            }
-            BinaryOperator::MyIntegerDivide => match (number(left)?, number(right)?) {
-                (Integer, Integer) => Some(Integer),
-                _ => None,
-            },
-            BinaryOperator::Modulo => Some(wider(number(left)?, number(right)?)),
-            BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::Lt
-            | BinaryOperator::LtEq
-            | BinaryOperator::Gt
-            | BinaryOperator::GtEq
-            | BinaryOperator::Spaceship
-            | BinaryOperator::And
-            | BinaryOperator::Or => Some(Integer),
-            _ => None,
-        },
-        Expr::IsNull(_) | Expr::IsNotNull(_) | Expr::InList { .. } | Expr::Between { .. } | Expr::Like { .. } => {
-            Some(Integer)
-        }
-        Expr::Case { conditions, else_result, .. } => {
-            let branches = conditions.iter().map(|branch| &branch.result).chain(else_result.as_deref());
-            branches.map(number).reduce(|a, b| Some(wider(a?, b?)))?
-        }
-        _ => class(expr, scope).filter(|class| matches!(class, Integer | Decimal)),
-    }
 }

@@ -4,7 +4,8 @@ use sqlparser::ast::{Expr, GroupByExpr, SelectItem};
 
 use super::calls::{contains_aggregate, contains_query, is_volatile};
 use super::clauses::Clauses;
-use super::folding::{Compared, Folding, incomparable};
+use super::compared::{Compared, incomparable};
+use super::folding::Folding;
 use crate::plan::{Comparison, SortKey};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;

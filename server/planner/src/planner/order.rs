@@ -5,9 +5,9 @@ use sqlparser::ast::{
     SelectItemQualifiedWildcardKind,
 };
 
-use super::aggregate;
 use super::columns::{class, plain};
 use super::names::{idents, shared};
+use super::numbers;
 use super::walk::{Scope, Walk};
 use crate::plan::{Comparison, Edit, MergePlan, Replacement, SortKey, WindowPlan};
 use crate::refusal::Refusal;
@@ -93,7 +93,7 @@ pub(super) fn sort(
 
 pub(super) fn outputs(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
     let mut outputs = Vec::new();
-    let class_of = |expr: &Expr| class(expr, scope).or_else(|| aggregate::result_class(walk, expr, scope));
+    let class_of = |expr: &Expr| class(expr, scope).or_else(|| numbers::result_class(walk, expr, scope));
     for item in &select.projection {
         match item {
             SelectItem::UnnamedExpr(expr) => {
