@@ -62,10 +62,11 @@ impl Clauses {
         end..end
     }
 
-    /// The bytes of each key of GROUP BY.
-    pub(super) fn group_keys(&self, text: &Text<'_>) -> Vec<Range<usize>> {
-        let Some(range) = self.get(Clause::GroupBy) else { return Vec::new() };
-        split(text, range.start + 2..range.end)
+    /// The bytes of each key of GROUP BY or ORDER BY, without its direction.
+    pub(super) fn keys(&self, text: &Text<'_>, clause: Clause) -> Vec<Range<usize>> {
+        let Some(range) = self.get(clause) else { return Vec::new() };
+        let keys = split_tokens(text, range.start + 2..range.end).into_iter();
+        keys.filter_map(|key| bytes(text, &undirected(text, key))).collect()
     }
 
     /// The bytes of each column of the select list, aliases among them.
@@ -159,14 +160,16 @@ pub(super) fn inner_order(text: &Text<'_>, function: &Function) -> Option<Vec<Ra
             break;
         }
     }
-    let keys = split_tokens(text, order?..end).into_iter().map(|mut key| {
-        let last = key.end.checked_sub(1).map(|last| &text.tokens[last]);
-        if last.is_some_and(|last| text.is_word(last, "ASC") || text.is_word(last, "DESC")) {
-            key.end -= 1;
-        }
-        bytes(text, &key)
-    });
-    keys.collect()
+    split_tokens(text, order?..end).into_iter().map(|key| bytes(text, &undirected(text, key))).collect()
+}
+
+/// A key of ORDER BY without its direction.
+fn undirected(text: &Text<'_>, mut key: Range<usize>) -> Range<usize> {
+    let last = key.end.checked_sub(1).map(|last| &text.tokens[last]);
+    if last.is_some_and(|last| text.is_word(last, "ASC") || text.is_word(last, "DESC")) {
+        key.end -= 1;
+    }
+    key
 }
 
 /// The bytes of the text behind SEPARATOR inside a call.

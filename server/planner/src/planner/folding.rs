@@ -91,7 +91,7 @@ pub(super) fn plan<'a>(
         By::AllColumns => folding.all_columns()?,
         By::Nothing => Vec::new(),
     };
-    let (sorted, order) = folding.order(order, &keys, by)?;
+    let (sorted, order) = folding.order(&clauses, order, &keys, by)?;
     let (having, having_stays) = match by {
         // It filters rows, as WHERE does.
         By::AllColumns => (None, true),

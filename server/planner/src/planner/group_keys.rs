@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, GroupByExpr, SelectItem};
 
 use super::calls::{contains_aggregate, contains_query, is_volatile};
-use super::clauses::Clauses;
+use super::clauses::{Clause, Clauses};
 use super::compared::{Compared, incomparable};
 use super::folding::Folding;
 use crate::plan::{Comparison, SortKey};
@@ -43,7 +43,7 @@ impl Folding<'_, '_, '_> {
     pub(super) fn group_keys(&mut self, clauses: &Clauses) -> Result<Vec<GroupKey>, Refusal> {
         let select = self.select;
         let GroupByExpr::Expressions(keys, modifiers) = &select.group_by else { return Err(unknown()) };
-        let texts = clauses.group_keys(self.walk.text);
+        let texts = clauses.keys(self.walk.text, Clause::GroupBy);
         if !modifiers.is_empty() || texts.len() != keys.len() {
             return Err(Refusal::unsupported(
                 "group-by",

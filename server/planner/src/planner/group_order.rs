@@ -1,11 +1,16 @@
 //! ORDER BY of groups over shards: they stream in the order of their keys, and are sorted anew in any other.
 
+use std::ops::Range;
+
 use sqlparser::ast::{Expr, OrderByExpr, OrderBySort, SelectItem, Value};
 
 use super::aggregate;
+use super::calls::{contains_aggregate, contains_query, finds, is_volatile};
+use super::clauses::{Clause, Clauses};
 use super::compared::incomparable;
 use super::folding::{By, Folding, is_wildcard};
 use super::group_keys::GroupKey;
+use super::having;
 use super::order::find;
 use crate::plan::{Aggregate, Comparison, SortKey};
 use crate::refusal::Refusal;
@@ -15,18 +20,25 @@ pub(super) type Order = (Vec<(String, SortKey)>, Vec<SortKey>);
 
 impl Folding<'_, '_, '_> {
     /// How the shards sort, and how the gate does if that is not enough.
-    pub(super) fn order(&mut self, order: &[OrderByExpr], keys: &[GroupKey], by: By) -> Result<Order, Refusal> {
+    pub(super) fn order(
+        &mut self,
+        clauses: &Clauses,
+        order: &[OrderByExpr],
+        keys: &[GroupKey],
+        by: By,
+    ) -> Result<Order, Refusal> {
         let mut sorted: Vec<(String, SortKey)> = Vec::with_capacity(keys.len());
         let mut of_groups = Vec::new();
         let mut streams = true;
         // One row has no order.
         let order = if by == By::Nothing { &[] } else { order };
-        for wanted in order {
+        let texts = clauses.keys(self.walk.text, Clause::OrderBy);
+        for (number, wanted) in order.iter().enumerate() {
             let descending = matches!(wanted.options.sort, Some(OrderBySort::Desc));
             if is_constant(&wanted.expr) {
                 continue;
             }
-            let (key, is_group_key) = self.order_key(&wanted.expr, keys, by)?;
+            let (key, is_group_key) = self.order_key(&wanted.expr, texts.get(number).cloned(), keys, by)?;
             let key = SortKey { descending, ..key };
             streams &= is_group_key.is_some();
             if let Some(index) = is_group_key
@@ -49,7 +61,13 @@ impl Folding<'_, '_, '_> {
     }
 
     /// An ORDER BY expression as a column of the answer, and which group key it is.
-    fn order_key(&mut self, expr: &Expr, keys: &[GroupKey], by: By) -> Result<(SortKey, Option<usize>), Refusal> {
+    fn order_key(
+        &mut self,
+        expr: &Expr,
+        text: Option<Range<usize>>,
+        keys: &[GroupKey],
+        by: By,
+    ) -> Result<(SortKey, Option<usize>), Refusal> {
         let position = matches!(expr, Expr::Value(_));
         if let Some(index) = keys.iter().position(|key| !position && key.expr.as_ref() == Some(expr)) {
             return Ok((keys[index].sort_key(), Some(index)));
@@ -87,14 +105,36 @@ impl Folding<'_, '_, '_> {
             return Ok((key, None));
         }
         if output.is_none() && column.is_none() {
-            return Err(Refusal::unsupported(
-                "order-by-type",
-                "groups over several shards are ordered by their keys, by aggregates, and by columns of the select list; \
-                 order by one of these",
-            ));
+            return self.computed_key(expr, text.and_then(|text| self.copy(text))).map(|key| (key, None));
         }
         let compared = self.compared(Some(expr), output, |this| this.output_text(output?))?;
         Ok((SortKey { column: compared.column, descending: false, comparison: compared.comparison }, None))
+    }
+
+    /// An expression that is not in the answer: its text is written there, where an alias does not hide a column, as it does in ORDER BY.
+    fn computed_key(&mut self, expr: &Expr, text: Option<String>) -> Result<SortKey, Refusal> {
+        let aliased = |part: &Expr| {
+            match part {
+            Expr::Identifier(name) => self.select.projection.iter().any(|item| {
+                matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value.eq_ignore_ascii_case(&name.value))
+            }),
+            _ => false,
+        }
+        };
+        let Some(text) = text.filter(|_| !finds(expr, aliased) && !contains_query(expr) && !is_volatile(expr)) else {
+            return Err(Refusal::unsupported(
+                "order-by-type",
+                "groups over several shards are ordered by their keys, by aggregates, by columns of the answer, and by expressions of \
+                 columns of tables; order by one of these",
+            ));
+        };
+        if contains_aggregate(expr) {
+            let operand = having::computed(self, expr)?;
+            let column = self.hide(text, Aggregate::Computed(operand), false);
+            return Ok(SortKey { column, descending: false, comparison: Comparison::Native });
+        }
+        let compared = self.compared(Some(expr), None, |_| Some(text))?;
+        Ok(SortKey { column: compared.column, descending: false, comparison: compared.comparison })
     }
 
     /// How groups are ordered by an aggregate; `None` if the column is none.
