@@ -9,7 +9,7 @@ use vitrail_proto::value::Value;
 
 use super::condition::{Number, holds, numbers};
 use super::fold::State;
-use super::heads::{Head, Heads};
+use super::heads::{Head, Heads, Held};
 use super::kept::Kept;
 use super::order::{Key, bind};
 use super::row::Packer;
@@ -34,9 +34,9 @@ struct Group {
     states: Vec<State>,
     distinct: Vec<bool>,
     /// Its first row.
-    leader: Option<Head>,
+    leader: Held,
     /// The first of its rows that agree in all keys.
-    within: Option<Head>,
+    within: Held,
     /// A text for each column, and whether it is NULL; valid once it is finished.
     cells: Vec<(bool, Vec<u8>)>,
 }
@@ -59,8 +59,8 @@ impl<'g> Groups<'g> {
             group: Group {
                 states,
                 distinct: grouping.folds.iter().map(|fold| fold.distinct).collect(),
-                leader: None,
-                within: None,
+                leader: Held::default(),
+                within: Held::default(),
                 cells: vec![(true, Vec::new()); columns.list.len()],
             },
         })
@@ -83,7 +83,7 @@ impl<'g> Groups<'g> {
         while !output.gauge.is_exhausted() {
             let Some(head) = heads.next(calls).await? else { break };
             let same = |leader: &Head| Some(leader.compare(head, &keys[..by])?.is_eq());
-            if let Some(leader) = &self.group.leader
+            if let Some(leader) = self.group.leader.get()
                 && !same(leader).ok_or_else(malformed)?
             {
                 self.close(&mut kept, &mut output, answer).await?;
@@ -94,13 +94,13 @@ impl<'g> Groups<'g> {
         }
         if heads.is_cut() {
             // Of the group under way, and of what follows, a tablet has kept rows back.
-            self.group.leader = None;
+            self.group.leader.clear();
             if self.grouping.whole || !self.order.is_empty() {
                 return Err(failure::unsupported(
                     "a tablet's limit of rows has cut what groups over several shards are made of; ask for fewer groups, or raise the limit",
                 ));
             }
-        } else if !output.gauge.is_exhausted() && (self.grouping.whole || self.group.leader.is_some()) {
+        } else if !output.gauge.is_exhausted() && (self.grouping.whole || self.group.leader.get().is_some()) {
             self.close(&mut kept, &mut output, answer).await?;
         }
         kept.sort(&self.order)?;
@@ -161,15 +161,15 @@ impl<'g> Groups<'g> {
 impl Group {
     /// Takes a row of the group; `None` if a value is not of its column's type.
     fn add(&mut self, row: &Head, within: &[Key]) -> Option<()> {
-        let repeated = match &self.within {
-            Some(first) if self.leader.is_some() => first.compare(row, within)?.is_eq(),
+        let repeated = match self.within.get() {
+            Some(first) => first.compare(row, within)?.is_eq(),
             _ => false,
         };
-        if self.leader.is_none() {
-            self.leader = Some(row.clone());
+        if self.leader.get().is_none() {
+            self.leader.set(row);
         }
         if !within.is_empty() && !repeated {
-            self.within = Some(row.clone());
+            self.within.set(row);
         }
         for (state, distinct) in self.states.iter_mut().zip(&self.distinct) {
             if !(*distinct && repeated) {
@@ -197,15 +197,15 @@ impl Group {
 
     fn value(&self, column: usize) -> Option<&[u8]> {
         if self.states[column].is_any() {
-            return self.leader.as_ref()?.value(column);
+            return self.leader.get()?.value(column);
         }
         let (null, text) = &self.cells[column];
         (!null).then_some(text)
     }
 
     fn clear(&mut self) {
-        self.leader = None;
-        self.within = None;
+        self.leader.clear();
+        self.within.clear();
         self.states.iter_mut().for_each(State::clear);
     }
 }
@@ -223,7 +223,7 @@ impl Output {
         answer: &mut Answer<'_>,
     ) -> Result<(), ErrorBody> {
         if let (_, 1) = self.gauge.take(1) {
-            self.packer.push_cells(cells);
+            self.packer.push_values(cells);
             if self.packer.is_full()
                 && let Some(batch) = self.packer.take()
             {

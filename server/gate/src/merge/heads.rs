@@ -13,7 +13,7 @@ use crate::failure;
 use crate::scatter::{Calls, Lane};
 
 /// A row with the spans of its cells.
-#[derive(Clone)]
+#[derive(Default)]
 pub(super) struct Head {
     pub(super) row: Row,
     pub(super) cells: Vec<Option<Range<usize>>>,
@@ -34,6 +34,29 @@ impl Head {
             }
         }
         Some(Ordering::Equal)
+    }
+}
+
+/// A row that is kept for a while, in the memory of the one before.
+#[derive(Default)]
+pub(super) struct Held {
+    head: Head,
+    full: bool,
+}
+
+impl Held {
+    pub(super) fn get(&self) -> Option<&Head> {
+        self.full.then_some(&self.head)
+    }
+
+    pub(super) fn set(&mut self, head: &Head) {
+        self.head.row.clone_from(&head.row);
+        self.head.cells.clone_from(&head.cells);
+        self.full = true;
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.full = false;
     }
 }
 

@@ -41,7 +41,7 @@ impl Kept {
         order: &[Key],
     ) -> Result<(), ErrorBody> {
         let mut packer = Packer::default();
-        packer.push_cells(cells);
+        packer.push_values(cells);
         let batch = packer.take().ok_or_else(malformed)?;
         let row = take_row(&mut { batch.bytes }).ok_or_else(malformed)?;
         let mut spans = Vec::new();

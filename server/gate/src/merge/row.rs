@@ -6,7 +6,7 @@ use bytes::Bytes;
 use vitrail_proto::rows::{self, RowBatch, RowBuilder};
 
 /// One row with its length prefix, as it travels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Row(Bytes);
 
 impl Row {
@@ -73,6 +73,11 @@ impl Packer {
     /// Appends a row's text, or a prefix of whole cells.
     pub(crate) fn push(&mut self, text: &[u8]) {
         self.0.push_row(text);
+    }
+
+    /// Appends a row of values; `None` is NULL.
+    pub(crate) fn push_values<'v>(&mut self, values: impl IntoIterator<Item = Option<&'v [u8]>>) {
+        self.0.push_cells(values);
     }
 
     /// Appends a row of `cells`; `None` is NULL.
