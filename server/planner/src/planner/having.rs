@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Visit, Visitor,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Value as SqlValue,
+    Visit, Visitor,
 };
 
 use super::aggregate;
@@ -64,13 +65,37 @@ fn refuse(what: &str) -> Refusal {
     )
 }
 
-/// Whether the condition names only group keys each of which has one value in a group, so that all shards decide alike.
+/// Whether the condition names only group keys, and all values of one group decide it alike, so that all shards do.
 fn is_of_keys(folding: &Folding<'_, '_, '_>, having: &Expr, keys: &[GroupKey]) -> bool {
-    if keys.is_empty() || contains_aggregate(having) || contains_query(having) {
-        return false;
+    !keys.is_empty() && !contains_aggregate(having) && !contains_query(having) && is_alike(folding, having, keys)
+}
+
+/// Texts of one group are equal, but not the same: comparing them with other texts gives the same for all, anything else may not.
+fn is_alike(folding: &Folding<'_, '_, '_>, condition: &Expr, keys: &[GroupKey]) -> bool {
+    use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+    let alike = |part: &Expr| is_alike(folding, part, keys);
+    let is_text =
+        |part: &Expr| matches!(part, Expr::Value(value) if matches!(value.value, SqlValue::SingleQuotedString(_)));
+    let is_text_key = |part: &Expr| {
+        // In another character set the collation of the comparison may be that of the text.
+        let utf8mb4 =
+            |class: &ColumnClass| matches!(class, ColumnClass::Text(collation) if collation.starts_with("utf8mb4_"));
+        key_of(folding, part, keys).is_some_and(|key| key.column.is_some() && key.class.as_ref().is_some_and(utf8mb4))
+    };
+    match condition {
+        Expr::Nested(inner) => alike(inner),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => alike(expr),
+        Expr::BinaryOp { left, op: And | Or, right } => alike(left) && alike(right),
+        Expr::BinaryOp { left, op: Eq | NotEq | Lt | LtEq | Gt | GtEq, right }
+            if is_text_key(left) && is_text(right) || is_text(left) && is_text_key(right) =>
+        {
+            true
+        }
+        Expr::InList { expr, list, .. } if is_text_key(expr) => list.iter().all(is_text),
+        Expr::Between { expr, low, high, .. } if is_text_key(expr) => is_text(low) && is_text(high),
+        Expr::IsNull(of) | Expr::IsNotNull(of) if is_text_key(of) => true,
+        other => other.visit(&mut Names { folding, keys }).is_continue(),
     }
-    let mut names = Names { folding, keys };
-    having.visit(&mut names).is_continue()
 }
 
 struct Names<'n, 'f, 'w, 's, 'a> {
@@ -86,9 +111,13 @@ impl Visitor for Names<'_, '_, '_, '_, '_> {
             return ControlFlow::Continue(());
         }
         match key_of(self.folding, expr, self.keys).and_then(|key| key.class.as_ref()) {
-            Some(ColumnClass::Integer | ColumnClass::Decimal | ColumnClass::Temporal | ColumnClass::Binary) => {
-                ControlFlow::Continue(())
-            }
+            Some(
+                ColumnClass::Integer
+                | ColumnClass::Decimal
+                | ColumnClass::Temporal
+                | ColumnClass::Binary
+                | ColumnClass::Label,
+            ) => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         }
     }
