@@ -32,12 +32,12 @@ pub struct Knowledge<'a> {
     pub warnings: Warnings,
 }
 
-/// How the number of warnings of a read is compared. That of writes counts exactly.
+/// How the number of warnings is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Warnings {
     /// Exactly.
     Exact,
-    /// Whether there are any. A read over several shards has the warnings of each: those of rows add up, but what the statement's text
+    /// Whether there are any. A statement over several shards has the warnings of each: those of rows add up, but what the statement's text
     /// alone is warned of, every shard says again, and a number does not tell the two apart.
     AnyOrNone,
     /// Not at all. A merge under LIMIT ends when it has its rows, and asks no shard for the rest.
@@ -48,7 +48,7 @@ pub enum Warnings {
 pub fn difference(found: &Answer, expected: &Answer, knowledge: &Knowledge<'_>) -> Option<String> {
     match (found, expected) {
         (Answer::Rows(found), Answer::Rows(expected)) => rows(found, expected, knowledge),
-        (Answer::Done(found), Answer::Done(expected)) => done(found, expected),
+        (Answer::Done(found), Answer::Done(expected)) => done(found, expected, knowledge.warnings),
         (Answer::Failed(found), Answer::Failed(expected)) if found.errno == expected.errno => None,
         (found, expected) => Some(format!("{} instead of {}", found.summary(), expected.summary())),
     }
@@ -64,18 +64,17 @@ impl Warnings {
     }
 }
 
-fn done(found: &Done, expected: &Done) -> Option<String> {
+fn done(found: &Done, expected: &Done, warnings: Warnings) -> Option<String> {
     let parts = [
         ("affected rows", found.affected, expected.affected),
         ("as insert id", found.insert_id, expected.insert_id),
-        ("warnings", found.warnings.into(), expected.warnings.into()),
         ("transactions open", found.in_transaction.into(), expected.in_transaction.into()),
     ];
-    let differ: Vec<String> = parts
-        .iter()
-        .filter(|(_, found, expected)| found != expected)
-        .map(|(what, found, expected)| format!("{found} {what} instead of {expected}"))
-        .collect();
+    let text = |(what, found, expected): &(&str, u64, u64)| format!("{found} {what} instead of {expected}");
+    let mut differ: Vec<String> = parts.iter().filter(|(_, found, expected)| found != expected).map(text).collect();
+    if !warnings.agree(found.warnings, expected.warnings) {
+        differ.push(text(&("warnings", found.warnings.into(), expected.warnings.into())));
+    }
     (!differ.is_empty()).then(|| differ.join(", "))
 }
 

@@ -1,6 +1,7 @@
 //! Rows of suites that are made rather than written: the same on every run.
 
 mod flights;
+mod shop;
 
 use anyhow::Result;
 
@@ -16,6 +17,7 @@ pub struct Source {
 pub fn source(suite: &str) -> Source {
     match suite {
         "flights" => Source { schema: Some((flights::SCHEMA, flights::VSCHEMA)), rows: flights::rows },
+        "shop" => Source { schema: None, rows: shop::rows },
         _ => Source { schema: None, rows: || Ok(Vec::new()) },
     }
 }
@@ -27,4 +29,9 @@ const BATCH: usize = 500;
 fn inserts(table: &str, columns: &str, rows: &[String]) -> Vec<String> {
     let insert = |rows: &[String]| format!("INSERT INTO {table} ({columns}) VALUES ({})", rows.join("), ("));
     rows.chunks(BATCH).map(insert).collect()
+}
+
+/// A text as a literal.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }

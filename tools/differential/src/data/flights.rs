@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::inserts;
+use super::{inserts, quoted};
 
 pub(super) const SCHEMA: &str = include_str!("../../../../testdata/flights/flights.sql");
 pub(super) const VSCHEMA: &str = include_str!("../../../../testdata/flights/flights.vschema.json");
@@ -23,7 +23,7 @@ fn table(name: &str, csv: &str, most: usize) -> Result<Vec<String>> {
     let columns = reader.headers()?.iter().collect::<Vec<_>>().join(", ");
     let mut rows = Vec::new();
     for record in reader.records().take(most) {
-        let cells: Vec<String> = record?.iter().map(|cell| format!("'{}'", cell.replace('\'', "''"))).collect();
+        let cells: Vec<String> = record?.iter().map(quoted).collect();
         rows.push(cells.join(", "));
     }
     Ok(inserts(name, &columns, &rows))
