@@ -2,6 +2,8 @@
 
 mod flights;
 mod shop;
+mod tpcc;
+mod tpch;
 
 use anyhow::Result;
 
@@ -17,6 +19,8 @@ pub struct Source {
 pub fn source(suite: &str) -> Source {
     match suite {
         "flights" => Source { schema: Some((flights::SCHEMA, flights::VSCHEMA)), rows: flights::rows },
+        "tpcc" => Source { schema: None, rows: tpcc::rows },
+        "tpch" => Source { schema: None, rows: tpch::rows },
         "shop" => Source { schema: None, rows: shop::rows },
         _ => Source { schema: None, rows: || Ok(Vec::new()) },
     }
