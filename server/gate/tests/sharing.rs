@@ -178,7 +178,7 @@ async fn five_hundred_sessions_reach_mysql_at_most_four_times() {
             admin.execute("SET GLOBAL general_log = 1").await.unwrap();
             // Slow, so that those who wait for their turn at two shards come to MySQL while it runs for others.
             let sql = "SELECT COUNT(*) AS five_hundred FROM item a JOIN item b ON a.id = b.id WHERE BIT_COUNT(a.v) >= 0 AND \
-                       LENGTH(SHA2(REPEAT(CONCAT(a.v, b.v), 240000), 512)) > 0";
+                       LENGTH(SHA2(REPEAT(CONCAT(a.v, b.v), 900000), 512)) > 0";
             let mut readers = vec![start(&world, "", sql, None)];
             let in_mysql = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND = 'Query' AND INFO LIKE '%five_hundred%' \
                             AND ID <> CONNECTION_ID()";
