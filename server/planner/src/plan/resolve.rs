@@ -250,7 +250,11 @@ fn id_of(pin: &Pin, value: &Value) -> Result<Option<KeyspaceId>, Refusal> {
     match pin.vindex.keyspace_id(value, pin.class.as_ref()) {
         Ok(id) => Ok(Some(id)),
         Err(VindexError::Null) => Ok(None),
-        Err(other) => Err(value_refusal(&other)),
+        // MySQL would convert it, and find rows or none.
+        Err(other) => Err(Refusal::unsupported(
+            "sharding-comparison",
+            format!("{other}; compare the sharding column with a plain value of its type"),
+        )),
     }
 }
 

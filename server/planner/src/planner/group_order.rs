@@ -153,7 +153,7 @@ fn is_name(expr: &Expr) -> bool {
 }
 
 /// Whether it orders nothing: NULL, a text, a number with a point.
-fn is_constant(expr: &Expr) -> bool {
+pub(super) fn is_constant(expr: &Expr) -> bool {
     let placeholder = |value: &Value| matches!(value, Value::Placeholder(_));
     matches!(expr, Expr::Value(value) if !placeholder(&value.value) && value.value.to_string().parse::<usize>().is_err())
 }

@@ -6,6 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::columns::{class, plain};
+use super::group_order::is_constant;
 use super::names::{idents, shared};
 use super::numbers;
 use super::walk::{Scope, Walk};
@@ -31,7 +32,7 @@ pub(super) fn sort(
 ) -> Result<MergePlan, Refusal> {
     let outputs = outputs(walk, select, scope)?;
     let (mut keys, mut added) = (Vec::with_capacity(order.len()), Vec::new());
-    for key in order {
+    for key in order.iter().filter(|key| !is_constant(&key.expr)) {
         let descending = matches!(key.options.sort, Some(OrderBySort::Desc));
         let (index, column, class) = find(&key.expr, select, &outputs, scope)?;
         // A further column tells rows apart that DISTINCT takes for equal, unless it is the weight of one that it looks at, in

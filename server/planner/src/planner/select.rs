@@ -7,6 +7,7 @@ use sqlparser::ast::{Distinct, Expr, LimitClause, OrderByExpr, OrderByKind, Quer
 use super::calls::Calls;
 use super::clauses::Clauses;
 use super::folding::{self, By};
+use super::group_order::is_constant;
 use super::placement::Spread;
 use super::walk::{Scope, Walk};
 use super::{groups, order};
@@ -115,7 +116,7 @@ fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<Me
     if repeated {
         return folding::plan(walk, select, scope, order, window, By::AllColumns);
     }
-    if order.is_empty() {
+    if order.iter().all(|key| is_constant(&key.expr)) {
         limit_shards(walk, &window)?;
         return Ok(MergePlan::Concat(window));
     }
