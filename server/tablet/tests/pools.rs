@@ -282,7 +282,15 @@ async fn a_stopped_mysql_keeps_nobody_waiting_for_ever() {
             assert!(known.contains(&error.code), "{flavour}: {error}");
         }
         home.signal("-CONT").await;
+        // Each pool finds it by itself, in its own time.
         eventually("an answer", async || ask(&service, call(), "SELECT 1", On::Pool).await.is_ok()).await;
+        eventually("a transaction", async || {
+            let Ok(begun) = ask(&service, call(), "SELECT 1", On::Begin(BeginOptions::default())).await else {
+                return false;
+            };
+            service.conclude(call(), begun.connection.unwrap(), Conclusion::Commit).await.is_ok()
+        })
+        .await;
         use_every_pool(&service, flavour.as_str()).await;
         tablet.close().await;
     }

@@ -28,6 +28,8 @@ pub struct Knowledge<'a> {
     pub unlimited: Option<&'a [Row]>,
     /// The class of each text in columns of classes.
     pub classes: &'a HashMap<Vec<u8>, u64>,
+    /// Rows of several shards became one answer.
+    pub merged: bool,
     /// How the number of warnings of rows is compared.
     pub warnings: Warnings,
 }
@@ -79,7 +81,7 @@ fn done(found: &Done, expected: &Done, warnings: Warnings) -> Option<String> {
 }
 
 fn rows(found: &Rows, expected: &Rows, knowledge: &Knowledge<'_>) -> Option<String> {
-    if let Some(difference) = columns::difference(&found.columns, &expected.columns) {
+    if let Some(difference) = columns::difference(&found.columns, &expected.columns, knowledge.merged) {
         return Some(difference);
     }
     let kinds = &knowledge.view.columns;

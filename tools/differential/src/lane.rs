@@ -117,12 +117,7 @@ impl Lane {
         let plan = plan(&mut self.explainer, &case.sql).await?;
         let tier = plan.as_deref().map_or(Tier::Session, tier);
         let merged = self.shards > 1 && tier == Tier::Distributed;
-        let warnings = match clause::without_limit(&case.sql) {
-            _ if !merged => Warnings::Exact,
-            None => Warnings::AnyOrNone,
-            Some(_) => Warnings::Open,
-        };
-        let verdict = judge(pair, case, warnings).await?;
+        let verdict = judge(pair, case, merged).await?;
         if undone {
             pair.both("ROLLBACK").await?;
         }
@@ -137,8 +132,8 @@ impl Lane {
     }
 }
 
-/// Runs a case on both sides and compares.
-async fn judge(pair: &mut Pair, case: &Case, warnings: Warnings) -> Result<Verdict> {
+/// Runs a case on both sides and compares. `merged`: several shards make up the answer.
+async fn judge(pair: &mut Pair, case: &Case, merged: bool) -> Result<Verdict> {
     let found = answer::of_vitrail(&mut pair.vitrail, &case.sql).await?;
     if let Answer::Failed(Failed { refused: true, message, .. }) = &found
         && !matches!(case.expected, Expected::Error(_))
@@ -178,7 +173,13 @@ async fn judge(pair: &mut Pair, case: &Case, warnings: Warnings) -> Result<Verdi
         Some(collation) => classes::of(&mut pair.oracle, collation, &texts).await?,
         None => HashMap::new(),
     };
-    let knowledge = Knowledge { view: &case.view, unlimited: unlimited.as_deref(), classes: &classes, warnings };
+    let warnings = match clause::without_limit(&case.sql) {
+        _ if !merged => Warnings::Exact,
+        None => Warnings::AnyOrNone,
+        Some(_) => Warnings::Open,
+    };
+    let knowledge =
+        Knowledge { view: &case.view, unlimited: unlimited.as_deref(), classes: &classes, merged, warnings };
     Ok(compare::difference(&found, &expected, &knowledge).map_or(Verdict::Equal, Verdict::Different))
 }
 

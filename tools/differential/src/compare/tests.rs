@@ -36,7 +36,7 @@ fn with(view: &View, found: &Answer, expected: &Answer) -> Option<String> {
     difference(
         found,
         expected,
-        &Knowledge { view, unlimited: None, classes: &HashMap::new(), warnings: Warnings::Exact },
+        &Knowledge { view, unlimited: None, classes: &HashMap::new(), merged: true, warnings: Warnings::Exact },
     )
 }
 
@@ -96,6 +96,20 @@ fn faults_in_columns_are_found() {
 }
 
 #[test]
+fn only_merged_answers_may_have_columns_of_another_width() {
+    let of = |type_code| {
+        Answer::Rows(Rows { columns: vec![column("COUNT(*) + 1", type_code)], rows: vec![], ..Rows::default() })
+    };
+    let differs = |merged| {
+        let (view, classes) = (View::default(), HashMap::new());
+        let knowledge =
+            Knowledge { view: &view, unlimited: None, classes: &classes, merged, warnings: Warnings::Exact };
+        difference(&of(3), &of(BIGINT), &knowledge).is_some()
+    };
+    assert!(differs(false) && !differs(true));
+}
+
+#[test]
 fn faults_beside_the_rows_are_found() {
     assert_eq!(change(|rows| rows.warnings = 1), [true; 3]);
     assert_eq!(change(|rows| rows.in_transaction = true), [true; 3]);
@@ -109,7 +123,7 @@ fn warnings_of_merged_reads_count_as_some_or_none() {
     };
     let differs = |warnings: Warnings, found: u32, expected: u32| {
         let view = View::default();
-        let knowledge = Knowledge { view: &view, unlimited: None, classes: &HashMap::new(), warnings };
+        let knowledge = Knowledge { view: &view, unlimited: None, classes: &HashMap::new(), merged: true, warnings };
         difference(&warned(found), &warned(expected), &knowledge).is_some()
     };
     let some = Warnings::AnyOrNone;
@@ -155,8 +169,13 @@ fn limit_takes_any_rows_that_there_are_and_none_besides() {
     let unlimited = all(&answer(&[("1", "a"), ("2", "b"), ("2", "c"), ("2", "d"), ("3", "e")]));
     let differs = |order: Order, found: &[(&str, &str)]| {
         let view = View { limited: true, ..view(order) };
-        let knowledge =
-            Knowledge { view: &view, unlimited: Some(&unlimited), classes: &HashMap::new(), warnings: Warnings::Exact };
+        let knowledge = Knowledge {
+            view: &view,
+            unlimited: Some(&unlimited),
+            classes: &HashMap::new(),
+            merged: true,
+            warnings: Warnings::Exact,
+        };
         difference(&answer(found), &answer(&[("1", "a"), ("2", "b"), ("2", "c")]), &knowledge).is_some()
     };
     let keys = || Order::Keys(vec![0]);

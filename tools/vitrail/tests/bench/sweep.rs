@@ -24,8 +24,8 @@ async fn the_knee_is_found_on_both_ways() {
             let (knee, estimate) = (target["knee"].as_f64().unwrap(), target["estimate"].as_f64().unwrap());
             assert!((60.0..=222.0).contains(&knee) && (60.0..=200.0).contains(&estimate), "{flavour}: {target:#}");
             // It was not the search that ended, but the target that could do no more.
-            let broke = target["steps"].as_array().unwrap().iter().find(|step| !step["broke"].is_null()).unwrap();
-            assert!(broke["rate"].as_f64().unwrap() > knee, "{target:#}");
+            let mut steps = target["steps"].as_array().unwrap().iter();
+            assert!(steps.any(|step| !step["broke"].is_null() && step["rate"].as_f64().unwrap() > knee), "{target:#}");
             assert!(target["processes"][0]["memory"].as_u64().unwrap() > 1 << 20, "{target:#}");
         }
         let mut unmet = vec!["--workload", workload, "--target", &direct, "--rate", "50", "--duration", "200ms"];
