@@ -52,6 +52,12 @@ pub(crate) fn full_write(verb: &str) -> ErrorBody {
     ErrorBody::new(Code::Denied, message).with_errno(1175, "HY000")
 }
 
+/// A write in a request that is read only.
+pub(crate) fn read_only() -> ErrorBody {
+    ErrorBody::new(Code::Denied, "the request is read only, and the statement writes or locks rows")
+        .with_errno(1792, "25006")
+}
+
 /// A transaction of this session was lost, and the client has not taken notice yet.
 pub(crate) fn transaction_lost() -> ErrorBody {
     ErrorBody::new(

@@ -38,7 +38,7 @@ use crate::view::{Finding, View};
 /// What a gate may be told besides its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateConfig {
-    /// Size of the plan cache, in bytes. A quarter of it again for texts that are read once.
+    /// Size of the plan cache, in bytes. A quarter of it is for texts that are read once.
     pub plan_cache_bytes: usize,
     /// Reads over several shards that run at a time, in autocommit. Over the tablets' pools, divided by the number of gates, they could wait
     /// for each other's connections; further ones wait for their turn.
@@ -103,7 +103,7 @@ impl Gate {
     pub fn new(cluster: Cluster, config: GateConfig) -> Gate {
         let view = View { cluster: Arc::new(cluster), ..View::default() };
         Gate {
-            plans: PlanCache::new(config.plan_cache_bytes),
+            plans: PlanCache::new(config.plan_cache_bytes - config.plan_cache_bytes / 4),
             texts: PlanCache::new(config.plan_cache_bytes / 4),
             places: Places::new(config.scatters),
             shares: ArcSwap::default(),
@@ -192,7 +192,8 @@ impl Gate {
 
     /// What the gate has done so far.
     pub fn stats(&self) -> Stats {
-        let (cached_plans, cached_plan_bytes, plan_hits, plan_misses) = self.plans.figures();
+        let (cached_plans, plan_bytes, plan_hits, plan_misses) = self.plans.figures();
+        let cached_plan_bytes = plan_bytes + self.texts.figures().1;
         let version = self.view.load().version;
         let (open_sessions, pinned_sessions) = (self.registry.len(), self.registry.pinned());
         let counted = Stats { open_sessions, pinned_sessions, ..self.counters.snapshot() };

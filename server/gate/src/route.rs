@@ -6,7 +6,7 @@ mod transactional;
 mod work;
 
 use vitrail_planner::plan::Resolved;
-use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 
 use self::work::Work;
@@ -60,8 +60,7 @@ async fn dispatch(
     answer: &mut Answer<'_>,
 ) -> Result<Box<ResultEnd>, ErrorBody> {
     if resolved.writes && limits.read_only {
-        return Err(ErrorBody::new(Code::Denied, "the request is read only, and the statement writes or locks rows")
-            .with_errno(1792, "25006"));
+        return Err(failure::read_only());
     }
     if matches!(session.transaction, TransactionState::Lost) {
         return Err(failure::transaction_lost());

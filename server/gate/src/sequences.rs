@@ -23,7 +23,7 @@ use crate::scatter::{self, Calls, Task};
 use crate::session::Session;
 use crate::{calling, failure};
 
-/// Numbers that are taken at a time when the sequence names fewer, at most.
+/// Numbers that are taken at a time, at most, whatever the sequence says: a statement with more rows takes as many as these.
 const LARGEST_BLOCK: u64 = 1 << 32;
 
 /// The blocks of all sequences that this gate has taken numbers from.
@@ -141,7 +141,7 @@ async fn taken(scope: &Scope<'_>, keyspace: &Keyspace, table: &str, count: u64) 
         Some(None) => 1,
         None => return Err(empty(keyspace, table)),
     };
-    let size = count.max(cache).min(LARGEST_BLOCK.max(count));
+    let size = count.max(cache.min(LARGEST_BLOCK));
     let sql = format!("UPDATE {name} SET next_id = LAST_INSERT_ID(next_id + {size}) WHERE id = 0");
     let end = run(scope, keyspace, sql).await.map_err(of_sequence)?;
     match end.insert_id.checked_sub(size) {

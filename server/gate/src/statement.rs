@@ -143,7 +143,8 @@ pub(crate) async fn run_plan(
     let view = Arc::clone(&scope.view);
     let keyspace = view.cluster.keyspace(plan.keyspace())?;
     let filled = match plan.filling() {
-        // Before anything else is done: it may fail.
+        // Before anything else is done: it may fail. No number is spent on what will not run.
+        Some(_) if scope.limits.read_only => return Err(failure::read_only()),
         Some(filling) => Some(Box::pin(sequences::fill(scope, session, filling, statement, (binds, all_binds))).await?),
         None => None,
     };

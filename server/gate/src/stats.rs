@@ -32,7 +32,7 @@ pub struct Stats {
     pub lost_transactions: u64,
     /// Plans in the cache.
     pub cached_plans: usize,
-    /// Their size, about, in bytes.
+    /// Their size and that of texts that are read once, about, in bytes.
     pub cached_plan_bytes: usize,
     /// Statements whose plan was in the cache.
     pub plan_hits: u64,

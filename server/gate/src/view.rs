@@ -172,10 +172,10 @@ fn differing_part(left: &Table, right: &Table, reference: &str) -> String {
 fn for_planner(schema: &Schema) -> KeyspaceSchema {
     KeyspaceSchema::new(schema.tables.iter().map(|table| {
         let columns = table.columns.iter().map(|column| ColumnSchema {
-            name: column.name.clone(),
             class: ColumnClass::of(&column.data_type, column.collation.as_deref()),
             auto_increment: column.auto_increment,
             invisible: column.invisible,
+            ..ColumnSchema::of(&column.name, &column.column_type, column.collation.as_deref())
         });
         (
             table.name.clone(),

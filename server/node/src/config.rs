@@ -217,7 +217,7 @@ impl From<Sharing> for Share {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateConfig {
-    /// Memory for plans, in bytes; the least used ones make room.
+    /// Memory for plans, in bytes, a quarter of it for texts of statements that are read once; the least used ones make room.
     #[serde(with = "units::bytes")]
     pub plan_cache: u64,
     /// Reads over several shards that run at a time; further ones wait for their turn. At most `tablet.pool.size` divided by the

@@ -170,7 +170,11 @@ impl Collector for Snapshot {
             scalars.counter("gate_plan_hits", "Statements whose plan was in the cache.", gate.plan_hits)?;
             scalars.counter("gate_plan_misses", "Statements planned anew.", gate.plan_misses)?;
             scalars.gauge("gate_plans", "Plans in the cache.", gate.cached_plans as u64)?;
-            scalars.gauge("gate_plan_bytes", "Size of the plan cache.", gate.cached_plan_bytes as u64)?;
+            scalars.gauge(
+                "gate_plan_bytes",
+                "Size of the plan cache, with texts that are read once.",
+                gate.cached_plan_bytes as u64,
+            )?;
         }
         if let Some(gate) = &self.gate {
             query_metrics::encode(gate, self.top, &mut encoder)?;

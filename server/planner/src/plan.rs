@@ -8,6 +8,7 @@ mod filling;
 mod group;
 mod resolve;
 mod row_key;
+mod stored;
 mod template;
 
 use std::sync::Arc;

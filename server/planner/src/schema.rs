@@ -1,7 +1,11 @@
 //! What the planner knows of a keyspace's tables: column names and types, so that it can prove comparisons.
 
+mod domain;
+
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub use domain::Domain;
 
 /// The schemas of all keyspaces that are known, by keyspace.
 pub type Schemas = HashMap<Arc<str>, Arc<KeyspaceSchema>>;
@@ -30,6 +34,8 @@ pub struct ColumnSchema {
     pub name: String,
     /// What its values are.
     pub class: ColumnClass,
+    /// Which values it can hold.
+    pub domain: Domain,
     /// `auto_increment`.
     pub auto_increment: bool,
     /// Not listed by `*`, and not filled by an INSERT without column list.
@@ -47,8 +53,11 @@ pub enum ColumnClass {
     Double,
     /// `float`, whose text form has fewer digits than its values.
     Float,
-    /// `date`, `datetime`, `timestamp`, `time`.
+    /// `date`, `datetime`, `time`.
     Temporal,
+    /// `timestamp`: an instant, shown as a time of the session's zone. In the hour that comes twice when clocks are set back, instants differ
+    /// that are shown alike.
+    Timestamp,
     /// `binary`, `varbinary` and blobs.
     Binary,
     /// Text under this collation.
@@ -83,6 +92,20 @@ impl TableSchema {
     }
 }
 
+impl ColumnSchema {
+    /// A plain column from its `COLUMN_TYPE` and collation of `information_schema.columns`.
+    pub fn of(name: &str, column_type: &str, collation: Option<&str>) -> ColumnSchema {
+        let data_type = column_type.split(|character: char| !character.is_ascii_alphanumeric()).next();
+        ColumnSchema {
+            name: name.to_owned(),
+            class: ColumnClass::of(&data_type.unwrap_or_default().to_ascii_lowercase(), collation),
+            domain: Domain::of(column_type),
+            auto_increment: false,
+            invisible: false,
+        }
+    }
+}
+
 impl ColumnClass {
     /// The class of a column from `DATA_TYPE` (lower case) and collation of `information_schema.columns`.
     pub fn of(data_type: &str, collation: Option<&str>) -> ColumnClass {
@@ -94,7 +117,8 @@ impl ColumnClass {
             "double" => ColumnClass::Double,
             "float" => ColumnClass::Float,
             "enum" | "set" => ColumnClass::Label,
-            "date" | "datetime" | "timestamp" | "time" => ColumnClass::Temporal,
+            "date" | "datetime" | "time" => ColumnClass::Temporal,
+            "timestamp" => ColumnClass::Timestamp,
             "binary" | "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => ColumnClass::Binary,
             "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => match collation {
                 Some("binary") => ColumnClass::Binary,

@@ -55,6 +55,9 @@ pub enum VindexError {
     /// Text that is not the one form of an integer.
     #[error("a text is no integer of 64 bits, as the vindex `{0}` takes them")]
     NotInteger(&'static str),
+    /// A number beyond what a double tells apart, in a comparison as doubles.
+    #[error("MySQL compares this as a double, which is as good for several integers")]
+    Inexact,
     /// Bytes that are no text.
     #[error("the vindex `{0}` takes text, and the bytes given are not UTF-8")]
     NotText(&'static str),
@@ -242,7 +245,8 @@ fn parse_integer(text: &str) -> Option<Integer> {
     text.parse().ok().map(Integer::Unsigned)
 }
 
-fn type_name(value: &Value) -> &'static str {
+/// What a value is, for messages.
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "NULL",
         Value::Int(_) | Value::UInt(_) => "an integer",

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use vitrail_listener::responder::Responder;
 use vitrail_planner::key_range::{self, Shards};
 use vitrail_planner::plan::{Aggregate, Comparison, Fold, Grouping, Merge, ShardStatement, SortKey, Window};
-use vitrail_proto::error::Executed;
+use vitrail_proto::error::{Code, Executed};
 use vitrail_proto::message::{BeginOptions, CommitMode, Share};
 use vitrail_proto::value::Binds;
 use vitrail_service::QueryService;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vitrail_planner::key_range::Shards;
 use vitrail_planner::plan::Plan;
-use vitrail_planner::schema::{ColumnClass, ColumnSchema, KeyspaceSchema, Schemas, TableSchema};
+use vitrail_planner::schema::{ColumnSchema, KeyspaceSchema, Schemas, TableSchema};
 use vitrail_planner::vschema::{Keyspace, VSchema};
 use vitrail_planner::{PlanContext, plan};
 use vitrail_proto::value::Binds;
@@ -82,8 +82,7 @@ impl Cluster {
 fn table(name: &str, columns: &str, key: &[&str]) -> (String, TableSchema) {
     let columns = columns.split(", ").map(|column| {
         let (name, kind) = column.split_once(' ').expect("a name and a type");
-        let class = ColumnClass::of(kind, Some("utf8mb4_general_ci"));
-        ColumnSchema { name: name.to_owned(), class, auto_increment: false, invisible: false }
+        ColumnSchema::of(name, kind, Some("utf8mb4_general_ci"))
     });
     let unique_keys = vec![key.iter().map(|&name| name.to_owned()).collect()];
     (name.to_owned(), TableSchema { columns: columns.collect(), unique_keys, view: false })

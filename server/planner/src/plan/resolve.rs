@@ -6,13 +6,14 @@ use std::sync::Arc;
 use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::normalise::Normalised;
 
+use super::stored::{equal_integer, stored};
 use super::{
     Edit, Ids, InsertId, Merge, MergePlan, Pin, Plan, Replacement, Resolved, Route, RowPlan, ShardStatement, Source,
     Window, WindowPlan,
 };
 use crate::key_range::{KeyspaceId, Shards};
 use crate::refusal::Refusal;
-use crate::schema::ColumnClass;
+use crate::schema::{ColumnClass, ColumnSchema};
 use crate::vindex::{Vindex, VindexError};
 
 impl Plan {
@@ -24,7 +25,7 @@ impl Plan {
     pub fn resolve(&self, statement: &Normalised, binds: &Arc<Binds>, shards: &Shards) -> Result<Resolved, Refusal> {
         let values = Values { statement, binds };
         let statements = match &self.route {
-            Route::Rows { vindex, class, rows } => self.split(&values, *vindex, class.as_ref(), rows, shards)?,
+            Route::Rows { vindex, column, rows } => self.split(&values, *vindex, column.as_deref(), rows, shards)?,
             route => {
                 let chosen = self.choose(route, &values, shards)?;
                 let sql = self.edited(&values, chosen.len() > 1)?;
@@ -105,7 +106,7 @@ impl Plan {
                 for pin in pins {
                     let value = values.one(&pin.source)?;
                     // Equality with NULL holds for no row: any shard gives the right answer.
-                    let Some(id) = id_of(pin, &value)? else { continue };
+                    let Some(id) = id_of(pin, value)? else { continue };
                     match &found {
                         Some(known) if *known != id => {
                             return Err(Refusal::unsupported(
@@ -121,7 +122,7 @@ impl Plan {
             Route::Listed(pin) => {
                 let mut chosen = Vec::new();
                 for value in values.many(&pin.source)? {
-                    chosen.extend(id_of(pin, &value)?.map(|id| shards.find(&id)));
+                    chosen.extend(id_of(pin, value)?.map(|id| shards.find(&id)));
                 }
                 chosen.sort_unstable();
                 chosen.dedup();
@@ -137,13 +138,17 @@ impl Plan {
         &self,
         values: &Values<'_>,
         vindex: Vindex,
-        class: Option<&ColumnClass>,
+        column: Option<&ColumnSchema>,
         rows: &[RowPlan],
         shards: &Shards,
     ) -> Result<Vec<ShardStatement>, Refusal> {
         let mut by_shard: BTreeMap<usize, Vec<&RowPlan>> = BTreeMap::new();
         for row in rows {
-            let value = values.one(&row.source)?;
+            let mut value = values.one(&row.source)?;
+            if let Some(column) = column {
+                value = stored(value, column)?;
+            }
+            let class = column.map(|column| &column.class);
             let id = vindex.keyspace_id(&value, class).map_err(|error| match error {
                 VindexError::Null => Refusal::constraint("null-sharding-column", "the sharding column cannot be NULL")
                     .with_errno(1048, "23000"),
@@ -246,8 +251,9 @@ impl Plan {
     }
 }
 
-fn id_of(pin: &Pin, value: &Value) -> Result<Option<KeyspaceId>, Refusal> {
-    match pin.vindex.keyspace_id(value, pin.class.as_ref()) {
+fn id_of(pin: &Pin, value: Value) -> Result<Option<KeyspaceId>, Refusal> {
+    let value = if pin.class == Some(ColumnClass::Integer) { equal_integer(value) } else { Ok(value) };
+    match value.and_then(|value| pin.vindex.keyspace_id(&value, pin.class.as_ref())) {
         Ok(id) => Ok(Some(id)),
         Err(VindexError::Null) => Ok(None),
         // MySQL would convert it, and find rows or none.
@@ -259,7 +265,7 @@ fn id_of(pin: &Pin, value: &Value) -> Result<Option<KeyspaceId>, Refusal> {
 }
 
 fn value_refusal(error: &VindexError) -> Refusal {
-    Refusal::data("sharding-value", format!("the value of the sharding column leads to no shard: {error}"))
+    Refusal::unsupported("sharding-value", format!("the value of the sharding column leads to no shard: {error}"))
 }
 
 /// The literals and binds of one statement.
@@ -338,6 +344,9 @@ fn negate(value: Value) -> Result<Value, Refusal> {
     match value {
         Value::Int(value) if value != i64::MIN => Ok(Value::Int(-value)),
         Value::UInt(value) if value == i64::MIN.unsigned_abs() => Ok(Value::Int(i64::MIN)),
-        _ => Err(Refusal::data("sharding-value", "the negated value of the sharding column is no integer of 64 bits")),
+        Value::UInt(value) => Ok(Value::Decimal(format!("-{value}"))),
+        Value::Decimal(text) => Ok(Value::Decimal(format!("-{text}"))),
+        Value::Double(value) => Ok(Value::Double(-value)),
+        _ => Err(Refusal::invalid("literal", "a minus stands before a literal that is no number")),
     }
 }

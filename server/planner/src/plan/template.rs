@@ -7,7 +7,7 @@ use vitrail_sql::normalise::Anchor;
 
 use super::{Comparison, Filling, Grouping, RowTemplate, SortKey};
 use crate::planner::access::Needs;
-use crate::schema::ColumnClass;
+use crate::schema::{ColumnClass, ColumnSchema};
 use crate::vindex::Vindex;
 
 /// A plan for every statement with one key. Small; holds no AST.
@@ -68,8 +68,8 @@ pub(crate) enum Route {
     Rows {
         /// How a value leads to a shard.
         vindex: Vindex,
-        /// Class of the sharding column, if known.
-        class: Option<ColumnClass>,
+        /// The sharding column, if known.
+        column: Option<Box<ColumnSchema>>,
         /// In order of position.
         rows: Vec<RowPlan>,
     },

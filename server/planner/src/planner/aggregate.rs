@@ -183,6 +183,14 @@ impl<'f> Call<'f> {
                 folding.folds[at] = Fold::of(Aggregate::Extreme(own));
                 Ok((key, false))
             }
+            Some(ColumnClass::Timestamp) => {
+                let least = format!("{}({})", self.name, arg.text);
+                let at = folding.hide(super::order::instant_of(&least), Aggregate::Any, false);
+                let key = key(at, Comparison::Native);
+                let own = SortKey { descending: self.name == "MAX", ..key.clone() };
+                folding.folds[at] = Fold::of(Aggregate::Extreme(own));
+                Ok((key, false))
+            }
             Some(ColumnClass::Label | ColumnClass::Other) => {
                 Err(self.unproven("numbers, dates, times, and plain columns of text or bytes"))
             }

@@ -4,7 +4,7 @@ use sqlparser::ast::{Expr, Ident};
 
 use super::placement::Member;
 use super::walk::{Item, Scope, Walk};
-use crate::schema::ColumnClass;
+use crate::schema::{ColumnClass, ColumnSchema};
 use crate::vschema::ShardingColumn;
 
 /// A table's sharding column as an expression names it.
@@ -12,7 +12,8 @@ use crate::vschema::ShardingColumn;
 pub(super) struct ShardingUse<'a> {
     pub(super) member: Member,
     pub(super) sharding: &'a ShardingColumn,
-    pub(super) class: Option<&'a ColumnClass>,
+    /// What MySQL's schema knows of it.
+    pub(super) known: Option<&'a ColumnSchema>,
     /// 0: the block itself, 1: the one around it.
     pub(super) depth: usize,
 }
@@ -23,7 +24,7 @@ impl<'a> Walk<'a> {
     pub(super) fn decides_shard(&self, expr: &Expr, scope: &Scope<'a>, accepts: impl Fn(usize) -> bool) -> bool {
         let Some(column) = self.column(expr, scope, &[]) else { return false };
         let number = |item: &Item<'a>| item.sharded.is_some_and(|(member, _)| member == column.member);
-        column.class.is_some_and(|class| column.sharding.vindex.follows_equality(class))
+        column.known.is_some_and(|known| column.sharding.vindex.follows_equality(&known.class))
             && scope.items.iter().position(number).is_some_and(accepts)
     }
 
@@ -98,10 +99,11 @@ pub(super) fn class(expr: &Expr, scope: &Scope<'_>) -> Option<ColumnClass> {
 
 fn sharding<'a>(item: &Item<'a>, name: &Ident, depth: usize) -> Option<ShardingUse<'a>> {
     let (member, sharding) = item.sharded?;
-    let class = class_of(item, sharding);
-    sharding.column.eq_ignore_ascii_case(&name.value).then_some(ShardingUse { member, sharding, class, depth })
+    let known = known(item, sharding);
+    sharding.column.eq_ignore_ascii_case(&name.value).then_some(ShardingUse { member, sharding, known, depth })
 }
 
-pub(super) fn class_of<'a>(item: &Item<'a>, sharding: &ShardingColumn) -> Option<&'a ColumnClass> {
-    item.schema?.column(&sharding.column).map(|column| &column.class)
+/// What MySQL's schema knows of the sharding column of an item.
+pub(super) fn known<'a>(item: &Item<'a>, sharding: &ShardingColumn) -> Option<&'a ColumnSchema> {
+    item.schema?.column(&sharding.column)
 }

@@ -6,7 +6,7 @@ use super::clauses::{Clauses, copy};
 use super::columns::{class, plain};
 use super::folding::{By, Folding};
 use super::numbers;
-use super::order::{Output, number_of, quoted, space_weight};
+use super::order::{Output, instant_of, number_of, quoted, space_weight};
 use super::texts;
 use crate::plan::{Aggregate, Comparison};
 use crate::refusal::Refusal;
@@ -67,6 +67,12 @@ impl Folding<'_, '_, '_> {
                 let column = plain.as_ref().ok_or_else(|| incomparable("an expression of an enum or set"))?;
                 let name = name(self, quoted(column));
                 (self.hide(number_of(column), Aggregate::Any, false), Comparison::Native, name)
+            }
+            Some(ColumnClass::Timestamp) => {
+                let text = known_text()?;
+                let name = name(self, text.clone());
+                let one = self.one_of_group(text, unnamed);
+                (self.hide(instant_of(&one), Aggregate::Any, false), Comparison::Native, name)
             }
             Some(ColumnClass::Other | ColumnClass::Float) => return Err(incomparable("a column of this type")),
             None if expr.is_some_and(texts::is_digits) => {

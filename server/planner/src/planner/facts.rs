@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator};
 
-use super::columns::{ShardingUse, class_of};
+use super::columns::{ShardingUse, known};
 use super::names::idents;
 use super::placement::Member;
 use super::text::Given;
 use super::walk::{Scope, Walk};
 use crate::plan::{Pin, Source};
 use crate::refusal::Refusal;
-use crate::schema::ColumnClass;
+use crate::schema::{ColumnClass, ColumnSchema, Domain};
 use crate::vschema::ShardingColumn;
 
 impl<'a> Walk<'a> {
@@ -59,7 +59,7 @@ impl<'a> Walk<'a> {
         let [a, b] = items else { return };
         let (Some((left, left_column)), Some((right, right_column))) = (a.sharded, b.sharded) else { return };
         let named = |sharding: &ShardingColumn| sharding.column.eq_ignore_ascii_case(column);
-        let same = comparable(left_column, class_of(a, left_column), right_column, class_of(b, right_column));
+        let same = comparable(left_column, known(a, left_column), right_column, known(b, right_column));
         if !named(left_column) || !named(right_column) || !same {
             return;
         }
@@ -77,7 +77,7 @@ impl<'a> Walk<'a> {
         }
         for (a, b) in equalities(condition) {
             let (Some(a), Some(b)) = (self.column(a, scope, &[]), self.column(b, scope, &[])) else { continue };
-            if !comparable(a.sharding, a.class, b.sharding, b.class) {
+            if !comparable(a.sharding, a.known, b.sharding, b.known) {
                 continue;
             }
             for (follower, leader) in [(&a, &b), (&b, &a)] {
@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
 
     fn equality(&mut self, left: &Expr, right: &Expr, scope: &Scope<'a>, range: &Range<usize>, outer: &[Scope<'a>]) {
         match (self.column(left, scope, outer), self.column(right, scope, outer)) {
-            (Some(a), Some(b)) if comparable(a.sharding, a.class, b.sharding, b.class) => {
+            (Some(a), Some(b)) if comparable(a.sharding, a.known, b.sharding, b.known) => {
                 let inside = |column: &ShardingUse<'a>| column.depth == 0 && self.within(column.member, scope, range);
                 match (inside(&a), inside(&b)) {
                     (true, true) if self.led_here(a.member, scope) && self.led_here(b.member, scope) => {
@@ -168,33 +168,38 @@ impl<'a> Walk<'a> {
 /// Whether equal values of two sharding columns always have one keyspace id.
 fn comparable(
     a: &ShardingColumn,
-    a_class: Option<&ColumnClass>,
+    a_known: Option<&ColumnSchema>,
     b: &ShardingColumn,
-    b_class: Option<&ColumnClass>,
+    b_known: Option<&ColumnSchema>,
 ) -> bool {
-    let follows = |class: Option<&ColumnClass>| class.is_none_or(|class| a.vindex.follows_equality(class));
-    let alike = match (a_class, b_class) {
-        (Some(a), Some(b)) => std::mem::discriminant(a) == std::mem::discriminant(b),
+    let follows = |known: Option<&ColumnSchema>| known.is_none_or(|known| a.vindex.follows_equality(&known.class));
+    let year = |column: &ColumnSchema| column.domain == Domain::Years;
+    let alike = match (a_known, b_known) {
+        (Some(a), Some(b)) => {
+            std::mem::discriminant(&a.class) == std::mem::discriminant(&b.class) && year(a) == year(b)
+        }
         _ => true,
     };
-    a.vindex == b.vindex && alike && follows(a_class) && follows(b_class)
+    a.vindex == b.vindex && alike && follows(a_known) && follows(b_known)
 }
 
 /// Whether equality with a value of this kind pins the column.
 fn pins(column: &ShardingUse<'_>, given: Given) -> bool {
-    let Some(class) = column.class else { return given != Given::Fraction };
-    let alike = match class {
+    let Some(known) = column.known else { return given != Given::Fraction };
+    let alike = match &known.class {
+        // A year of two digits is equal to one of four.
+        ColumnClass::Integer if known.domain == Domain::Years => false,
         ColumnClass::Integer => matches!(given, Given::Integer | Given::Text | Given::Bind | Given::Null),
         _ => matches!(given, Given::Text | Given::Bytes | Given::Bind | Given::Null),
     };
-    alike && column.sharding.vindex.follows_equality(class)
+    alike && column.sharding.vindex.follows_equality(&known.class)
 }
 
 fn pin(column: &ShardingUse<'_>, source: Source) -> Pin {
     Pin {
         column: Arc::clone(&column.sharding.column),
         vindex: column.sharding.vindex,
-        class: column.class.cloned(),
+        class: column.known.map(|known| known.class.clone()),
         source,
     }
 }

@@ -40,6 +40,8 @@ pub(super) fn sort(
         let beside_distinct = match (&class, index) {
             _ if select.distinct.is_none() => true,
             (Some(ColumnClass::Text(collation)), Some(_)) => space_weight(collation) == Some(&[]),
+            // A group of MySQL's may have two instants.
+            (Some(ColumnClass::Timestamp), _) => false,
             (class, index) => index.is_some() && class.is_some(),
         };
         if !beside_distinct {
@@ -66,6 +68,10 @@ pub(super) fn sort(
             Some(ColumnClass::Label) => {
                 let column = column.as_ref().ok_or_else(|| unordered("an expression of an enum or set"))?;
                 (hide(number_of(column)), Comparison::Native)
+            }
+            Some(ColumnClass::Timestamp) => {
+                let name = name().ok_or_else(|| unordered("an expression of timestamps"))?;
+                (hide(format!("UNIX_TIMESTAMP({name})")), Comparison::Native)
             }
             Some(ColumnClass::Other | ColumnClass::Float) => return Err(unordered("a column of this type")),
             Some(_) => match index {
@@ -232,6 +238,11 @@ pub(super) fn quoted((table, column): &(String, String)) -> String {
 /// The number of an enum's or set's value, by which MySQL sorts and groups.
 pub(super) fn number_of(column: &(String, String)) -> String {
     format!("CAST({} AS UNSIGNED)", quoted(column))
+}
+
+/// What groups of timestamps, and the least and greatest of them, are compared by: MariaDB takes the instant, MySQL the time that it shows.
+pub(super) fn instant_of(timestamp: &str) -> String {
+    format!("/*M! UNIX_TIMESTAMP(*/{timestamp}/*M! )*/")
 }
 
 /// What WEIGHT_STRING gives for a blank under a collation that pads with blanks; empty: it does not pad; `None`: not proved.

@@ -15,7 +15,7 @@ use super::text::Given;
 use super::walk::{Scope, Walk};
 use crate::plan::{Filling, Ids, MergePlan, Route, RowPlan, Source};
 use crate::refusal::Refusal;
-use crate::schema::{ColumnClass, TableSchema};
+use crate::schema::{ColumnSchema, TableSchema};
 use crate::vschema::Placement;
 
 /// Walks an INSERT or REPLACE and, in a sharded keyspace, divides its rows.
@@ -73,7 +73,7 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
             if updates.iter().any(|column| last(column).eq_ignore_ascii_case(&sharding.column)) {
                 return Err(moves_row(&sharding.column));
             }
-            let class = schema.and_then(|schema| schema.column(&sharding.column)).map(|column| &column.class);
+            let column = schema.and_then(|schema| schema.column(&sharding.column));
             let rows = if auto.is_some_and(|auto| auto.column.eq_ignore_ascii_case(&sharding.column)) {
                 filled_rows(walk, insert, rows.len())?
             } else {
@@ -84,7 +84,7 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
                         format!("the INSERT into `{table}` gives no value for its sharding column `{column}`"),
                     ));
                 };
-                rows_of(walk, insert, &rows, at, class)?
+                rows_of(walk, insert, &rows, at, column)?
             };
             if insert.returning.is_some() && rows.len() > 1 {
                 return Err(Refusal::unsupported(
@@ -92,7 +92,10 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
                     "RETURNING over several rows is not supported; insert one by one",
                 ));
             }
-            Ok((Route::Rows { vindex: sharding.vindex, class: class.cloned(), rows }, MergePlan::Writes))
+            Ok((
+                Route::Rows { vindex: sharding.vindex, column: column.cloned().map(Box::new), rows },
+                MergePlan::Writes,
+            ))
         }
         _ => replicated(walk),
     }
@@ -227,11 +230,15 @@ fn rows_of(
     insert: &Insert,
     rows: &[&[Expr]],
     at: usize,
-    class: Option<&ColumnClass>,
+    column: Option<&ColumnSchema>,
 ) -> Result<Vec<RowPlan>, Refusal> {
     let source = |expr: &Expr| match walk.text.value(expr) {
-        Some((source, given)) if fits(given, class) => Ok(source),
-        Some(_) => Err(Refusal::data("sharding-value", "the sharding column's value is not of the column's type")),
+        // What a fraction is in a column that is not known would be a guess.
+        Some((_, Given::Fraction)) if column.is_none() => Err(Refusal::unsupported(
+            "sharding-value",
+            "the type of the sharding column is not known; give it an integer, a text or bytes",
+        )),
+        Some((source, _)) => Ok(source),
         None => Err(Refusal::unsupported(
             "sharding-expression",
             "the sharding column's value must be a literal or a bind variable, not an expression",
@@ -275,14 +282,6 @@ fn filled_rows(walk: &Walk<'_>, insert: &Insert, count: usize) -> Result<Vec<Row
 fn wrong_count(row: usize) -> Refusal {
     Refusal::invalid("column-count", format!("column count doesn't match value count at row {}", row + 1))
         .with_errno(1136, "21S01")
-}
-
-/// Whether a value is stored in the column as it is written.
-fn fits(given: Given, class: Option<&ColumnClass>) -> bool {
-    match class {
-        Some(ColumnClass::Integer) => !matches!(given, Given::Fraction | Given::Bytes),
-        _ => given != Given::Fraction,
-    }
 }
 
 fn columns(insert: &Insert, schema: Option<&TableSchema>, table: &str) -> Result<Vec<String>, Refusal> {

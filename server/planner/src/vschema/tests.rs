@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::schema::{ColumnClass, ColumnSchema, KeyspaceSchema, Schemas, TableSchema};
+use crate::schema::{ColumnSchema, KeyspaceSchema, Schemas, TableSchema};
 
 fn error(text: &str) -> String {
     Keyspace::from_json("shop", text).expect_err(text).to_string()
@@ -92,15 +92,15 @@ fn a_schema_that_does_not_fit_is_found() {
     }"#;
     let mut vschema = VSchema::new();
     vschema.insert(Keyspace::from_json("shop", text).expect("a vschema"));
-    let table = |column: &str, class, key: &str| TableSchema {
-        columns: vec![ColumnSchema { name: column.to_owned(), class, auto_increment: false, invisible: false }],
+    let table = |column: &str, kind, key: &str| TableSchema {
+        columns: vec![ColumnSchema::of(column, kind, Some("utf8mb4_general_ci"))],
         unique_keys: vec![vec![key.to_owned()]],
         view: false,
     };
     let schema = KeyspaceSchema::new([
-        ("coupons".to_owned(), table("code", ColumnClass::Text("utf8mb4_general_ci".to_owned()), "code")),
-        ("users".to_owned(), table("id", ColumnClass::Decimal, "email")),
-        ("extra".to_owned(), table("id", ColumnClass::Integer, "id")),
+        ("coupons".to_owned(), table("code", "varchar(20)", "code")),
+        ("users".to_owned(), table("id", "decimal(10,0)", "email")),
+        ("extra".to_owned(), table("id", "bigint", "id")),
     ]);
     let schemas = Schemas::from([(Arc::from("shop"), Arc::new(schema))]);
     let findings: Vec<String> = validate(&vschema, &schemas).iter().map(ToString::to_string).collect();
@@ -143,15 +143,7 @@ fn a_sequence_that_cannot_count_is_found() {
         vschema.insert(Keyspace::from_json(name, &text).expect("a vschema"));
     }
     let of = |columns: &[&str]| TableSchema {
-        columns: columns
-            .iter()
-            .map(|name| ColumnSchema {
-                name: (*name).to_owned(),
-                class: ColumnClass::Integer,
-                auto_increment: false,
-                invisible: false,
-            })
-            .collect(),
+        columns: columns.iter().map(|name| ColumnSchema::of(name, "bigint", None)).collect(),
         unique_keys: Vec::new(),
         view: false,
     };

@@ -195,7 +195,8 @@ fn any_member_of_a_class_stands_for_it() {
     let classes: HashMap<Vec<u8>, u64> =
         [("a", 1), ("A", 1), ("b", 2)].map(|(text, class)| (text.as_bytes().to_vec(), class)).into();
     let view = View { order: Order::Keys(vec![1]), columns: vec![Kind::Exact, Kind::Class], ..View::default() };
-    let knowledge = Knowledge { view: &view, unlimited: None, classes: &classes, warnings: Warnings::Exact };
+    let knowledge =
+        Knowledge { view: &view, unlimited: None, classes: &classes, merged: true, warnings: Warnings::Exact };
     let expected = answer(&[("1", "a"), ("2", "b")]);
     assert_eq!(difference(&answer(&[("1", "A"), ("2", "b")]), &expected, &knowledge), None);
     assert!(difference(&answer(&[("1", "b"), ("2", "a")]), &expected, &knowledge).is_some());
