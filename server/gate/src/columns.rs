@@ -83,9 +83,27 @@ pub(crate) fn name_keyspace(packed: &Bytes, keyspace: &str) -> Option<Bytes> {
     Some(if changed { rows::pack_columns(&columns) } else { packed.clone() })
 }
 
-/// Whether two answers to the same statement have the same columns: names, types, character sets. Lengths may differ.
+/// Whether two answers to the same statement have the same columns: names, types, character sets. Lengths may differ, and so may what MySQL
+/// says of an expression by how it runs the statement: the width of integers, and digits behind the point of what is no number. A shard
+/// without rows runs it in another way than one with many.
 pub(crate) fn agree(left: &Columns, right: &Columns) -> bool {
-    left.packed == right.packed || left.list == right.list
+    left.packed == right.packed
+        || (left.list.len() == right.list.len()
+            && left.list.iter().zip(&right.list).all(|(left, right)| left.told_by_all() == right.told_by_all()))
+}
+
+impl Column {
+    /// The column as every shard tells it.
+    fn told_by_all(&self) -> Column {
+        let (column_type, decimals) = match self.column_type {
+            ColumnType::TINY | ColumnType::SHORT | ColumnType::INT24 | ColumnType::LONG | ColumnType::LONGLONG => {
+                (ColumnType::LONGLONG, 0)
+            }
+            text @ (ColumnType::VARCHAR | ColumnType::VAR_STRING | ColumnType::STRING) => (text, 0),
+            other => (other, self.decimals),
+        };
+        Column { column_type, decimals, ..self.clone() }
+    }
 }
 
 /// A column of an answer that the gate makes itself.
@@ -160,6 +178,22 @@ mod tests {
         let system = definition("information_schema", "id");
         assert_eq!(name_keyspace(&system, "flights").expect("well formed"), system);
         assert!(name_keyspace(&shard.slice(..shard.len() - 1), "flights").is_none());
+    }
+
+    #[test]
+    fn shards_may_differ_in_what_depends_on_their_plans() {
+        let columns = |column_type, decimals| {
+            let mut column = Own::Text("c").column();
+            (column.column_type, column.decimals) = (column_type, decimals);
+            Columns::read(&rows::pack_columns([&column]), "k").expect("well formed")
+        };
+        let agrees = |left: (ColumnType, u8), right: (ColumnType, u8)| {
+            agree(&columns(left.0, left.1), &columns(right.0, right.1))
+        };
+        assert!(agrees((ColumnType::VAR_STRING, 31), (ColumnType::VAR_STRING, 0)));
+        assert!(agrees((ColumnType::LONG, 0), (ColumnType::LONGLONG, 0)));
+        assert!(!agrees((ColumnType::NEWDECIMAL, 2), (ColumnType::NEWDECIMAL, 4)));
+        assert!(!agrees((ColumnType::LONG, 0), (ColumnType::DOUBLE, 0)));
     }
 
     #[test]

@@ -166,6 +166,12 @@ impl Shards {
         self.shards.partition_point(|shard| shard.range.start <= id.0) - 1
     }
 
+    /// The indices of the shards that may hold ids which begin with `prefix`.
+    pub fn beginning_with(&self, prefix: &KeyspaceId) -> std::ops::RangeInclusive<usize> {
+        let below = |shard: &Shard| shard.range.start <= prefix.0 || shard.range.start.starts_with(&prefix.0);
+        self.find(prefix)..=self.shards.partition_point(below) - 1
+    }
+
     /// The index of the shard with this name.
     pub fn by_name(&self, name: &str) -> Option<usize> {
         self.shards.iter().position(|shard| shard.name == name)
@@ -286,6 +292,23 @@ mod tests {
         assert_eq!(shards.by_name("c0-"), Some(3));
         assert_eq!(shards.by_name("c0"), None);
         assert_eq!(Shards::from_names(["0"]).expect("one shard").find(&KeyspaceId(vec![0xff])), 0);
+    }
+
+    #[test]
+    fn a_prefix_leads_to_all_shards_that_may_hold_it() {
+        let shards = Shards::from_names(["-40", "40-4080", "4080-40c0", "40c0-80", "80-"]).expect("a partition");
+        for (prefix, found) in [
+            (&[][..], 0..=4),
+            (&[0x3f][..], 0..=0),
+            (&[0x40], 1..=3),
+            (&[0x40, 0x80], 2..=2),
+            (&[0x40, 0xc0, 0], 3..=3),
+            (&[0x41], 3..=3),
+            (&[0x80], 4..=4),
+            (&[0xff], 4..=4),
+        ] {
+            assert_eq!(shards.beginning_with(&KeyspaceId(prefix.to_vec())), found, "{prefix:x?}");
+        }
     }
 
     #[test]

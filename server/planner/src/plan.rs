@@ -17,7 +17,7 @@ pub use filling::Filling;
 pub use group::{Aggregate, Comparator, Condition, Fold, Grouping, Operand};
 pub(crate) use row_key::{RowColumn, RowTemplate};
 pub use template::Plan;
-pub(crate) use template::{Edit, Ids, MergePlan, Pin, Replacement, Route, RowPlan, Source, WindowPlan};
+pub(crate) use template::{Divider, Edit, Ids, MergePlan, Pin, Pins, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::{Binds, Value};
 
 /// One statement for one shard.

@@ -5,9 +5,11 @@
 mod binary;
 mod hash;
 mod numeric;
+mod part;
 mod unicode_loose;
 mod xxhash;
 
+pub use part::Part;
 use thiserror::Error;
 use vitrail_proto::value::Value;
 

@@ -3,6 +3,7 @@
 //! Everything that the form can say and the planner cannot do is refused by name, never skipped.
 
 mod check;
+mod functions;
 mod json;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +13,7 @@ use thiserror::Error;
 
 pub use check::{Finding, Severity, validate};
 
-use crate::vindex::Vindex;
+use crate::vindex::{Part, Vindex};
 
 /// The vschema of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -67,17 +68,26 @@ pub enum Placement {
     Unsharded,
     /// All of them on every shard.
     Reference,
-    /// By a column's value.
-    Sharded(ShardingColumn),
+    /// By the values of columns.
+    Sharded(Sharding),
 }
 
-/// The column that decides a row's shard.
+/// The columns that decide a row's shard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharding {
+    /// At least one, and mostly one; in the order in which they make up the keyspace id.
+    pub columns: Vec<ShardingColumn>,
+}
+
+/// One of the columns that decide a row's shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardingColumn {
     /// Its name.
     pub column: Arc<str>,
     /// The function from its value to the keyspace id.
     pub vindex: Vindex,
+    /// What of that stands in the row's keyspace id.
+    pub part: Part,
 }
 
 /// A vschema that cannot be used.
@@ -173,6 +183,21 @@ impl Keyspace {
         let mut tables: Vec<&Table> = self.tables.values().collect();
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         tables
+    }
+}
+
+// === impl Sharding ===
+
+impl Sharding {
+    /// Which of the columns has this name.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.column.eq_ignore_ascii_case(name))
+    }
+
+    /// Their names, for messages.
+    pub(crate) fn names(&self) -> String {
+        let names: Vec<String> = self.columns.iter().map(|column| format!("`{}`", column.column)).collect();
+        names.join(", ")
     }
 }
 

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::{
-    Aggregate, Comparator, Condition, Edit, Fold, Grouping, MergePlan, Operand, Pin, Plan, Replacement, Route, SortKey,
-    Source, WindowPlan,
+    Aggregate, Comparator, Condition, Divider, Edit, Fold, Grouping, MergePlan, Operand, Pin, Pins, Plan, Replacement,
+    Route, SortKey, Source, WindowPlan,
 };
+use crate::vindex::{Part, Vindex};
 
 impl Plan {
     /// The plan as lines: how answers are merged, and below it where they come from.
@@ -170,19 +171,36 @@ fn route(route: &Route) -> String {
         Route::AllShards => "all shards".to_owned(),
         Route::Named(name) => format!("shard `{name}`"),
         Route::Pinned(pins) => {
-            let pins: Vec<String> = pins.iter().map(describe_pin).collect();
+            let pins: Vec<String> = pins.iter().map(describe_pins).collect();
             format!("the shard of {}", pins.join(" and "))
         }
-        Route::Listed(pin) => format!("the shards of {}", describe_pin(pin)),
-        Route::Rows { vindex, rows, .. } => {
-            let sources: Vec<String> = rows.iter().map(|row| describe_source(&row.source)).collect();
-            format!("rows by {}({})", vindex.name(), sources.join(", "))
+        Route::Listed(pins) => format!("the shards of {}", describe_pins(pins)),
+        Route::Rows { columns, rows } => {
+            let of_column = |(number, column): (usize, &Divider)| {
+                let sources: Vec<String> = rows.iter().map(|row| describe_source(&row.sources[number])).collect();
+                format!("{}({})", describe_vindex(column.vindex, column.part), sources.join(", "))
+            };
+            let columns: Vec<String> = columns.iter().enumerate().map(of_column).collect();
+            format!("rows by {}", columns.join(", "))
         }
     }
 }
 
+fn describe_pins(pins: &Pins) -> String {
+    let columns: Vec<String> = pins.columns.iter().map(describe_pin).collect();
+    columns.join(", ")
+}
+
 fn describe_pin(pin: &Pin) -> String {
-    format!("{} = {}({})", pin.column, pin.vindex.name(), describe_source(&pin.source))
+    format!("{} = {}({})", pin.column, describe_vindex(pin.vindex, pin.part), describe_source(&pin.source))
+}
+
+fn describe_vindex(vindex: Vindex, part: Part) -> String {
+    match part {
+        Part::Whole => vindex.name().to_owned(),
+        Part::First(bytes) => format!("first {bytes} of {}", vindex.name()),
+        Part::Last(bytes) => format!("last {bytes} of {}", vindex.name()),
+    }
 }
 
 fn describe_source(source: &Source) -> String {

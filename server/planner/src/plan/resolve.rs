@@ -8,13 +8,13 @@ use vitrail_sql::normalise::Normalised;
 
 use super::stored::{equal_integer, stored};
 use super::{
-    Edit, Ids, InsertId, Merge, MergePlan, Pin, Plan, Replacement, Resolved, Route, RowPlan, ShardStatement, Source,
-    Window, WindowPlan,
+    Divider, Edit, Ids, InsertId, Merge, MergePlan, Pin, Pins, Plan, Replacement, Resolved, Route, RowPlan,
+    ShardStatement, Source, Window, WindowPlan,
 };
 use crate::key_range::{KeyspaceId, Shards};
 use crate::refusal::Refusal;
-use crate::schema::{ColumnClass, ColumnSchema};
-use crate::vindex::{Vindex, VindexError};
+use crate::schema::ColumnClass;
+use crate::vindex::VindexError;
 
 impl Plan {
     /// Finds the shards of `statement`, which has the key that the plan was made for, and makes their texts.
@@ -25,7 +25,7 @@ impl Plan {
     pub fn resolve(&self, statement: &Normalised, binds: &Arc<Binds>, shards: &Shards) -> Result<Resolved, Refusal> {
         let values = Values { statement, binds };
         let statements = match &self.route {
-            Route::Rows { vindex, column, rows } => self.split(&values, *vindex, column.as_deref(), rows, shards)?,
+            Route::Rows { columns, rows } => self.split(&values, columns, rows, shards)?,
             route => {
                 let chosen = self.choose(route, &values, shards)?;
                 let sql = self.edited(&values, chosen.len() > 1)?;
@@ -103,10 +103,9 @@ impl Plan {
             },
             Route::Pinned(pins) => {
                 let mut found: Option<KeyspaceId> = None;
-                for pin in pins {
-                    let value = values.one(&pin.source)?;
+                for pins in pins {
                     // Equality with NULL holds for no row: any shard gives the right answer.
-                    let Some(id) = id_of(pin, value)? else { continue };
+                    let Some(id) = pinned_id(pins, values)? else { continue };
                     match &found {
                         Some(known) if *known != id => {
                             return Err(Refusal::unsupported(
@@ -119,10 +118,15 @@ impl Plan {
                 }
                 Ok(vec![found.map_or(0, |id| shards.find(&id))])
             }
-            Route::Listed(pin) => {
+            Route::Listed(pins) => {
                 let mut chosen = Vec::new();
-                for value in values.many(&pin.source)? {
-                    chosen.extend(id_of(pin, value)?.map(|id| shards.find(&id)));
+                let (ids, whole) = listed_ids(pins, values)?;
+                for id in ids {
+                    if whole {
+                        chosen.push(shards.find(&id));
+                    } else {
+                        chosen.extend(shards.beginning_with(&id));
+                    }
                 }
                 chosen.sort_unstable();
                 chosen.dedup();
@@ -137,23 +141,13 @@ impl Plan {
     fn split(
         &self,
         values: &Values<'_>,
-        vindex: Vindex,
-        column: Option<&ColumnSchema>,
+        columns: &[Divider],
         rows: &[RowPlan],
         shards: &Shards,
     ) -> Result<Vec<ShardStatement>, Refusal> {
         let mut by_shard: BTreeMap<usize, Vec<&RowPlan>> = BTreeMap::new();
         for row in rows {
-            let mut value = values.one(&row.source)?;
-            if let Some(column) = column {
-                value = stored(value, column)?;
-            }
-            let class = column.map(|column| &column.class);
-            let id = vindex.keyspace_id(&value, class).map_err(|error| match error {
-                VindexError::Null => Refusal::constraint("null-sharding-column", "the sharding column cannot be NULL")
-                    .with_errno(1048, "23000"),
-                other => value_refusal(&other),
-            })?;
+            let id = id_of_row(columns, row, values)?;
             by_shard.entry(shards.find(&id)).or_default().push(row);
         }
         if by_shard.len() == 1 {
@@ -251,6 +245,50 @@ impl Plan {
     }
 }
 
+/// The keyspace id that the values of all sharding columns lead to; none if one of them is equal to nothing.
+fn pinned_id(pins: &Pins, values: &Values<'_>) -> Result<Option<KeyspaceId>, Refusal> {
+    if let [pin] = pins.columns.as_slice() {
+        return id_of(pin, values.one(&pin.source)?);
+    }
+    let mut row = KeyspaceId(Vec::new());
+    for (number, pin) in pins.columns.iter().enumerate() {
+        let Some(id) = id_of(pin, values.one(&pin.source)?)? else { return Ok(None) };
+        pin.part.append(&id, &mut row, number + 1 == pins.columns.len());
+    }
+    Ok(Some(row))
+}
+
+/// The keyspace ids that lists of values lead to, and whether they are whole: otherwise they begin so.
+fn listed_ids(pins: &Pins, values: &Values<'_>) -> Result<(Vec<KeyspaceId>, bool), Refusal> {
+    let mut ids: Vec<KeyspaceId> = Vec::new();
+    for (number, pin) in pins.columns.iter().enumerate() {
+        let mut of_column = Vec::new();
+        for value in values.many(&pin.source)? {
+            of_column.extend(id_of(pin, value)?);
+        }
+        if number == 0 && pins.columns.len() == 1 && pins.all {
+            return Ok((of_column, true));
+        }
+        of_column.sort_unstable();
+        of_column.dedup();
+        if number > 0 && ids.len().saturating_mul(of_column.len()) > MOST_COMBINATIONS {
+            return Ok((ids, false));
+        }
+        let last = pins.all && number + 1 == pins.columns.len();
+        let longer = |id: &KeyspaceId, of_column: &KeyspaceId| {
+            let mut id = id.clone();
+            pin.part.append(of_column, &mut id, last);
+            id
+        };
+        let shorter = if number == 0 { vec![KeyspaceId(Vec::new())] } else { ids };
+        ids = shorter.iter().flat_map(|id| of_column.iter().map(move |of_column| longer(id, of_column))).collect();
+    }
+    Ok((ids, pins.all))
+}
+
+/// Of values of several sharding columns; with more of them, those of the first columns choose the shards.
+const MOST_COMBINATIONS: usize = 1 << 16;
+
 fn id_of(pin: &Pin, value: Value) -> Result<Option<KeyspaceId>, Refusal> {
     let value = if pin.class == Some(ColumnClass::Integer) { equal_integer(value) } else { Ok(value) };
     match value.and_then(|value| pin.vindex.keyspace_id(&value, pin.class.as_ref())) {
@@ -262,6 +300,28 @@ fn id_of(pin: &Pin, value: Value) -> Result<Option<KeyspaceId>, Refusal> {
             format!("{other}; compare the sharding column with a plain value of its type"),
         )),
     }
+}
+
+/// The keyspace id of a row that is inserted.
+fn id_of_row(columns: &[Divider], row: &RowPlan, values: &Values<'_>) -> Result<KeyspaceId, Refusal> {
+    let mut row_id = KeyspaceId(Vec::new());
+    for (number, (column, source)) in columns.iter().zip(&row.sources).enumerate() {
+        let mut value = values.one(source)?;
+        if let Some(known) = &column.known {
+            value = stored(value, known)?;
+        }
+        let class = column.known.as_ref().map(|known| &known.class);
+        let id = column.vindex.keyspace_id(&value, class).map_err(|error| match error {
+            VindexError::Null => Refusal::constraint("null-sharding-column", "a sharding column cannot be NULL")
+                .with_errno(1048, "23000"),
+            other => value_refusal(&other),
+        })?;
+        if let [_] = columns {
+            return Ok(id);
+        }
+        column.part.append(&id, &mut row_id, number + 1 == columns.len());
+    }
+    Ok(row_id)
 }
 
 fn value_refusal(error: &VindexError) -> Refusal {

@@ -8,7 +8,7 @@ use vitrail_sql::normalise::Anchor;
 use super::{Comparison, Filling, Grouping, RowTemplate, SortKey};
 use crate::planner::access::Needs;
 use crate::schema::{ColumnClass, ColumnSchema};
-use crate::vindex::Vindex;
+use crate::vindex::{Part, Vindex};
 
 /// A plan for every statement with one key. Small; holds no AST.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,27 +60,44 @@ pub(crate) enum Route {
     AllShards,
     /// The one of this name, as the client's target says.
     Named(Arc<str>),
-    /// The one that all of these pins lead to.
-    Pinned(Vec<Pin>),
-    /// Those that the pin's list of values leads to.
-    Listed(Pin),
+    /// The one that all of these lead to.
+    Pinned(Vec<Pins>),
+    /// Those that lists of values lead to, or values of the first sharding columns only.
+    Listed(Pins),
     /// Each row of an INSERT by its value.
     Rows {
-        /// How a value leads to a shard.
-        vindex: Vindex,
-        /// The sharding column, if known.
-        column: Option<Box<ColumnSchema>>,
+        /// The sharding columns.
+        columns: Vec<Divider>,
         /// In order of position.
         rows: Vec<RowPlan>,
     },
 }
 
-/// A value that decides the shard.
+/// A sharding column that rows are divided by.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Divider {
+    pub(crate) vindex: Vindex,
+    pub(crate) part: Part,
+    /// What MySQL's schema knows of it.
+    pub(crate) known: Option<Box<ColumnSchema>>,
+}
+
+/// Values of sharding columns.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Pins {
+    /// Of the first ones, in their order.
+    pub(crate) columns: Vec<Pin>,
+    /// These are all sharding columns.
+    pub(crate) all: bool,
+}
+
+/// A value that decides the shard, or a part of the keyspace id.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pin {
     /// The column, for messages.
     pub(crate) column: Arc<str>,
     pub(crate) vindex: Vindex,
+    pub(crate) part: Part,
     /// Class of the column, if known.
     pub(crate) class: Option<ColumnClass>,
     pub(crate) source: Source,
@@ -102,8 +119,8 @@ pub(crate) enum Source {
 /// One row of an INSERT.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RowPlan {
-    /// The value of the sharding column.
-    pub(crate) source: Source,
+    /// The values of the sharding columns.
+    pub(crate) sources: Vec<Source>,
     /// From the opening parenthesis.
     pub(crate) start: Anchor,
     /// To behind the closing one.

@@ -154,7 +154,7 @@ impl<'f> Call<'f> {
         if !self.distinct {
             return Ok(false);
         }
-        if self.args.iter().any(|arg| folding.stays(arg.expr)) {
+        if folding.stay(self.args.iter().map(|arg| arg.expr)) {
             folding.apart = true;
             return Ok(false);
         }

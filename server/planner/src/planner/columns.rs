@@ -5,13 +5,16 @@ use sqlparser::ast::{Expr, Ident};
 use super::placement::Member;
 use super::walk::{Item, Scope, Walk};
 use crate::schema::{ColumnClass, ColumnSchema};
-use crate::vschema::ShardingColumn;
+use crate::vschema::{Sharding, ShardingColumn};
 
-/// A table's sharding column as an expression names it.
+/// One of a table's sharding columns as an expression names it.
 #[derive(Clone)]
 pub(super) struct ShardingUse<'a> {
     pub(super) member: Member,
-    pub(super) sharding: &'a ShardingColumn,
+    /// All of the table's.
+    pub(super) sharding: &'a Sharding,
+    /// Which of them.
+    pub(super) number: usize,
     /// What MySQL's schema knows of it.
     pub(super) known: Option<&'a ColumnSchema>,
     /// 0: the block itself, 1: the one around it.
@@ -19,13 +22,26 @@ pub(super) struct ShardingUse<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Whether an expression is the sharding column of an item of the block that `accepts` takes by its number, and equal
-    /// values of it always lead to one shard.
-    pub(super) fn decides_shard(&self, expr: &Expr, scope: &Scope<'a>, accepts: impl Fn(usize) -> bool) -> bool {
-        let Some(column) = self.column(expr, scope, &[]) else { return false };
-        let number = |item: &Item<'a>| item.sharded.is_some_and(|(member, _)| member == column.member);
-        column.known.is_some_and(|known| column.sharding.vindex.follows_equality(&known.class))
-            && scope.items.iter().position(number).is_some_and(accepts)
+    /// The sharding column that an expression is, if equal values of it always lead to one keyspace id: the number of its item in the block,
+    /// and which of the item's it is.
+    pub(super) fn divider(&self, expr: &Expr, scope: &Scope<'a>) -> Option<(usize, usize)> {
+        let column = self.column(expr, scope, &[])?;
+        let of_member = |item: &Item<'a>| item.sharded.is_some_and(|(member, _)| member == column.member);
+        let follows = column.known.is_some_and(|known| column.get().vindex.follows_equality(&known.class));
+        Some((scope.items.iter().position(of_member).filter(|_| follows)?, column.number))
+    }
+
+    /// Whether these have all sharding columns of an item that `accepts` takes: rows where they are equal lie on one shard.
+    pub(super) fn decide_shard(
+        &self,
+        dividers: &[(usize, usize)],
+        scope: &Scope<'a>,
+        accepts: impl Fn(usize) -> bool,
+    ) -> bool {
+        dividers.iter().any(|(item, _)| {
+            let columns = scope.items[*item].sharded.map_or(0, |(_, sharding)| sharding.columns.len());
+            accepts(*item) && columns > 0 && (0..columns).all(|number| dividers.contains(&(*item, number)))
+        })
     }
 
     /// The sharding column that an expression is, seen from a block and those around it.
@@ -97,13 +113,17 @@ pub(super) fn class(expr: &Expr, scope: &Scope<'_>) -> Option<ColumnClass> {
     Some(item.schema?.column(&name)?.class.clone())
 }
 
-fn sharding<'a>(item: &Item<'a>, name: &Ident, depth: usize) -> Option<ShardingUse<'a>> {
+/// The sharding column of an item that a name means, in a block at this depth.
+pub(super) fn sharding<'a>(item: &Item<'a>, name: &Ident, depth: usize) -> Option<ShardingUse<'a>> {
     let (member, sharding) = item.sharded?;
-    let known = known(item, sharding);
-    sharding.column.eq_ignore_ascii_case(&name.value).then_some(ShardingUse { member, sharding, known, depth })
+    let number = sharding.position(&name.value)?;
+    let known = item.schema.and_then(|schema| schema.column(&name.value));
+    Some(ShardingUse { member, sharding, number, known, depth })
 }
 
-/// What MySQL's schema knows of the sharding column of an item.
-pub(super) fn known<'a>(item: &Item<'a>, sharding: &ShardingColumn) -> Option<&'a ColumnSchema> {
-    item.schema?.column(&sharding.column)
+impl<'a> ShardingUse<'a> {
+    /// The column itself.
+    pub(super) fn get(&self) -> &'a ShardingColumn {
+        &self.sharding.columns[self.number]
+    }
 }

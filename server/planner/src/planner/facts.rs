@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use sqlparser::ast::{BinaryOperator, Expr, Join, JoinConstraint, JoinOperator};
+use sqlparser::ast::{BinaryOperator, Expr, Ident, Join, JoinConstraint, JoinOperator};
 
-use super::columns::{ShardingUse, known};
+use super::columns::{ShardingUse, sharding};
 use super::names::idents;
 use super::placement::Member;
 use super::text::Given;
@@ -13,7 +13,7 @@ use super::walk::{Scope, Walk};
 use crate::plan::{Pin, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, ColumnSchema, Domain};
-use crate::vschema::ShardingColumn;
+use crate::vschema::{Sharding, ShardingColumn};
 
 impl<'a> Walk<'a> {
     pub(super) fn join(
@@ -57,16 +57,17 @@ impl<'a> Walk<'a> {
             kept.as_ref().map_or(nullable.clone(), |kept| kept.start.min(nullable.start)..kept.end.max(nullable.end));
         let items = &scope.items[range];
         let [a, b] = items else { return };
-        let (Some((left, left_column)), Some((right, right_column))) = (a.sharded, b.sharded) else { return };
-        let named = |sharding: &ShardingColumn| sharding.column.eq_ignore_ascii_case(column);
-        let same = comparable(left_column, known(a, left_column), right_column, known(b, right_column));
-        if !named(left_column) || !named(right_column) || !same {
+        let ident = Ident::new(column);
+        let (Some(left), Some(right)) = (sharding(a, &ident, 0), sharding(b, &ident, 0)) else { return };
+        if !comparable(&left, &right) {
             return;
         }
         match kept {
-            None => self.placements.unite(left, right),
-            Some(kept) if kept.start < nullable.start => self.placements.attach(right, left),
-            Some(_) => self.placements.attach(left, right),
+            None => self.placements.unite(left.member, right.member, left.number),
+            Some(kept) if kept.start < nullable.start => {
+                self.placements.attach(right.member, left.member, left.number);
+            }
+            Some(_) => self.placements.attach(left.member, right.member, left.number),
         }
     }
 
@@ -77,13 +78,13 @@ impl<'a> Walk<'a> {
         }
         for (a, b) in equalities(condition) {
             let (Some(a), Some(b)) = (self.column(a, scope, &[]), self.column(b, scope, &[])) else { continue };
-            if !comparable(a.sharding, a.known, b.sharding, b.known) {
+            if !comparable(&a, &b) {
                 continue;
             }
             for (follower, leader) in [(&a, &b), (&b, &a)] {
                 let follows = self.owned(follower.member, scope, nullable) && self.within(leader.member, scope, kept);
                 if follows {
-                    self.placements.attach(follower.member, leader.member);
+                    self.placements.attach(follower.member, leader.member, follower.number);
                     break;
                 }
             }
@@ -118,17 +119,17 @@ impl<'a> Walk<'a> {
 
     fn equality(&mut self, left: &Expr, right: &Expr, scope: &Scope<'a>, range: &Range<usize>, outer: &[Scope<'a>]) {
         match (self.column(left, scope, outer), self.column(right, scope, outer)) {
-            (Some(a), Some(b)) if comparable(a.sharding, a.known, b.sharding, b.known) => {
+            (Some(a), Some(b)) if comparable(&a, &b) => {
                 let inside = |column: &ShardingUse<'a>| column.depth == 0 && self.within(column.member, scope, range);
                 match (inside(&a), inside(&b)) {
                     (true, true) if self.led_here(a.member, scope) && self.led_here(b.member, scope) => {
-                        self.placements.unite(a.member, b.member);
+                        self.placements.unite(a.member, b.member, a.number);
                     }
                     (true, false) if b.depth > 0 && self.led_here(a.member, scope) => {
-                        self.placements.attach(a.member, b.member);
+                        self.placements.attach(a.member, b.member, a.number);
                     }
                     (false, true) if a.depth > 0 && self.led_here(b.member, scope) => {
-                        self.placements.attach(b.member, a.member);
+                        self.placements.attach(b.member, a.member, a.number);
                     }
                     _ => {}
                 }
@@ -141,7 +142,7 @@ impl<'a> Walk<'a> {
                     && self.led_here(column.member, scope)
                     && pins(&column, given)
                 {
-                    self.placements.pin(column.member, pin(&column, source));
+                    self.placements.pin(column.member, column.number, pin(&column, source));
                 }
             }
             _ => {}
@@ -155,7 +156,7 @@ impl<'a> Walk<'a> {
         }
         let Some((source, given)) = self.text.list(list) else { return };
         if given.iter().all(|given| pins(&column, *given)) {
-            self.placements.list(column.member, pin(&column, source));
+            self.placements.list(column.member, column.number, pin(&column, source));
         }
     }
 
@@ -165,22 +166,24 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether equal values of two sharding columns always have one keyspace id.
-fn comparable(
-    a: &ShardingColumn,
-    a_known: Option<&ColumnSchema>,
-    b: &ShardingColumn,
-    b_known: Option<&ColumnSchema>,
-) -> bool {
-    let follows = |known: Option<&ColumnSchema>| known.is_none_or(|known| a.vindex.follows_equality(&known.class));
+/// Whether equal values of two sharding columns always have one keyspace id, at the same place of their rows' keyspace ids.
+fn comparable(a: &ShardingUse<'_>, b: &ShardingUse<'_>) -> bool {
+    let function = |column: &ShardingColumn| (column.vindex, column.part);
+    let functions = |sharding: &Sharding| sharding.columns.iter().map(function).collect::<Vec<_>>();
+    let follows =
+        |known: Option<&ColumnSchema>| known.is_none_or(|known| a.get().vindex.follows_equality(&known.class));
     let year = |column: &ColumnSchema| column.domain == Domain::Years;
-    let alike = match (a_known, b_known) {
+    let alike = match (a.known, b.known) {
         (Some(a), Some(b)) => {
             std::mem::discriminant(&a.class) == std::mem::discriminant(&b.class) && year(a) == year(b)
         }
         _ => true,
     };
-    a.vindex == b.vindex && alike && follows(a_known) && follows(b_known)
+    a.number == b.number
+        && functions(a.sharding) == functions(b.sharding)
+        && alike
+        && follows(a.known)
+        && follows(b.known)
 }
 
 /// Whether equality with a value of this kind pins the column.
@@ -192,13 +195,14 @@ fn pins(column: &ShardingUse<'_>, given: Given) -> bool {
         ColumnClass::Integer => matches!(given, Given::Integer | Given::Text | Given::Bind | Given::Null),
         _ => matches!(given, Given::Text | Given::Bytes | Given::Bind | Given::Null),
     };
-    alike && column.sharding.vindex.follows_equality(&known.class)
+    alike && column.get().vindex.follows_equality(&known.class)
 }
 
 fn pin(column: &ShardingUse<'_>, source: Source) -> Pin {
     Pin {
-        column: Arc::clone(&column.sharding.column),
-        vindex: column.sharding.vindex,
+        column: Arc::clone(&column.get().column),
+        vindex: column.get().vindex,
+        part: column.get().part,
         class: column.known.map(|known| known.class.clone()),
         source,
     }

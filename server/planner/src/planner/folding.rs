@@ -216,9 +216,9 @@ impl Folding<'_, '_, '_> {
         }
     }
 
-    /// Whether equal values of the expression lie on one shard.
-    pub(super) fn stays(&self, expr: &Expr) -> bool {
-        groups::stays_together(self.walk, self.select, expr, self.scope)
+    /// Whether equal values of the expressions lie on one shard.
+    pub(super) fn stay<'e>(&self, exprs: impl Iterator<Item = &'e Expr>) -> bool {
+        groups::stay_together(self.walk, self.select, exprs, self.scope)
     }
 }
 

@@ -16,40 +16,47 @@ pub(super) fn is_grouped(select: &Select) -> bool {
 /// Whether every group lies on one shard. WITH ROLLUP has groups of groups, which do not.
 pub(super) fn groups_stay(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> bool {
     let GroupByExpr::Expressions(keys, modifiers) = &select.group_by else { return false };
-    modifiers.is_empty() && keys.iter().any(|key| group_key_stays(walk, select, key, scope))
+    let dividers: Vec<_> = keys.iter().filter_map(|key| divider_of_key(walk, select, key, scope)).collect();
+    modifiers.is_empty() && decide(walk, select, &dividers, scope)
 }
 
 /// Whether rows that DISTINCT takes for equal lie on one shard.
 pub(super) fn duplicates_stay(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> bool {
     matches!(select.distinct, Some(Distinct::Distinct))
-        && select.projection.iter().any(|item| match item {
-            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                stays_together(walk, select, expr, scope)
-            }
-            _ => false,
-        })
+        && stay_together(walk, select, select.projection.iter().filter_map(expression), scope)
 }
 
-/// Whether rows with equal values of `expr` lie on one shard.
-pub(super) fn stays_together(walk: &Walk<'_>, select: &Select, expr: &Expr, scope: &Scope<'_>) -> bool {
-    walk.decides_shard(expr, scope, |item| never_null(select, item))
+fn expression(item: &SelectItem) -> Option<&Expr> {
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
+        _ => None,
+    }
 }
 
-fn group_key_stays(walk: &Walk<'_>, select: &Select, key: &Expr, scope: &Scope<'_>) -> bool {
+/// Whether rows with equal values of these lie on one shard.
+pub(super) fn stay_together<'e>(
+    walk: &Walk<'_>,
+    select: &Select,
+    exprs: impl Iterator<Item = &'e Expr>,
+    scope: &Scope<'_>,
+) -> bool {
+    let dividers: Vec<_> = exprs.filter_map(|expr| walk.divider(expr, scope)).collect();
+    decide(walk, select, &dividers, scope)
+}
+
+fn decide(walk: &Walk<'_>, select: &Select, dividers: &[(usize, usize)], scope: &Scope<'_>) -> bool {
+    walk.decide_shard(dividers, scope, |item| never_null(select, item))
+}
+
+/// The sharding column that a key of GROUP BY is.
+fn divider_of_key(walk: &Walk<'_>, select: &Select, key: &Expr, scope: &Scope<'_>) -> Option<(usize, usize)> {
     match key {
         Expr::Value(value) => {
             let position = value.value.to_string().parse::<usize>().ok().and_then(|position| position.checked_sub(1));
             let plain =
                 |item: &SelectItem| matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. });
-            match position.and_then(|position| select.projection.get(..=position)) {
-                Some(items) if items.iter().all(plain) => match items.last() {
-                    Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
-                        stays_together(walk, select, expr, scope)
-                    }
-                    _ => false,
-                },
-                _ => false,
-            }
+            let items = select.projection.get(..=position?).filter(|items| items.iter().all(plain))?;
+            walk.divider(expression(items.last()?)?, scope)
         }
         Expr::Identifier(name) => {
             let aliased = select.projection.iter().find_map(|item| match item {
@@ -59,19 +66,19 @@ fn group_key_stays(walk: &Walk<'_>, select: &Select, key: &Expr, scope: &Scope<'
                 _ => None,
             });
             match aliased {
-                None => stays_together(walk, select, key, scope),
+                None => walk.divider(key, scope),
                 // A column of a table comes before an alias; either way only if it is clear which is meant.
                 Some(expr) if names(expr, &name.value) => {
-                    stays_together(walk, select, key, scope) && stays_together(walk, select, expr, scope)
+                    walk.divider(key, scope).filter(|divider| walk.divider(expr, scope) == Some(*divider))
                 }
                 Some(expr) => {
                     let lacks = |schema: &crate::schema::TableSchema| schema.column(&name.value).is_none();
-                    scope.items.iter().all(|item| item.schema.is_some_and(lacks))
-                        && stays_together(walk, select, expr, scope)
+                    let hides = scope.items.iter().all(|item| item.schema.is_some_and(lacks));
+                    walk.divider(expr, scope).filter(|_| hides)
                 }
             }
         }
-        _ => stays_together(walk, select, key, scope),
+        _ => walk.divider(key, scope),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::plan::{Pin, Source};
+use crate::plan::{Pin, Pins, Source};
 
 /// One use of a sharded table.
 pub(super) type Member = usize;
@@ -15,16 +15,30 @@ pub(super) type Member = usize;
 #[derive(Debug, Default)]
 pub(super) struct Placements {
     nodes: Vec<Node>,
+    /// Members whose sharding columns are proved equal in part.
+    ties: Vec<Tie>,
+}
+
+/// Sharding columns of two members that are proved equal.
+#[derive(Debug)]
+struct Tie {
+    /// Only rows of the first that are beside one of the second matter; `mutual`: likewise the other way round.
+    members: (Member, Member),
+    mutual: bool,
+    /// Which columns.
+    equal: Vec<bool>,
 }
 
 #[derive(Debug)]
 struct Node {
     parent: Member,
     table: Arc<str>,
-    /// One value; valid at roots.
-    pin: Option<Pin>,
-    /// A list of values; valid at roots.
-    list: Option<Pin>,
+    /// How many sharding columns it has.
+    columns: usize,
+    /// One value of each sharding column; valid at roots.
+    pins: Vec<Option<Pin>>,
+    /// A list of values of each; valid at roots.
+    lists: Vec<Option<Pin>>,
     /// Inside a derived table, CTE or UNION, which sees all of its rows before the rest of the statement does; valid at roots.
     sealed: bool,
 }
@@ -35,9 +49,9 @@ pub(super) enum Spread {
     /// It names no sharded table.
     Nowhere,
     /// On the shard of these pins.
-    Pinned(Vec<Pin>),
-    /// On the shards of a list of values.
-    Listed(Pin),
+    Pinned(Vec<Pins>),
+    /// On the shards of lists of values, or of values of the first sharding columns only.
+    Listed(Pins),
     /// On all shards, each for its own rows.
     Everywhere,
     /// Over several shards at a time: these tables.
@@ -47,10 +61,11 @@ pub(super) enum Spread {
 }
 
 impl Placements {
-    /// A new member, alone in its group.
-    pub(super) fn add(&mut self, table: Arc<str>) -> Member {
+    /// A new member with so many sharding columns, alone in its group.
+    pub(super) fn add(&mut self, table: Arc<str>, columns: usize) -> Member {
         let member = self.nodes.len();
-        self.nodes.push(Node { parent: member, table, pin: None, list: None, sealed: false });
+        let (pins, lists) = (vec![None; columns], vec![None; columns]);
+        self.nodes.push(Node { parent: member, table, columns, pins, lists, sealed: false });
         member
     }
 
@@ -67,27 +82,51 @@ impl Placements {
         member
     }
 
-    /// The rows of these two are only ever used together, and their columns are equal: one group, with the pins of both.
-    pub(super) fn unite(&mut self, a: Member, b: Member) {
+    /// The rows of these two are only ever used together, and in them this sharding column is equal. Once all are: one group, with the pins of
+    /// both.
+    pub(super) fn unite(&mut self, a: Member, b: Member, column: usize) {
+        if !self.all_equal((a.min(b), a.max(b)), true, column) {
+            return;
+        }
         let (a, b) = (self.root(a), self.root(b));
         if a == b {
             return;
         }
-        let (pin, list, sealed) = (self.nodes[b].pin.take(), self.nodes[b].list.take(), self.nodes[b].sealed);
+        let (pins, lists) = (std::mem::take(&mut self.nodes[b].pins), std::mem::take(&mut self.nodes[b].lists));
+        let sealed = self.nodes[b].sealed;
         let node = &mut self.nodes[a];
-        node.pin = node.pin.take().or(pin);
-        node.list = node.list.take().or(list);
+        merge(&mut node.pins, pins);
+        merge(&mut node.lists, lists);
         node.sealed |= sealed;
         self.nodes[b].parent = a;
     }
 
-    /// The rows of `follower` matter only beside rows of `leader` with an equal column: it goes where the leader goes, and what
-    /// pins it says nothing about the leader.
-    pub(super) fn attach(&mut self, follower: Member, leader: Member) {
+    /// The rows of `follower` matter only beside rows of `leader` where this sharding column is equal. Once all are: it goes where the leader
+    /// goes, and what pins it says nothing about the leader.
+    pub(super) fn attach(&mut self, follower: Member, leader: Member, column: usize) {
+        if !self.all_equal((follower, leader), false, column) {
+            return;
+        }
         let (follower, leader) = (self.root(follower), self.root(leader));
         if follower != leader {
             self.nodes[follower].parent = leader;
         }
+    }
+
+    /// Notes that a column is equal, and says whether all are.
+    fn all_equal(&mut self, members: (Member, Member), mutual: bool, column: usize) -> bool {
+        let columns = self.nodes[members.0].columns;
+        if columns == 1 {
+            return true;
+        }
+        let known = |tie: &Tie| tie.members == members && tie.mutual == mutual;
+        let index = self.ties.iter().position(known).unwrap_or_else(|| {
+            self.ties.push(Tie { members, mutual, equal: vec![false; columns] });
+            self.ties.len() - 1
+        });
+        let equal = &mut self.ties[index].equal;
+        equal[column] = true;
+        equal.iter().all(|equal| *equal)
     }
 
     /// The members from `mark` on, and those from `middle` on, give rows independently of each other, each on its own shard: together they
@@ -113,10 +152,10 @@ impl Placements {
             }
             let alike = |pin: &Pin| (pin.vindex, &pin.class) == (pins[0].vindex, &pins[0].class);
             match pins.as_slice() {
-                [only] => self.nodes[left].pin = Some(only.clone()),
+                [only] => self.nodes[left].pins = vec![Some(only.clone())],
                 [first, ..] if pins.iter().all(alike) => {
                     let source = Source::Several(pins.iter().map(|pin| pin.source.clone()).collect());
-                    self.nodes[left].list = Some(Pin { source, ..first.clone() });
+                    self.nodes[left].lists = vec![Some(Pin { source, ..first.clone() })];
                 }
                 _ => {}
             }
@@ -125,29 +164,33 @@ impl Placements {
         true
     }
 
-    /// The values that a root is pinned to, each by itself. `None`: it is not, or to lists that only its statement knows.
+    /// The values that a root with one sharding column is pinned to, each by itself. `None`: it is not, or to lists that only its statement
+    /// knows.
     fn take_pins(&mut self, root: Member) -> Option<Vec<Pin>> {
-        let (pin, list) = (self.nodes[root].pin.take(), self.nodes[root].list.take());
+        let node = &mut self.nodes[root];
+        let (pins, lists) = (vec![None; node.columns], vec![None; node.columns]);
+        let (pins, lists) = (std::mem::replace(&mut node.pins, pins), std::mem::replace(&mut node.lists, lists));
+        let ([pin], [list]) = (<[_; 1]>::try_from(pins).ok()?, <[_; 1]>::try_from(lists).ok()?);
         match (pin, list) {
             (Some(pin), _) => Some(vec![pin]),
-            (None, Some(Pin { source: Source::Several(sources), column, vindex, class })) => {
-                let pin = |source| Pin { column: Arc::clone(&column), vindex, class: class.clone(), source };
+            (None, Some(Pin { source: Source::Several(sources), column, vindex, part, class })) => {
+                let pin = |source| Pin { column: Arc::clone(&column), vindex, part, class: class.clone(), source };
                 Some(sources.into_iter().map(pin).collect())
             }
             (None, _) => None,
         }
     }
 
-    /// Only rows with this value matter.
-    pub(super) fn pin(&mut self, member: Member, pin: Pin) {
+    /// Only rows with this value of a sharding column matter.
+    pub(super) fn pin(&mut self, member: Member, column: usize, pin: Pin) {
         let root = self.root(member);
-        self.nodes[root].pin.get_or_insert(pin);
+        self.nodes[root].pins[column].get_or_insert(pin);
     }
 
-    /// Only rows with one of these values matter.
-    pub(super) fn list(&mut self, member: Member, pin: Pin) {
+    /// Only rows with one of these values of a sharding column matter.
+    pub(super) fn list(&mut self, member: Member, column: usize, pin: Pin) {
         let root = self.root(member);
-        self.nodes[root].list.get_or_insert(pin);
+        self.nodes[root].lists[column].get_or_insert(pin);
     }
 
     /// The groups that members from `mark` on have led since.
@@ -164,23 +207,51 @@ impl Placements {
         if roots.is_empty() {
             return Spread::Nowhere;
         }
-        if let Some(pins) = roots.iter().map(|root| root.pin.clone()).collect::<Option<Vec<Pin>>>() {
-            let mut distinct: Vec<Pin> = Vec::with_capacity(pins.len());
-            for pin in pins {
-                let same =
-                    |known: &Pin| (known.vindex, &known.source, &known.class) == (pin.vindex, &pin.source, &pin.class);
-                if !distinct.iter().any(same) {
-                    distinct.push(pin);
+        if let Some(pins) = roots.iter().map(|root| root.pinned()).collect::<Option<Vec<Pins>>>() {
+            let mut distinct: Vec<Pins> = Vec::with_capacity(pins.len());
+            for pins in pins {
+                if !distinct.iter().any(|known| alike(known, &pins)) {
+                    distinct.push(pins);
                 }
             }
             return Spread::Pinned(distinct);
         }
-        if let Some(root) = roots.iter().find(|root| root.sealed && root.pin.is_none()) {
+        if let Some(root) = roots.iter().find(|root| root.sealed && root.pinned().is_none()) {
             return Spread::Sealed(Arc::clone(&root.table));
         }
         match roots.as_slice() {
-            [root] => root.list.clone().map_or(Spread::Everywhere, Spread::Listed),
+            [root] => root.listed().map_or(Spread::Everywhere, Spread::Listed),
             _ => Spread::Apart(roots.iter().map(|root| Arc::clone(&root.table)).collect()),
         }
+    }
+}
+
+impl Node {
+    /// The values of all of its sharding columns.
+    fn pinned(&self) -> Option<Pins> {
+        let columns = self.pins.iter().cloned().collect::<Option<Vec<Pin>>>()?;
+        Some(Pins { columns, all: true })
+    }
+
+    /// Values, or lists of them, of its first sharding columns.
+    fn listed(&self) -> Option<Pins> {
+        let known = self.pins.iter().zip(&self.lists).map(|(pin, list)| pin.clone().or_else(|| list.clone()));
+        let columns: Vec<Pin> = known.map_while(|pin| pin).collect();
+        let all = columns.len() == self.columns;
+        (!columns.is_empty()).then_some(Pins { columns, all })
+    }
+}
+
+/// Whether these always lead to the same shard.
+fn alike(a: &Pins, b: &Pins) -> bool {
+    let same =
+        |(a, b): (&Pin, &Pin)| (a.vindex, a.part, &a.source, &a.class) == (b.vindex, b.part, &b.source, &b.class);
+    a.columns.len() == b.columns.len() && a.columns.iter().zip(&b.columns).all(same)
+}
+
+/// Takes over what is not known here.
+fn merge(known: &mut [Option<Pin>], others: Vec<Option<Pin>>) {
+    for (known, other) in known.iter_mut().zip(others) {
+        *known = known.take().or(other);
     }
 }

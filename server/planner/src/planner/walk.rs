@@ -13,7 +13,7 @@ use super::text::Text;
 use crate::plan::{Edit, Filling, Ids, Replacement};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
-use crate::vschema::{Placement, ShardingColumn};
+use crate::vschema::{Placement, Sharding};
 
 /// One thing that FROM lists.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub(super) struct Item<'a> {
     /// How columns refer to it.
     pub(super) alias: String,
     /// A sharded table's sharding column.
-    pub(super) sharded: Option<(Member, &'a ShardingColumn)>,
+    pub(super) sharded: Option<(Member, &'a Sharding)>,
     /// A base table's columns, if known.
     pub(super) schema: Option<&'a TableSchema>,
     /// A derived table whose rows are divided over the shards.
@@ -213,7 +213,9 @@ impl<'a> Walk<'a> {
         let named = self.name(name)?;
         let last = parts.last().map(|ident| ident.value.as_str()).unwrap_or_default();
         let sharded = match named.table.map(|table| (&table.placement, &table.name)) {
-            Some((Placement::Sharded(sharding), table)) => Some((self.placements.add(Arc::clone(table)), sharding)),
+            Some((Placement::Sharded(sharding), table)) => {
+                Some((self.placements.add(Arc::clone(table), sharding.columns.len()), sharding))
+            }
             _ => None,
         };
         let schema = if named.system { None } else { self.schema(&named.keyspace.name, last) };

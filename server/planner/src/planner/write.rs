@@ -13,10 +13,10 @@ use super::placement::Spread;
 use super::select::apart;
 use super::text::Given;
 use super::walk::{Scope, Walk};
-use crate::plan::{Filling, Ids, MergePlan, Route, RowPlan, Source};
+use crate::plan::{Divider, Filling, Ids, MergePlan, Route, RowPlan, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnSchema, TableSchema};
-use crate::vschema::Placement;
+use crate::vschema::{Placement, ShardingColumn};
 
 /// Walks an INSERT or REPLACE and, in a sharded keyspace, divides its rows.
 pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, MergePlan), Refusal> {
@@ -70,32 +70,34 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
                 Some(OnInsert::DuplicateKeyUpdate(assignments)) => assigned(assignments),
                 _ => Vec::new(),
             };
-            if updates.iter().any(|column| last(column).eq_ignore_ascii_case(&sharding.column)) {
-                return Err(moves_row(&sharding.column));
+            if let Some(column) = updates.iter().find_map(|column| sharding.position(&last(column))) {
+                return Err(moves_row(&sharding.columns[column].column));
             }
-            let column = schema.and_then(|schema| schema.column(&sharding.column));
-            let rows = if auto.is_some_and(|auto| auto.column.eq_ignore_ascii_case(&sharding.column)) {
-                filled_rows(walk, insert, rows.len())?
-            } else {
-                let Some(at) = columns.iter().position(|column| column.eq_ignore_ascii_case(&sharding.column)) else {
-                    let column = &sharding.column;
-                    return Err(Refusal::unsupported(
-                        "no-sharding-column",
-                        format!("the INSERT into `{table}` gives no value for its sharding column `{column}`"),
-                    ));
-                };
-                rows_of(walk, insert, &rows, at, column)?
-            };
+            let mut dividers = Vec::with_capacity(sharding.columns.len());
+            let mut sources = Vec::with_capacity(sharding.columns.len());
+            for ShardingColumn { column, vindex, part } in &sharding.columns {
+                let known = schema.and_then(|schema| schema.column(column));
+                sources.push(if auto.is_some_and(|auto| auto.column.eq_ignore_ascii_case(column)) {
+                    (0..rows.len().max(1)).map(|row| Source::Bind(Filling::bind(row).into())).collect()
+                } else {
+                    let Some(at) = columns.iter().position(|name| name.eq_ignore_ascii_case(column)) else {
+                        return Err(Refusal::unsupported(
+                            "no-sharding-column",
+                            format!("the INSERT into `{table}` gives no value for its sharding column `{column}`"),
+                        ));
+                    };
+                    values_of(walk, insert, &rows, at, known)?
+                });
+                dividers.push(Divider { vindex: *vindex, part: *part, known: known.cloned().map(Box::new) });
+            }
+            let rows = rows_of(walk, insert, rows.len(), sources)?;
             if insert.returning.is_some() && rows.len() > 1 {
                 return Err(Refusal::unsupported(
                     "returning",
                     "RETURNING over several rows is not supported; insert one by one",
                 ));
             }
-            Ok((
-                Route::Rows { vindex: sharding.vindex, column: column.cloned().map(Box::new), rows },
-                MergePlan::Writes,
-            ))
+            Ok((Route::Rows { columns: dividers, rows }, MergePlan::Writes))
         }
         _ => replicated(walk),
     }
@@ -120,9 +122,9 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
     }
     for item in &scope.items {
         if let Some((_, sharding)) = item.sharded
-            && targets.iter().any(|target| last(target).eq_ignore_ascii_case(&sharding.column))
+            && let Some(moved) = targets.iter().find_map(|target| sharding.position(&last(target)))
         {
-            return Err(moves_row(&sharding.column));
+            return Err(moves_row(&sharding.columns[moved].column));
         }
     }
     spread(walk, &scope, single, !update.order_by.is_empty() || update.limit.is_some(), "UPDATE")
@@ -225,13 +227,14 @@ fn replicated(walk: &Walk<'_>) -> Result<(Route, MergePlan), Refusal> {
     Ok((Route::AllShards, MergePlan::Replicated))
 }
 
-fn rows_of(
+/// The value of one sharding column in each row.
+fn values_of(
     walk: &Walk<'_>,
     insert: &Insert,
     rows: &[&[Expr]],
     at: usize,
     column: Option<&ColumnSchema>,
-) -> Result<Vec<RowPlan>, Refusal> {
+) -> Result<Vec<Source>, Refusal> {
     let source = |expr: &Expr| match walk.text.value(expr) {
         // What a fraction is in a column that is not known would be a guess.
         Some((_, Given::Fraction)) if column.is_none() => Err(Refusal::unsupported(
@@ -245,38 +248,27 @@ fn rows_of(
         )),
     };
     if insert.source.is_none() {
-        let start = walk.text.anchor(walk.text.statement.body.start);
         let assignment = insert.assignments.get(at).ok_or_else(|| wrong_count(0))?;
-        return Ok(vec![RowPlan { source: source(&assignment.value)?, start, end: start }]);
+        return Ok(vec![source(&assignment.value)?]);
     }
-    let ranges = walk.text.rows();
-    if ranges.len() != rows.len() {
-        return Err(Refusal::invalid("insert-rows", "the rows of the INSERT cannot be told apart"));
-    }
-    let rows = rows.iter().zip(ranges).enumerate().map(|(index, (row, range))| {
-        let source = source(row.get(at).ok_or_else(|| wrong_count(index))?)?;
-        Ok(RowPlan { source, start: walk.text.anchor(range.start), end: walk.text.anchor(range.end) })
-    });
-    rows.collect()
+    rows.iter().enumerate().map(|(index, row)| source(row.get(at).ok_or_else(|| wrong_count(index))?)).collect()
 }
 
-/// Rows whose sharding column a sequence fills.
-fn filled_rows(walk: &Walk<'_>, insert: &Insert, count: usize) -> Result<Vec<RowPlan>, Refusal> {
-    let source = |row| Source::Bind(Filling::bind(row).into());
-    if insert.source.is_none() {
-        let start = walk.text.anchor(walk.text.statement.body.start);
-        return Ok(vec![RowPlan { source: source(0), start, end: start }]);
-    }
-    let ranges = walk.text.rows();
-    if ranges.len() != count {
+/// The rows of an INSERT: where they stand in the text, and the values of their sharding columns, given column by column.
+fn rows_of(walk: &Walk<'_>, insert: &Insert, count: usize, columns: Vec<Vec<Source>>) -> Result<Vec<RowPlan>, Refusal> {
+    // The only row of INSERT … SET is its text.
+    let body = walk.text.statement.body.start;
+    let ranges = if insert.source.is_none() { vec![Range { start: body, end: body }] } else { walk.text.rows() };
+    if insert.source.is_some() && ranges.len() != count {
         return Err(Refusal::invalid("insert-rows", "the rows of the INSERT cannot be told apart"));
     }
-    let row = |(row, range): (usize, Range<usize>)| RowPlan {
-        source: source(row),
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    let row = |range: Range<usize>| RowPlan {
+        sources: columns.iter_mut().filter_map(Iterator::next).collect(),
         start: walk.text.anchor(range.start),
         end: walk.text.anchor(range.end),
     };
-    Ok(ranges.into_iter().enumerate().map(row).collect())
+    Ok(ranges.into_iter().map(row).collect())
 }
 
 fn wrong_count(row: usize) -> Refusal {

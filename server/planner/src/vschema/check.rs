@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Keyspace, Placement, VSchema};
-use crate::schema::{ColumnClass, KeyspaceSchema, Schemas, TableSchema};
+use super::{Keyspace, Placement, Sharding, ShardingColumn, VSchema};
+use crate::schema::{ColumnClass, ColumnSchema, Domain, KeyspaceSchema, Schemas, TableSchema};
 use crate::vindex::Vindex;
 
 /// How bad a finding is.
@@ -65,18 +65,23 @@ fn check_keyspace(keyspace: &Keyspace, schema: &KeyspaceSchema, findings: &mut V
             continue;
         };
         if let Placement::Sharded(sharding) = &table.placement {
-            let Some(column) = known.column(&sharding.column) else {
-                let message = format!("MySQL has no column `{}`, by which it is sharded", sharding.column);
-                find(Severity::Error, &table.name, message);
-                continue;
-            };
-            if let Some((severity, message)) = check_vindex(sharding.vindex, &column.name, &column.class) {
-                find(severity, &table.name, message);
+            let mut missing = false;
+            for ShardingColumn { column: name, vindex, .. } in &sharding.columns {
+                let Some(column) = known.column(name) else {
+                    let message = format!("MySQL has no column `{name}`, by which it is sharded");
+                    find(Severity::Error, &table.name, message);
+                    missing = true;
+                    continue;
+                };
+                if let Some((severity, message)) = check_vindex(*vindex, column) {
+                    find(severity, &table.name, message);
+                }
             }
-            for key in unique_keys_across_shards(known, &sharding.column) {
+            for key in unique_keys_across_shards(known, sharding).filter(|_| !missing) {
+                let columns = if sharding.columns.len() == 1 { "column" } else { "columns" };
                 let message = format!(
-                    "its unique key ({key}) lacks the sharding column `{}`, so it is unique within each shard only",
-                    sharding.column
+                    "its unique key ({key}) lacks the sharding {columns} {}, so it is unique within each shard only",
+                    sharding.names()
                 );
                 find(Severity::Warning, &table.name, message);
             }
@@ -124,24 +129,33 @@ fn check_sequences(
     }
 }
 
-fn check_vindex(vindex: Vindex, column: &str, class: &ColumnClass) -> Option<(Severity, String)> {
-    let name = vindex.name();
-    match class {
-        _ if vindex.follows_equality(class) => None,
+fn check_vindex(vindex: Vindex, column: &ColumnSchema) -> Option<(Severity, String)> {
+    let (vindex_name, name) = (vindex.name(), &column.name);
+    match &column.class {
+        _ if column.domain == Domain::Years => Some((
+            Severity::Warning,
+            format!(
+                "`{name}` is a year, where numbers of two digits stand for others, so equality does not find the shard"
+            ),
+        )),
+        class if vindex.follows_equality(class) => None,
         ColumnClass::Text(collation) if matches!(vindex, Vindex::XxHash | Vindex::Binary | Vindex::BinaryMd5) => {
             Some((
                 Severity::Warning,
                 format!(
-                    "the vindex `{name}` tells apart values of `{column}` that its collation {collation} takes for equal, so \
+                    "the vindex `{vindex_name}` tells apart values of `{name}` that its collation {collation} takes for equal, so \
                  equality does not find the shard; use `unicode_loose_xxhash`, or a binary collation without padding"
                 ),
             ))
         }
-        _ => Some((Severity::Error, format!("the vindex `{name}` does not take values of the column `{column}`"))),
+        _ => Some((Severity::Error, format!("the vindex `{vindex_name}` does not take values of the column `{name}`"))),
     }
 }
 
-fn unique_keys_across_shards(table: &TableSchema, sharding: &str) -> Vec<String> {
-    let lacks = |key: &&Vec<String>| !key.iter().any(|column| column.eq_ignore_ascii_case(sharding));
-    table.unique_keys.iter().filter(lacks).map(|key| key.join(", ")).collect()
+fn unique_keys_across_shards(table: &TableSchema, sharding: &Sharding) -> impl Iterator<Item = String> {
+    let lacks = |key: &&Vec<String>| {
+        let has = |name: &str| key.iter().any(|column| column.eq_ignore_ascii_case(name));
+        !sharding.columns.iter().all(|column| has(&column.column))
+    };
+    table.unique_keys.iter().filter(lacks).map(|key| key.join(", "))
 }

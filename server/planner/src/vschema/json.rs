@@ -6,31 +6,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{AutoIncrement, Keyspace, Placement, ShardingColumn, Table, VSchemaError};
-use crate::vindex::Vindex;
-
-/// Vindex types that Vitess has and that this planner does not take.
-const OTHER_VINDEXES: [&str; 19] = [
-    "cfc",
-    "consistent_lookup",
-    "consistent_lookup_unique",
-    "lookup",
-    "lookup_hash",
-    "lookup_hash_unique",
-    "lookup_unicodeloosemd5_hash",
-    "lookup_unicodeloosemd5_hash_unique",
-    "lookup_unique",
-    "multicol",
-    "null",
-    "numeric_static_map",
-    "region_experimental",
-    "region_json",
-    "etcd_lookup",
-    "unicode_loose_sha",
-    "binary_sha",
-    "utf8cfc",
-    "subsharding",
-];
+use super::functions::{self, Function, VindexForm};
+use super::{AutoIncrement, Keyspace, Placement, Sharding, ShardingColumn, Table, VSchemaError};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,17 +24,6 @@ struct KeyspaceForm {
     foreign_key_mode: Option<Json>,
     #[serde(default)]
     multi_tenant_spec: Option<Json>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VindexForm {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    params: BTreeMap<String, Json>,
-    #[serde(default)]
-    owner: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -118,7 +84,10 @@ pub(super) fn read(keyspace: &str, text: &str) -> Result<Keyspace, VSchemaError>
         let place = format!("vindex `{name}`");
         return Err(reader.inconsistent(place, "the keyspace has vindexes and is not sharded: add `\"sharded\": true`"));
     }
-    let vindexes = reader.vindexes(&form.vindexes)?;
+    let mut vindexes = HashMap::with_capacity(form.vindexes.len());
+    for (name, form) in &form.vindexes {
+        vindexes.insert(name.clone(), functions::read(keyspace, name, form)?);
+    }
     let mut tables = HashMap::with_capacity(form.tables.len());
     for (name, table) in form.tables {
         let table = reader.table(&name, table, form.sharded, &vindexes)?;
@@ -137,40 +106,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn vindexes(&self, forms: &BTreeMap<String, VindexForm>) -> Result<HashMap<String, Vindex>, VSchemaError> {
-        let mut vindexes = HashMap::with_capacity(forms.len());
-        for (name, form) in forms {
-            let place = format!("vindex `{name}`");
-            let Some(vindex) = Vindex::from_name(&form.kind) else {
-                if OTHER_VINDEXES.contains(&form.kind.as_str()) {
-                    return Err(self.unsupported(place, format!("the vindex type `{}`", form.kind)));
-                }
-                return Err(VSchemaError::UnknownVindex {
-                    keyspace: self.keyspace.to_owned(),
-                    vindex: name.clone(),
-                    kind: form.kind.clone(),
-                    hint: nearest(&form.kind),
-                });
-            };
-            if let Some(parameter) = form.params.keys().next() {
-                let reason = format!("the vindex type `{}` has no parameter `{parameter}`", vindex.name());
-                return Err(self.inconsistent(place, reason));
-            }
-            if !form.owner.is_empty() {
-                let reason = format!("only a lookup vindex has an owner, and `{}` is none", vindex.name());
-                return Err(self.inconsistent(place, reason));
-            }
-            vindexes.insert(name.clone(), vindex);
-        }
-        Ok(vindexes)
-    }
-
     fn table(
         &self,
         name: &str,
         form: TableForm,
         sharded: bool,
-        vindexes: &HashMap<String, Vindex>,
+        vindexes: &HashMap<String, Function>,
     ) -> Result<Table, VSchemaError> {
         let place = || format!("table `{name}`");
         if form.auto_increment.is_some() && !sharded {
@@ -186,7 +127,7 @@ impl Reader<'_> {
             return Err(self.unsupported(place(), "copying a reference table from a source (`source`)"));
         }
         let placement = match form.kind.as_str() {
-            "" if sharded => Placement::Sharded(self.sharding_column(name, &form.column_vindexes, vindexes)?),
+            "" if sharded => Placement::Sharded(self.sharding(name, &form.column_vindexes, vindexes)?),
             "" if form.column_vindexes.is_empty() => Placement::Unsharded,
             "reference" if !form.column_vindexes.is_empty() => {
                 return Err(self.inconsistent(place(), "a reference table has no vindexes"));
@@ -235,12 +176,12 @@ impl Reader<'_> {
         })
     }
 
-    fn sharding_column(
+    fn sharding(
         &self,
         table: &str,
         forms: &[ColumnVindexForm],
-        vindexes: &HashMap<String, Vindex>,
-    ) -> Result<ShardingColumn, VSchemaError> {
+        vindexes: &HashMap<String, Function>,
+    ) -> Result<Sharding, VSchemaError> {
         let place = || format!("table `{table}`");
         let form = match forms {
             [] => {
@@ -253,17 +194,26 @@ impl Reader<'_> {
                 return Err(self.unsupported(place(), format!("a second vindex of a table (`{}`)", second.name)));
             }
         };
-        let column = match (form.column.as_str(), form.columns.as_slice()) {
-            ("", [column]) => column,
+        let columns = match (form.column.as_str(), form.columns.as_slice()) {
             ("", []) => return Err(self.inconsistent(place(), "its vindex names no column")),
-            ("", _) => return Err(self.unsupported(place(), "a vindex over several columns")),
-            (_, []) => &form.column,
+            ("", columns) => columns,
+            (_, []) => std::slice::from_ref(&form.column),
             _ => return Err(self.inconsistent(place(), "its vindex has both `column` and `columns`")),
         };
-        let Some(vindex) = vindexes.get(&form.name) else {
+        let Some(function) = vindexes.get(&form.name) else {
             return Err(self.inconsistent(place(), format!("its vindex `{}` is not among `vindexes`", form.name)));
         };
-        Ok(ShardingColumn { column: column.as_str().into(), vindex: *vindex })
+        if function.len() != columns.len() {
+            let (name, takes, names) = (&form.name, function.len(), columns.len());
+            let reason = format!("its vindex `{name}` is over {takes} columns, and the table names {names}");
+            return Err(self.inconsistent(place(), reason));
+        }
+        let columns = columns.iter().zip(function).map(|(column, (vindex, part))| ShardingColumn {
+            column: column.as_str().into(),
+            vindex: *vindex,
+            part: *part,
+        });
+        Ok(Sharding { columns: columns.collect() })
     }
 
     fn unsupported(&self, place: impl Into<String>, feature: impl Into<String>) -> VSchemaError {
@@ -273,14 +223,4 @@ impl Reader<'_> {
     fn inconsistent(&self, place: impl Into<String>, reason: impl Into<String>) -> VSchemaError {
         VSchemaError::Inconsistent { keyspace: self.keyspace.to_owned(), place: place.into(), reason: reason.into() }
     }
-}
-
-fn nearest(kind: &str) -> String {
-    Vindex::ALL
-        .into_iter()
-        .map(|vindex| (strsim::damerau_levenshtein(kind, vindex.name()), vindex.name()))
-        .filter(|(distance, _)| *distance <= 3)
-        .min()
-        .map(|(_, name)| format!("; did you mean `{name}`?"))
-        .unwrap_or_default()
 }

@@ -22,7 +22,8 @@ fn a_vschema_is_read() {
     }"#;
     let keyspace = Keyspace::from_json("shop", text).expect("a vschema");
     let placements: Vec<_> = keyspace.tables().into_iter().map(|table| (&*table.name, &table.placement)).collect();
-    let sharding = ShardingColumn { column: "id".into(), vindex: Vindex::Hash };
+    let columns = vec![ShardingColumn { column: "id".into(), vindex: Vindex::Hash, part: Part::Whole }];
+    let sharding = Sharding { columns };
     assert_eq!(placements, [("countries", &Placement::Reference), ("users", &Placement::Sharded(sharding))]);
     assert!(Keyspace::from_json("main", "{}").is_ok_and(|keyspace| !keyspace.sharded));
 }
@@ -58,7 +59,7 @@ fn what_is_not_supported_is_named() {
         ),
         (
             sharded(r#"{"column_vindexes": [{"columns": ["a", "b"], "name": "h"}]}"#),
-            "a vindex over several columns is not supported yet (table `t` of keyspace `shop`)",
+            "table `t` of keyspace `shop`: its vindex `h` is over 1 columns, and the table names 2",
         ),
         (
             sharded(r#"{"pinned": "00"}"#),
