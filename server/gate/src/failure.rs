@@ -1,6 +1,6 @@
 //! Errors that the gate itself raises, with the numbers MySQL has for them.
 
-use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::error::{Code, ErrorBody, Executed};
 
 /// The request was cancelled.
 pub(crate) fn cancelled() -> ErrorBody {
@@ -75,6 +75,15 @@ pub(crate) fn session_killed() -> ErrorBody {
     .with_errno(1927, "70100");
     killed.retryable = false;
     killed
+}
+
+/// The error of a statement of which nothing remains on any shard, whatever one of them could say of itself.
+pub(crate) fn undone(error: ErrorBody) -> ErrorBody {
+    if error.code != Code::OutcomeUnknown {
+        return ErrorBody { executed: Executed::No, ..error };
+    }
+    let message = "the connection to MySQL was lost while the statement ran, and all of it is undone; send it again";
+    ErrorBody { executed: Executed::No, shard: error.shard, ..ErrorBody::new(Code::Unavailable, message) }
 }
 
 /// A service or client broke an expectation of the gate.

@@ -147,6 +147,11 @@ impl Proxy {
         std::mem::take(&mut *self.shared.armed.lock()).fired
     }
 
+    /// Whether the fault has been reached.
+    pub fn has_fired(&self) -> bool {
+        self.shared.armed.lock().fired
+    }
+
     /// Messages since it was armed or disarmed, up and down.
     pub fn messages(&self) -> [u64; 2] {
         self.shared.armed.lock().seen

@@ -9,9 +9,9 @@ use vitrail_service::call::{ConnectionId, On};
 
 use super::work::Work;
 use crate::answer::Answer;
-use crate::facts;
 use crate::scatter::{self, Calls};
 use crate::transaction::{Participant, Transaction, loses_transaction};
+use crate::{facts, failure};
 
 /// A failure inside a transaction.
 pub(super) struct Failure {
@@ -44,9 +44,7 @@ impl Work<'_> {
             }
             Err(error) => {
                 transaction.rollback(calling).await;
-                // All was rolled back: nothing remains, whatever a shard could say of itself.
-                let executed = vitrail_proto::error::Executed::No;
-                Err(ErrorBody { executed, ..error.body })
+                Err(failure::undone(error.body))
             }
         }
     }
@@ -73,8 +71,11 @@ impl Work<'_> {
         match done {
             Err(error) if atomic && !error.loses => {
                 transaction.undo_statement(&self.keyspace.name, &names, &fresh, self.calling).await.map_err(lost)?;
-                let executed = vitrail_proto::error::Executed::No;
-                Err(Failure { body: ErrorBody { executed, ..error.body }, loses: false })
+                Err(Failure { body: failure::undone(error.body), loses: false })
+            }
+            // What a shard did that was lost while it joined is gone with its connection.
+            Err(error) if !error.loses && error.body.code == Code::OutcomeUnknown => {
+                Err(Failure { body: failure::undone(error.body), loses: false })
             }
             done => done,
         }

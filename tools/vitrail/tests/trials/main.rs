@@ -3,6 +3,7 @@
 //! `VITRAIL_TRIALS=full` walks through all of what the short forms take samples of; `VITRAIL_SEED` chooses the samples.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a panic in a test is the report")]
 
+mod atomicity;
 mod boundaries;
 mod crowds;
 mod signals;
