@@ -32,6 +32,7 @@ mod placement;
 mod select;
 mod streams;
 mod sweep;
+mod targets;
 mod text;
 mod texts;
 mod walk;

@@ -3,14 +3,15 @@
 use std::ops::Range;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, OnInsert, SetExpr, TableObject, TableWithJoins,
-    Update, Value as SqlValue,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, OnInsert, SetExpr, TableFactor,
+    TableObject, TableWithJoins, Update, Value as SqlValue,
 };
 
 use super::filling;
 use super::names::idents;
 use super::placement::Spread;
 use super::select::apart;
+use super::targets;
 use super::text::Given;
 use super::walk::{Scope, Walk};
 use crate::plan::{Divider, Filling, Ids, MergePlan, Route, RowPlan, Source};
@@ -127,7 +128,8 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
             return Err(moves_row(&sharding.columns[moved].column));
         }
     }
-    spread(walk, &scope, single, !update.order_by.is_empty() || update.limit.is_some(), "UPDATE")
+    let written = targets::of_columns(&scope, &targets);
+    spread(walk, &scope, single, written, !update.order_by.is_empty() || update.limit.is_some(), "UPDATE")
 }
 
 /// Walks a DELETE and finds its shards.
@@ -155,26 +157,47 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
         ));
     }
     let single = scope.items.len() == 1 && delete.tables.is_empty();
-    spread(walk, &scope, single, !delete.order_by.is_empty() || delete.limit.is_some(), "DELETE")
+    let written = if single {
+        Some(vec![0])
+    } else if delete.tables.is_empty() {
+        // DELETE FROM t USING …
+        let names: Vec<_> = from.iter().filter_map(|table| name_of(&table.relation)).cloned().collect();
+        targets::of_tables(&scope, &names).filter(|_| names.len() == from.len())
+    } else {
+        targets::of_tables(&scope, &delete.tables)
+    };
+    spread(walk, &scope, single, written, !delete.order_by.is_empty() || delete.limit.is_some(), "DELETE")
 }
 
 fn sharded(walk: &Walk<'_>) -> bool {
     walk.context.shard.is_none() && walk.keyspace.get().is_some_and(|keyspace| keyspace.sharded)
 }
 
-/// Where an UPDATE or DELETE goes.
+fn name_of(table: &TableFactor) -> Option<&ObjectName> {
+    match table {
+        TableFactor::Table { alias: None, name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// Where an UPDATE or DELETE goes that writes these items, if it is clear which.
 fn spread(
     walk: &Walk<'_>,
     scope: &Scope<'_>,
     single: bool,
+    written: Option<Vec<usize>>,
     limited: bool,
     verb: &str,
 ) -> Result<(Route, MergePlan), Refusal> {
-    let all_sharded = scope.items.iter().all(|item| item.sharded.is_some());
-    if !single && !all_sharded {
+    let all: Vec<usize> = (0..scope.items.len()).collect();
+    let writes_sharded = targets::are_sharded(scope, &written.unwrap_or(all));
+    if !single && !writes_sharded {
         return Err(Refusal::unsupported(
             "multi-table-write",
-            format!("{verb} over several tables may name only sharded tables that are pinned to one shard"),
+            format!(
+                "{verb} over several tables may write only sharded tables: copies of a reference table would differ; name the table of \
+                 each column"
+            ),
         ));
     }
     let unlimited = || {
@@ -184,12 +207,6 @@ fn spread(
                 format!(
                     "{verb} with LIMIT or ORDER BY over several shards is not supported; pin it by the sharding column"
                 ),
-            ));
-        }
-        if !single {
-            return Err(Refusal::unsupported(
-                "multi-table-write",
-                format!("{verb} over several tables must be pinned to one shard by its sharding column"),
             ));
         }
         Ok(())
@@ -202,7 +219,7 @@ fn spread(
             ),
         )),
         Spread::Nowhere => replicated(walk),
-        _ if !all_sharded => Err(Refusal::unsupported(
+        _ if !writes_sharded => Err(Refusal::unsupported(
             "reference-write",
             format!("{verb} of a reference table cannot read a sharded table, whose rows differ from shard to shard"),
         )),
