@@ -166,8 +166,16 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Whether a join may fill columns with NULL.
+pub(super) fn is_outer(join: &Join) -> bool {
+    !matches!(
+        join.join_operator,
+        JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) | JoinOperator::StraightJoin(_)
+    )
+}
+
 /// Whether equal values of two sharding columns always have one keyspace id, at the same place of their rows' keyspace ids.
-fn comparable(a: &ShardingUse<'_>, b: &ShardingUse<'_>) -> bool {
+pub(super) fn comparable(a: &ShardingUse<'_>, b: &ShardingUse<'_>) -> bool {
     let function = |column: &ShardingColumn| (column.vindex, column.part);
     let functions = |sharding: &Sharding| sharding.columns.iter().map(function).collect::<Vec<_>>();
     let follows =

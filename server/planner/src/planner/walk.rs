@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use sqlparser::ast::{Ident, ObjectName, Query, Select, SetExpr, TableFactor, TableWithJoins, Visit, Visitor};
+use sqlparser::ast::{Expr, Ident, ObjectName, Query, Select, SetExpr, TableFactor, TableWithJoins, Visit, Visitor};
 
 use super::PlanContext;
 use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
-use super::streams;
 use super::text::Text;
+use super::{facts, streams};
 use crate::plan::{Edit, Filling, Ids, Replacement};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
@@ -34,6 +34,8 @@ pub(super) struct Scope<'a> {
     pub(super) items: Vec<Item<'a>>,
     /// See [`streams`].
     pub(super) streams: bool,
+    /// An outer join may fill columns with NULL.
+    pub(super) outer_joins: bool,
 }
 
 /// The state of the walk.
@@ -164,6 +166,7 @@ impl<'a> Walk<'a> {
             let right = scope.items.len();
             self.factor(&join.relation, scope, outer)?;
             self.join(join, scope, first..right, right..scope.items.len(), outer)?;
+            scope.outer_joins |= facts::is_outer(join);
         }
         Ok(())
     }
@@ -288,7 +291,7 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Refusal> {
         let mut around = vec![scope.clone()];
         around.extend_from_slice(outer);
-        let mut finder = SubqueryFinder { walk: self, around: &around, depth: 0 };
+        let mut finder = SubqueryFinder { walk: self, around: &around, depth: 0, tested: Vec::new() };
         match part.visit(&mut finder) {
             ControlFlow::Break(refusal) => Err(refusal),
             ControlFlow::Continue(()) => Ok(()),
@@ -301,6 +304,8 @@ struct SubqueryFinder<'w, 'a> {
     walk: &'w mut Walk<'a>,
     around: &'w [Scope<'a>],
     depth: usize,
+    /// What is tested for being among the rows of a subquery, and where that is.
+    tested: Vec<(*const Query, Expr)>,
 }
 
 impl Visitor for SubqueryFinder<'_, '_> {
@@ -308,10 +313,25 @@ impl Visitor for SubqueryFinder<'_, '_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Refusal> {
         self.depth += 1;
-        if self.depth == 1
-            && let Err(refusal) = self.walk.query(query, self.around)
+        if self.depth > 1 {
+            return ControlFlow::Continue(());
+        }
+        match self.walk.query(query, self.around) {
+            Err(refusal) => return ControlFlow::Break(refusal),
+            Ok(inner) => {
+                if let Some((_, expr)) = self.tested.iter().find(|(subquery, _)| std::ptr::eq(*subquery, query)) {
+                    self.walk.is_member(expr, query, &inner, self.around);
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Refusal> {
+        if let Expr::InSubquery { expr, subquery, .. } = expr
+            && self.depth == 0
         {
-            return ControlFlow::Break(refusal);
+            self.tested.push((std::ptr::from_ref(&**subquery), (**expr).clone()));
         }
         ControlFlow::Continue(())
     }
