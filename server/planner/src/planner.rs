@@ -22,6 +22,7 @@ mod group_keys;
 mod group_order;
 mod groups;
 mod having;
+mod insert_select;
 mod membership;
 mod names;
 mod numbers;

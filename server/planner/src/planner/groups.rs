@@ -92,7 +92,7 @@ fn names(expr: &Expr, name: &str) -> bool {
 }
 
 /// Whether no outer join fills the item's columns with NULL, which is the value of no shard.
-fn never_null(select: &Select, item: usize) -> bool {
+pub(super) fn never_null(select: &Select, item: usize) -> bool {
     let mut nullable = Vec::new();
     for tables in &select.from {
         fill(tables, &mut nullable);

@@ -8,6 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::filling;
+use super::insert_select::{self, Target};
 use super::names::idents;
 use super::placement::Spread;
 use super::select::apart;
@@ -17,7 +18,7 @@ use super::walk::{Scope, Walk};
 use crate::plan::{Divider, Filling, Ids, MergePlan, Route, RowPlan, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnSchema, TableSchema};
-use crate::vschema::{Placement, ShardingColumn};
+use crate::vschema::{Placement, Sharding, ShardingColumn};
 
 /// Walks an INSERT or REPLACE and, in a sharded keyspace, divides its rows.
 pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, MergePlan), Refusal> {
@@ -25,10 +26,10 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
         return Err(Refusal::unsupported("insert-form", "this form of INSERT is not supported"));
     };
     let named = walk.name(name)?;
-    let selects = insert.source.as_ref().is_some_and(|source| !matches!(&*source.body, SetExpr::Values(_)));
-    if let Some(source) = &insert.source {
-        walk.query(source, &[])?;
-    }
+    let source = match &insert.source {
+        Some(source) => Some((&**source, walk.query(source, &[])?)),
+        None => None,
+    };
     walk.subqueries(&insert.on, &Scope::default(), &[])?;
     walk.subqueries(&insert.assignments, &Scope::default(), &[])?;
     for column in insert.columns.iter().chain(&assigned(&insert.assignments)) {
@@ -42,11 +43,13 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
     }
     // Below they have to be given.
     walk.ids = Ids::Given;
-    if selects {
-        return Err(Refusal::unsupported(
-            "insert-select",
-            "INSERT … SELECT into a sharded keyspace is not supported yet; read the rows and insert them",
-        ));
+    if let Some((query, scope)) = source.filter(|(query, _)| !matches!(&*query.body, SetExpr::Values(_))) {
+        let schema = walk.schema(&named.keyspace.name, &table);
+        let columns = columns(insert, schema, &table)?;
+        if let Some(Placement::Sharded(sharding)) = named.table.map(|table| &table.placement) {
+            keeps_sharding(insert, sharding)?;
+        }
+        return insert_select::plan(walk, insert, (query, &scope), &Target { named: &named, schema, columns });
     }
     if walk.placements.mark() > 0 {
         return Err(Refusal::unsupported(
@@ -67,13 +70,7 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
     }
     match named.table.map(|table| &table.placement) {
         Some(Placement::Sharded(sharding)) => {
-            let updates = match &insert.on {
-                Some(OnInsert::DuplicateKeyUpdate(assignments)) => assigned(assignments),
-                _ => Vec::new(),
-            };
-            if let Some(column) = updates.iter().find_map(|column| sharding.position(&last(column))) {
-                return Err(moves_row(&sharding.columns[column].column));
-            }
+            keeps_sharding(insert, sharding)?;
             let mut dividers = Vec::with_capacity(sharding.columns.len());
             let mut sources = Vec::with_capacity(sharding.columns.len());
             for ShardingColumn { column, vindex, part } in &sharding.columns {
@@ -104,6 +101,15 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
     }
 }
 
+/// An update of the row that is there already may not move it.
+fn keeps_sharding(insert: &Insert, sharding: &Sharding) -> Result<(), Refusal> {
+    let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else { return Ok(()) };
+    match assigned(assignments).iter().find_map(|column| sharding.position(&last(column))) {
+        Some(column) => Err(moves_row(&sharding.columns[column].column)),
+        None => Ok(()),
+    }
+}
+
 /// Walks an UPDATE and finds its shards.
 pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, MergePlan), Refusal> {
     let mut scope = Scope::default();
@@ -114,6 +120,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
     let single = scope.items.len() == 1;
     walk.subqueries(&update.selection, &scope, &[])?;
     walk.subqueries(&update.assignments, &scope, &[])?;
+    walk.subqueries(&update.order_by, &scope, &[])?;
     let targets = assigned(&update.assignments);
     for target in &targets {
         walk.cut_prefix(target, 3);
@@ -129,7 +136,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         }
     }
     let written = targets::of_columns(&scope, &targets);
-    spread(walk, &scope, single, written, !update.order_by.is_empty() || update.limit.is_some(), "UPDATE")
+    spread(walk, &scope, single, written, update.limit.is_some() || !single && !update.order_by.is_empty(), "UPDATE")
 }
 
 /// Walks a DELETE and finds its shards.
@@ -147,6 +154,7 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
         walk.cut_prefix(table, 2);
     }
     walk.subqueries(&delete.selection, &scope, &[])?;
+    walk.subqueries(&delete.order_by, &scope, &[])?;
     if !sharded(walk) {
         return Ok((Route::AnyShard, MergePlan::Pass));
     }
@@ -166,7 +174,7 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
     } else {
         targets::of_tables(&scope, &delete.tables)
     };
-    spread(walk, &scope, single, written, !delete.order_by.is_empty() || delete.limit.is_some(), "DELETE")
+    spread(walk, &scope, single, written, delete.limit.is_some() || !single && !delete.order_by.is_empty(), "DELETE")
 }
 
 fn sharded(walk: &Walk<'_>) -> bool {
@@ -180,7 +188,9 @@ fn name_of(table: &TableFactor) -> Option<&ObjectName> {
     }
 }
 
-/// Where an UPDATE or DELETE goes that writes these items, if it is clear which.
+/// Where an UPDATE or DELETE goes that writes these items, if it is clear which. `limited`: it may not write all rows that it finds.
+///
+/// ORDER BY without LIMIT needs no merge: all rows are written, and those that their order decides about, by a unique key, are on one shard.
 fn spread(
     walk: &Walk<'_>,
     scope: &Scope<'_>,
@@ -204,9 +214,7 @@ fn spread(
         if limited {
             return Err(Refusal::unsupported(
                 "limited-write",
-                format!(
-                    "{verb} with LIMIT or ORDER BY over several shards is not supported; pin it by the sharding column"
-                ),
+                format!("{verb} with LIMIT over several shards is not supported; pin it by the sharding column"),
             ));
         }
         Ok(())
@@ -288,7 +296,7 @@ fn rows_of(walk: &Walk<'_>, insert: &Insert, count: usize, columns: Vec<Vec<Sour
     Ok(ranges.into_iter().map(row).collect())
 }
 
-fn wrong_count(row: usize) -> Refusal {
+pub(super) fn wrong_count(row: usize) -> Refusal {
     Refusal::invalid("column-count", format!("column count doesn't match value count at row {}", row + 1))
         .with_errno(1136, "21S01")
 }
