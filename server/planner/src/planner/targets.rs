@@ -1,6 +1,8 @@
 //! Which tables of its FROM an UPDATE or DELETE writes.
 
-use sqlparser::ast::{Ident, ObjectName};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Assignment, AssignmentTarget, Expr, Ident, ObjectName, visit_expressions};
 
 use super::names::idents;
 use super::walk::Scope;
@@ -23,6 +25,35 @@ pub(super) fn of_tables(scope: &Scope<'_>, tables: &[ObjectName]) -> Option<Vec<
 /// Whether these items are sharded tables: each of their rows is on one shard, and is written there alone.
 pub(super) fn are_sharded(scope: &Scope<'_>, items: &[usize]) -> bool {
     items.iter().all(|item| scope.items[*item].sharded.is_some())
+}
+
+/// Whether a value may read a column that the statement writes in another table. MySQL decides by the order of its join whether that is the old
+/// value or the new one, and shards with other rows choose other orders.
+pub(super) fn read_what_they_write(scope: &Scope<'_>, assignments: &[Assignment]) -> bool {
+    let written: Option<Vec<(usize, &Ident)>> = assignments
+        .iter()
+        .map(|assignment| match &assignment.target {
+            AssignmentTarget::ColumnName(name) => Some((of_column(scope, name)?, *idents(name)?.last()?)),
+            AssignmentTarget::Tuple(_) => None,
+        })
+        .collect();
+    let Some(written) = written else { return true };
+    assignments.iter().zip(&written).any(|(assignment, (target, _))| {
+        visit_expressions(&assignment.value, |expr| {
+            let name = match expr {
+                Expr::Identifier(name) => name,
+                Expr::CompoundIdentifier(parts) => match parts.last() {
+                    Some(name) => name,
+                    None => return ControlFlow::Continue(()),
+                },
+                _ => return ControlFlow::Continue(()),
+            };
+            let elsewhere =
+                |(item, column): &(usize, &Ident)| item != target && column.value.eq_ignore_ascii_case(&name.value);
+            if written.iter().any(elsewhere) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .is_break()
+    })
 }
 
 fn of_column(scope: &Scope<'_>, column: &ObjectName) -> Option<usize> {

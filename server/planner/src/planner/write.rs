@@ -136,6 +136,16 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         }
     }
     let written = targets::of_columns(&scope, &targets);
+    if !single
+        && !matches!(walk.placements.spread(), Spread::Pinned(_))
+        && targets::read_what_they_write(&scope, &update.assignments)
+    {
+        return Err(Refusal::unsupported(
+            "multi-table-write",
+            "UPDATE over several tables and shards cannot read a column that it writes in another table: MySQL's order of the join decides \
+             whether that is the old value; update one table after the other",
+        ));
+    }
     spread(walk, &scope, single, written, update.limit.is_some() || !single && !update.order_by.is_empty(), "UPDATE")
 }
 
