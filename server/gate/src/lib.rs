@@ -3,7 +3,7 @@
 //!
 //! Layout, along a statement's way: `request` (one request of a session) → `statement` (one statement) → `control` (what the
 //! gate answers itself) or `planning` (from text to plan, through `plan_cache`) → `route` (in autocommit, or in a
-//! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several) → `answer` (REPLYs), with
+//! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several, or of the rows that `join` has matched) → `answer` (REPLYs), with
 //! `facts` (how it ran).
 //! A statement that names its session goes by `values` (user variables, `LAST_INSERT_ID()`) and `substitute` (what the gate knows);
 //! `diagnostics` keeps what it says of itself for the next one.
@@ -29,6 +29,7 @@ mod failure;
 mod gate;
 mod holdings;
 mod insight;
+mod join;
 mod merge;
 mod pins;
 mod places;

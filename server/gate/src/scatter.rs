@@ -198,6 +198,12 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
+    /// One whose parts the gate makes itself.
+    pub(crate) fn of_gate(parts: Box<dyn PartStream>) -> Lane {
+        let overdue = Overdue { until: None, writes: false, held: false };
+        Lane { shard: Arc::default(), parts: Some(parts), ahead: VecDeque::new(), ran: None, found_rows: None, overdue }
+    }
+
     /// The next part; `None` after the last end or an error.
     pub(crate) async fn next(&mut self) -> Result<Option<Part>, ErrorBody> {
         match self.ahead.pop_front() {

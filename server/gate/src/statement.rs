@@ -12,6 +12,7 @@ use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::answer::Answer;
 use crate::insight::watch::Watch;
+use crate::join::Joining;
 use crate::pins::{hold, locks};
 use crate::planning::{self, Planned};
 use crate::request::Scope;
@@ -192,7 +193,15 @@ pub(crate) async fn run_plan(
         scope.calling.values = Some(values::for_stored_code(session, scope.calling.values.take()));
     }
     // Boxed: each level above would move it.
-    let outcome = Box::pin(route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer)).await;
+    let outcome = match &resolved.join {
+        None => Box::pin(route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer)).await,
+        Some(join) => {
+            let (limits, calling, binds) = (scope.limits, &scope.calling, all_binds);
+            let shards = &keyspace.layout;
+            let joining = Joining { keyspace, shards, resolved: &resolved, join, binds, limits, calling };
+            Box::pin(joining.run(session, answer)).await
+        }
+    };
     scope.calling.values = None;
     let mut end = outcome?;
     if let InsertId::Sequence(first) = insert_id

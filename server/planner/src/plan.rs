@@ -6,6 +6,7 @@
 mod describe;
 mod filling;
 mod group;
+mod join;
 mod resolve;
 mod row_key;
 mod stored;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 
 pub use filling::Filling;
 pub use group::{Aggregate, Comparator, Condition, Fold, Grouping, Operand};
+pub use join::{Equality, Join, JoinKey, JoinPlan, Pick, Slot, Step};
+pub(crate) use join::{Part, SidePlan, key_bind, literal_bind, side_text};
 pub(crate) use row_key::{RowColumn, RowTemplate};
 pub use template::Plan;
 pub(crate) use template::{Divider, Edit, Ids, MergePlan, Pin, Pins, Replacement, Route, RowPlan, Source, WindowPlan};
@@ -48,6 +51,8 @@ pub struct Resolved {
     pub shareable: bool,
     /// What an INSERT means to `LAST_INSERT_ID()`.
     pub insert_id: InsertId,
+    /// The rows to merge are joined by the gate. The statements above have no rows: the first tells the columns.
+    pub join: Option<Box<Join>>,
 }
 
 /// Whether the insert id of a statement's end is the session's `LAST_INSERT_ID()`: MySQL also tells the value of a row that was given one.

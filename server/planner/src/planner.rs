@@ -1,7 +1,7 @@
 //! From a normalised statement to a plan, or to a refusal that names the reason.
 //!
 //! A plan is proved complete or is not made. The proof is in [`walk`] and [`facts`] (which tables lie together), [`groups`]
-//! (which rows do) and [`placement`] (what that comes to); [`select`], [`folding`] and [`write`] decide how several shards' answers become one.
+//! (which rows do) and [`placement`] (what that comes to); [`select`], [`folding`], [`join`] and [`write`] decide how several shards' answers become one.
 //! [`full_write`] and [`one_row`] tell what protects MySQL from statements: writes to all rows, and many to one.
 
 pub mod access;
@@ -23,6 +23,7 @@ mod group_order;
 mod groups;
 mod having;
 mod insert_select;
+mod join;
 mod membership;
 mod names;
 mod numbers;
@@ -280,6 +281,7 @@ fn finish(
         alone: None,
         ids: walk.ids,
         filling: walk.filling.map(Box::new),
+        join: walk.join,
     })
 }
 

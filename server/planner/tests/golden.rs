@@ -90,6 +90,13 @@ fn run(fixture: &Fixture, case: &str) -> String {
         }
         Ok(resolved) => {
             let names: Vec<&str> = fixture.shards(plan.keyspace()).iter().map(|shard| &*shard.name).collect();
+            if let Some(join) = &resolved.join {
+                let _ = writeln!(out, "=> columns by {}: {}", names[0], resolved.statements[0].sql);
+                for side in 0..join.sides() {
+                    let _ = writeln!(out, "=> side {side}: {}", join.text(side));
+                }
+                return out;
+            }
             for statement in &resolved.statements {
                 let _ = writeln!(out, "=> {}: {}", names[statement.shard], statement.sql);
             }

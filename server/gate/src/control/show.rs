@@ -71,6 +71,7 @@ pub(super) async fn on_one_shard(
         row_key: None,
         shareable: false,
         insert_id: InsertId::Generated,
+        join: None,
     };
     route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await.map(|end| *end)
 }

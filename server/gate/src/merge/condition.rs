@@ -15,7 +15,7 @@ use crate::failure;
 const DIV_PRECISION_INCREMENT: usize = 4;
 
 /// A value of the statement as the text of a number; `None` is NULL.
-pub(super) type Number<'v> = Option<Cow<'v, [u8]>>;
+pub(crate) type Number<'v> = Option<Cow<'v, [u8]>>;
 
 /// Makes numbers of a merge's values.
 pub(super) fn numbers(values: &[Value]) -> Result<Vec<Number<'_>>, ErrorBody> {
@@ -30,7 +30,7 @@ pub(super) fn numbers(values: &[Value]) -> Result<Vec<Number<'_>>, ErrorBody> {
 }
 
 /// Whether a group fulfils a condition; `None` is unknown. `column` gives a folded column's value.
-pub(super) fn holds<'c>(
+pub(crate) fn holds<'c>(
     condition: &Condition,
     numbers: &'c [Number<'_>],
     column: &impl Fn(usize) -> Option<&'c [u8]>,

@@ -14,14 +14,14 @@ use crate::scatter::{Calls, Lane};
 
 /// A row with the spans of its cells.
 #[derive(Default)]
-pub(super) struct Head {
-    pub(super) row: Row,
-    pub(super) cells: Vec<Option<Range<usize>>>,
+pub(crate) struct Head {
+    pub(crate) row: Row,
+    pub(crate) cells: Vec<Option<Range<usize>>>,
 }
 
 impl Head {
     /// The value of a column; `None` is NULL.
-    pub(super) fn value(&self, column: usize) -> Option<&[u8]> {
+    pub(crate) fn value(&self, column: usize) -> Option<&[u8]> {
         self.cells[column].clone().map(|span| &self.row.text()[span])
     }
 

@@ -1,4 +1,4 @@
-//! Groups that are sorted once all are there, in bounded memory.
+//! Rows of groups and joins that are sorted once all are there, in bounded memory.
 
 use std::cmp::Ordering;
 
@@ -17,9 +17,9 @@ const MOST_BYTES: usize = 64 << 20;
 const SPARE_GROUPS: usize = 1024;
 
 /// Groups that are sorted once all are there.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// Each with all columns, hidden ones too.
-    pub(super) rows: Vec<Head>,
+    pub(crate) rows: Vec<Head>,
     bytes: usize,
     /// How many of them are wanted.
     most: Option<u64>,
@@ -28,13 +28,13 @@ pub(super) struct Kept {
 
 impl Kept {
     /// None yet, for an answer of this window.
-    pub(super) fn new(window: Window) -> Kept {
+    pub(crate) fn new(window: Window) -> Kept {
         let most = window.limit.map(|limit| limit.saturating_add(window.offset));
         Kept { rows: Vec::new(), bytes: 0, most, limit: MOST_BYTES }
     }
 
     /// Keeps a row of so many columns. Fails if that is more than may be kept.
-    pub(super) fn push<'c>(
+    pub(crate) fn push<'c>(
         &mut self,
         cells: impl Iterator<Item = Option<&'c [u8]>>,
         columns: usize,
@@ -57,8 +57,8 @@ impl Kept {
         }
         if self.bytes > self.limit {
             let message = format!(
-                "the groups take more than {} MiB, and all of them are needed to sort them; order by the keys of GROUP BY, add LIMIT, or \
-                 group fewer rows",
+                "the rows take more than {} MiB, and all of them are needed to sort them; order by the keys of GROUP BY, add LIMIT, or \
+                 read fewer rows",
                 self.limit >> 20
             );
             return Err(ErrorBody::new(Code::Exhausted, message).with_errno(1038, "HY001"));
@@ -67,7 +67,7 @@ impl Kept {
     }
 
     /// Sorts; equal rows keep their order.
-    pub(super) fn sort(&mut self, order: &[Key]) -> Result<(), ErrorBody> {
+    pub(crate) fn sort(&mut self, order: &[Key]) -> Result<(), ErrorBody> {
         let mut failed = false;
         self.rows.sort_by(|left, right| {
             left.compare(right, order).unwrap_or_else(|| {

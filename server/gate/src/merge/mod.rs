@@ -3,16 +3,16 @@
 pub(crate) mod row;
 
 mod arithmetic;
-mod condition;
+pub(crate) mod condition;
 mod decimal;
 mod double;
 mod exact_sum;
 mod fold;
 mod group;
-mod heads;
-mod kept;
+pub(crate) mod heads;
+pub(crate) mod kept;
 mod moments;
-mod order;
+pub(crate) mod order;
 mod sort;
 
 use std::collections::VecDeque;
@@ -24,6 +24,7 @@ use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{Capped, ResultEnd};
 use vitrail_service::execution::Part;
 
+pub(crate) use self::order::bind;
 use crate::answer::Answer;
 use crate::columns::{self, Columns};
 use crate::failure;

@@ -10,6 +10,15 @@ use vitrail_proto::rows::{self, RowBatch, RowBuilder};
 pub(crate) struct Row(Bytes);
 
 impl Row {
+    /// A row of whole cells.
+    pub(crate) fn of(parts: [&[u8]; 2]) -> Row {
+        let length = parts[0].len() + parts[1].len();
+        let mut bytes = Vec::with_capacity(4 + length);
+        bytes.extend_from_slice(&(length as u32).to_le_bytes());
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        Row(bytes.into())
+    }
+
     /// The row without its length prefix.
     pub(crate) fn text(&self) -> &[u8] {
         &self.0[4..]

@@ -186,6 +186,7 @@ impl World {
             row_key: None,
             shareable: !writes,
             insert_id: vitrail_planner::plan::InsertId::Generated,
+            join: None,
         };
         let cancel = CancellationToken::new();
         let calling = calling(&cancel);

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    Aggregate, Comparator, Condition, Divider, Edit, Fold, Grouping, MergePlan, Operand, Pin, Pins, Plan, Replacement,
-    Route, SortKey, Source, WindowPlan,
+    Aggregate, Comparator, Condition, Divider, Edit, Equality, Fold, Grouping, JoinPlan, MergePlan, Operand, Pick, Pin,
+    Pins, Plan, Replacement, Route, Slot, SortKey, Source, WindowPlan,
 };
 use crate::vindex::{Part, Vindex};
 
@@ -19,6 +19,10 @@ impl Plan {
             indent = "  ";
         }
         let writes = if self.writes { ", writes" } else { "" };
+        if let Some(join) = &self.join {
+            out.push_str(&describe_join(join, indent));
+            return out;
+        }
         out.push_str(&format!("{indent}{} on `{}`{writes}\n", route(&self.route), self.keyspace));
         if let Some(filling) = &self.filling {
             out.push_str(&format!(
@@ -43,6 +47,59 @@ impl Plan {
         }
         out
     }
+}
+
+/// The sides of a join, each with its plan. With one shard, all goes there.
+fn describe_join(join: &JoinPlan, indent: &str) -> String {
+    let mut out = format!("{indent}join in the gate, if several shards; columns from the first\n");
+    let slot = |slot: usize| {
+        let Slot { side, column } = join.slots[slot];
+        format!("side {side} column {column}")
+    };
+    for (number, side) in join.sides.iter().enumerate() {
+        let step = &side.step;
+        let keys: Vec<String> = step
+            .keys
+            .iter()
+            .map(|key| {
+                let how = match &key.equality {
+                    Equality::Number => "number",
+                    Equality::Bytes => "bytes",
+                    Equality::Weight(_) => "weight",
+                };
+                format!("{} = {} by {how}", slot(key.left), slot(key.right))
+            })
+            .collect();
+        let how = match (number, keys.is_empty()) {
+            (0, _) => "read".to_owned(),
+            (_, true) => "read all".to_owned(),
+            _ => format!("look up in batches where {}", keys.join(" and ")),
+        };
+        let outer = if step.outer { ", or none" } else { "" };
+        let mut conditions = String::new();
+        for (what, condition) in [("matching if", &step.matches), ("kept if", &step.after)] {
+            if let Some(condition) = condition {
+                let _ =
+                    write!(conditions, ", {what} {}", describe_condition(condition, &[]).replace("column ", "slot "));
+            }
+        }
+        let _ = writeln!(out, "{indent}  side {number}: {how}{outer}{conditions}");
+        for line in side.plan.describe().lines() {
+            let _ = writeln!(out, "{indent}    {line}");
+        }
+    }
+    let picks: Vec<String> = join
+        .outputs
+        .iter()
+        .map(|pick| match pick {
+            Pick::Slot(number) => slot(*number),
+            Pick::Counted(number) => format!("1 unless {} is null", slot(*number)),
+            Pick::One => "1".to_owned(),
+            Pick::Null => "null".to_owned(),
+        })
+        .collect();
+    let _ = writeln!(out, "{indent}  give {}", picks.join(", "));
+    out
 }
 
 fn merge(merge: &MergePlan) -> String {

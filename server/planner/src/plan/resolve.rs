@@ -8,7 +8,7 @@ use vitrail_sql::normalise::Normalised;
 
 use super::stored::{equal_integer, stored};
 use super::{
-    Divider, Edit, Ids, InsertId, Merge, MergePlan, Pin, Pins, Plan, Replacement, Resolved, Route, RowPlan,
+    Divider, Edit, Ids, InsertId, Join, Merge, MergePlan, Pin, Pins, Plan, Replacement, Resolved, Route, RowPlan,
     ShardStatement, Source, Window, WindowPlan,
 };
 use crate::key_range::{KeyspaceId, Shards};
@@ -50,6 +50,10 @@ impl Plan {
             return Err(Refusal::unsupported("one-shard-only", reason));
         }
         let merge = if statements.len() > 1 { self.merge(&values)? } else { Merge::Pass };
+        let join = match &self.join {
+            Some(join) if statements.len() > 1 => Some(Box::new(Join::of(join, statement)?)),
+            _ => None,
+        };
         let row_key = self.row.as_ref().filter(|_| statements.len() == 1);
         let row_key = row_key.and_then(|row| row.name(|source| values.one(source).ok()));
         Ok(Resolved {
@@ -60,6 +64,7 @@ impl Plan {
             row_key,
             shareable: self.shareable,
             insert_id: self.insert_id(&values),
+            join,
         })
     }
 

@@ -185,9 +185,13 @@ pub(super) fn separator(text: &Text<'_>, function: &Function) -> Option<Range<us
 
 /// The text of a whole call.
 pub(super) fn call_text(walk: &Walk<'_>, function: &Function) -> Option<String> {
-    let start = walk.text.start(idents(&function.name)?.last()?)?;
-    let close = call(walk.text, function)?.end;
-    copy(walk, start..walk.text.tokens[close].end)
+    copy(walk, call_range(walk.text, function)?)
+}
+
+/// The bytes of a whole call.
+pub(super) fn call_range(text: &Text<'_>, function: &Function) -> Option<Range<usize>> {
+    let start = text.start(idents(&function.name)?.last()?)?;
+    Some(start..text.tokens[call(text, function)?.end].end)
 }
 
 /// The text of a range of bytes without the qualifiers that are cut; `None` if it holds a literal that the key does not.

@@ -38,10 +38,11 @@ impl<'a> Walk<'a> {
         scope: &Scope<'a>,
         accepts: impl Fn(usize) -> bool,
     ) -> bool {
-        dividers.iter().any(|(item, _)| {
-            let columns = scope.items[*item].sharded.map_or(0, |(_, sharding)| sharding.columns.len());
-            accepts(*item) && columns > 0 && (0..columns).all(|number| dividers.contains(&(*item, number)))
-        })
+        !self.joined
+            && dividers.iter().any(|(item, _)| {
+                let columns = scope.items[*item].sharded.map_or(0, |(_, sharding)| sharding.columns.len());
+                accepts(*item) && columns > 0 && (0..columns).all(|number| dividers.contains(&(*item, number)))
+            })
     }
 
     /// The sharding column that an expression is, seen from a block and those around it.

@@ -8,6 +8,7 @@ use super::folding::{By, Folding};
 use super::numbers;
 use super::order::{Output, instant_of, number_of, quoted, space_weight};
 use super::texts;
+use super::walk::Walk;
 use crate::plan::{Aggregate, Comparison};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
@@ -109,19 +110,10 @@ impl Folding<'_, '_, '_> {
 
     /// The text of a column of the answer without its alias.
     pub(super) fn output_text(&self, index: usize) -> Option<String> {
-        let text = self.walk.text;
-        let clauses = Clauses::of(text)?;
-        let ranges = clauses.columns(text);
-        if ranges.len() != self.select.projection.len() || ranges.len() != self.outputs.len() {
+        if self.select.projection.len() != self.outputs.len() {
             return None;
         }
-        let mut range = ranges.into_iter().nth(index)?;
-        if let SelectItem::ExprWithAlias { alias, .. } = &self.select.projection[index] {
-            let alias = text.start(alias)?;
-            let before = text.tokens.iter().rev().filter(|token| token.start < alias);
-            range.end = before.skip_while(|token| text.is_word(token, "AS")).map(|token| token.end).next()?;
-        }
-        (range.start < range.end).then(|| self.copy(range))?
+        item_text(self.walk, self.select, index)
     }
 
     /// The text of a part of the statement, to be written again.
@@ -140,6 +132,22 @@ impl Folding<'_, '_, '_> {
     pub(super) fn plain(&self, expr: &Expr) -> Option<(String, String)> {
         plain(expr, self.scope)
     }
+}
+
+/// The text of an item of the select list without its alias.
+pub(super) fn item_text(walk: &Walk<'_>, select: &Select, index: usize) -> Option<String> {
+    let text = walk.text;
+    let ranges = Clauses::of(text)?.columns(text);
+    if ranges.len() != select.projection.len() {
+        return None;
+    }
+    let mut range = ranges.into_iter().nth(index)?;
+    if let SelectItem::ExprWithAlias { alias, .. } = &select.projection[index] {
+        let alias = text.start(alias)?;
+        let before = text.tokens.iter().rev().filter(|token| token.start < alias);
+        range.end = before.skip_while(|token| text.is_word(token, "AS")).map(|token| token.end).next()?;
+    }
+    (range.start < range.end).then(|| copy(walk, range))?
 }
 
 /// The refusal of what cannot be told apart.

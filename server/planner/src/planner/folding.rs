@@ -180,6 +180,7 @@ impl Folding<'_, '_, '_> {
         cut_having: bool,
         limit: Option<&WindowPlan>,
     ) -> Result<(), Refusal> {
+        self.walk.added.clone_from(&self.added);
         if !self.added.is_empty() {
             let columns: String =
                 self.added.iter().enumerate().map(|(index, text)| format!(", {text} AS `vitrail${index}`")).collect();
@@ -205,6 +206,7 @@ impl Folding<'_, '_, '_> {
             clauses.replace(self.walk, Clause::OrderBy, Replacement::Text(text.into()));
         }
         match limit {
+            _ if self.walk.joined => Ok(()),
             Some(window) => limits::limit_shards(self.walk, window),
             // One row for all shards' rows: `sql_select_limit` and LIMIT would cut parts of groups.
             None if !order.is_empty() || clauses.get(Clause::Limit).is_some() => {

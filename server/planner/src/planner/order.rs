@@ -84,6 +84,7 @@ pub(super) fn sort(
         };
         keys.push(SortKey { column, descending, comparison });
     }
+    walk.added.clone_from(&added);
     if !added.is_empty() {
         let columns: String =
             added.iter().enumerate().map(|(index, text)| format!(", {text} AS `vitrail${index}`")).collect();

@@ -103,6 +103,7 @@ fn read(
             Ids::default()
         },
         filling: None,
+        join: None,
     })
 }
 

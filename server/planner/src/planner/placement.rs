@@ -193,6 +193,12 @@ impl Placements {
         self.nodes[root].lists[column].get_or_insert(pin);
     }
 
+    /// Whether only rows with one value, or some, matter.
+    pub(super) fn is_pinned(&self, member: Member) -> bool {
+        let root = &self.nodes[self.root(member)];
+        root.pinned().is_some() || root.listed().is_some()
+    }
+
     /// The groups that members from `mark` on have led since.
     pub(super) fn seal_since(&mut self, mark: Member) {
         for member in mark..self.nodes.len() {

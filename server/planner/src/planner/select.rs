@@ -10,12 +10,32 @@ use super::folding::{self, By};
 use super::group_order::is_constant;
 use super::placement::Spread;
 use super::walk::{Scope, Walk};
-use super::{groups, order};
+use super::{groups, join, order};
 use crate::plan::{Edit, MergePlan, Replacement, Route, WindowPlan};
 use crate::refusal::Refusal;
 
 /// Where a query over sharded tables goes, and how its answers are merged.
 pub(super) fn route<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<(Route, MergePlan), Refusal> {
+    let edits = walk.edits.len();
+    match together(walk, query, scope) {
+        Err(refusal) if join::may_help(&refusal) => {
+            walk.edits.truncate(edits);
+            match join::plan(walk, query, scope) {
+                Ok((merge, join)) => {
+                    walk.join = Some(Arc::new(join));
+                    Ok((Route::AllShards, merge))
+                }
+                // The plainer reason.
+                Err(other) if other.reason == "join-across-shards" && refusal.reason != other.reason => Err(refusal),
+                Err(other) => Err(other),
+            }
+        }
+        done => done,
+    }
+}
+
+/// The same where rows that belong together lie on one shard.
+fn together<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<(Route, MergePlan), Refusal> {
     match walk.placements.spread() {
         Spread::Nowhere => Ok((Route::AnyShard, MergePlan::Pass)),
         Spread::Pinned(pins) => Ok((Route::Pinned(pins), MergePlan::Pass)),
@@ -45,7 +65,8 @@ pub(super) fn apart(tables: &[Arc<str>]) -> Refusal {
     )
 }
 
-fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<MergePlan, Refusal> {
+/// How answers to a query over several shards are merged.
+pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<MergePlan, Refusal> {
     let over_shards = |reason, what: &str| {
         Err(Refusal::unsupported(
             reason,
@@ -67,7 +88,7 @@ fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<Me
     if query.fetch.is_some() {
         return over_shards("query-form", "FETCH in place of LIMIT");
     }
-    if !groups::rows_have_shards(select, scope) {
+    if !walk.joined && !groups::rows_have_shards(select, scope) {
         return Err(Refusal::unsupported(
             "reference-rows",
             "every shard would give the rows of the reference table anew; read the sharded table first, or pin it to one \
@@ -148,7 +169,7 @@ fn window(walk: &Walk<'_>, query: &Query) -> Result<WindowPlan, Refusal> {
 
 /// Each shard is asked for the sum of LIMIT and OFFSET: `20, 10` and `10 OFFSET 20` become `30`.
 pub(super) fn limit_shards(walk: &mut Walk<'_>, window: &WindowPlan) -> Result<(), Refusal> {
-    if window.offset.is_none() {
+    if window.offset.is_none() || walk.joined {
         return Ok(());
     }
     let numbers = Clauses::of(walk.text).and_then(|clauses| clauses.limit_numbers(walk.text));

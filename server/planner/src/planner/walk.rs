@@ -10,7 +10,7 @@ use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
 use super::text::Text;
 use super::{facts, streams};
-use crate::plan::{Edit, Filling, Ids, Replacement};
+use crate::plan::{Edit, Filling, Ids, JoinPlan, Replacement};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
 use crate::vschema::{Placement, Sharding};
@@ -59,6 +59,12 @@ pub(super) struct Walk<'a> {
     pub(super) ids: Ids,
     /// The column that a sequence fills.
     pub(super) filling: Option<Filling>,
+    /// How, then.
+    pub(super) join: Option<Arc<JoinPlan>>,
+    /// Rows are joined in the gate: none of them lies on a shard.
+    pub(super) joined: bool,
+    /// What the shards are asked for behind the select list.
+    pub(super) added: Vec<String>,
     ctes: Vec<String>,
 }
 
@@ -77,6 +83,9 @@ impl<'a> Walk<'a> {
             system: false,
             ids: Ids::default(),
             filling: None,
+            join: None,
+            joined: false,
+            added: Vec::new(),
             ctes: Vec::new(),
         }
     }
