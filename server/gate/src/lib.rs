@@ -21,6 +21,7 @@ pub mod cluster;
 
 mod answer;
 mod calling;
+mod catalog;
 mod columns;
 mod control;
 mod diagnostics;

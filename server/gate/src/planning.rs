@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vitrail_planner::PlanContext;
 use vitrail_planner::access::Needs;
+use vitrail_planner::catalog;
 use vitrail_planner::plan::Plan;
 use vitrail_planner::vschema::VSchema;
 use vitrail_proto::error::ErrorBody;
@@ -29,6 +30,8 @@ pub(crate) enum Planned {
     Locks(Box<Plan>),
     /// The gate answers it.
     Own(OwnSelect),
+    /// It names `information_schema`: what it needs is known only when it runs.
+    Catalog,
 }
 
 /// One pass over a text, under the session's sql_mode.
@@ -67,7 +70,7 @@ pub(crate) fn plan(scope: &Scope<'_>, session: &Session, normalised: &Normalised
     }
     match &planned {
         Ok(known) => match &**known {
-            Planned::Own(_) => planned,
+            Planned::Own(_) | Planned::Catalog => planned,
             Planned::Plan(plan) | Planned::Locks(plan) => match scope.permit.allow(plan.needs(), Some(plan.keyspace()))
             {
                 Ok(()) => planned,
@@ -136,6 +139,7 @@ pub(crate) fn context<'a>(scope: &'a Scope<'_>, temporary: &'a [&'a str]) -> Pla
         keyspace: scope.target.keyspace.as_deref(),
         shard: scope.target.shard.as_deref(),
         temporary,
+        catalog: None,
     }
 }
 
@@ -145,6 +149,9 @@ fn make(scope: &Scope<'_>, normalised: &Normalised, context: &PlanContext<'_>) -
         if let Some(own) = own {
             return Ok(Planned::Own(own));
         }
+    }
+    if catalog::is_named(normalised) {
+        return Ok(Planned::Catalog);
     }
     let may_lock = normalised.kind == StatementKind::Select || pinned::is_do(normalised);
     if may_lock && pinned::locks(normalised)?.is_some() {

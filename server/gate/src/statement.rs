@@ -18,7 +18,7 @@ use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
-use crate::{access, control, diagnostics, failure, route, sequences, values};
+use crate::{access, catalog, control, diagnostics, failure, route, sequences, values};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
@@ -127,13 +127,18 @@ pub(crate) async fn run_plan(
     watch: &mut Watch,
 ) -> Result<Box<ResultEnd>, ErrorBody> {
     let planned = tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement))?;
-    let (plan, of_locks) = match &*planned {
+    let catalogued;
+    let (plan, of_locks, statement, (binds, all_binds)) = match &*planned {
         Planned::Own(select) => {
             watch.own();
             return Box::pin(select.run(scope, session, answer)).await.map(Box::new);
         }
-        Planned::Locks(plan) => (plan, true),
-        Planned::Plan(plan) => (plan, false),
+        Planned::Catalog => {
+            catalogued = Box::new(Box::pin(catalog::plan(scope, session, statement, (binds, all_binds))).await?);
+            (&catalogued.plan, false, &catalogued.statement, (&catalogued.binds, &catalogued.all_binds))
+        }
+        Planned::Locks(plan) => (&**plan, true, statement, (binds, all_binds)),
+        Planned::Plan(plan) => (&**plan, false, statement, (binds, all_binds)),
     };
     if let Some(verb) = plan.full_write()
         && !scope.gate.config.allow_full_writes

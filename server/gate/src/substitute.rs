@@ -55,6 +55,32 @@ pub(crate) fn facts(scope: &Scope<'_>, session: &Session, statement: &Normalised
     if statement.kind == StatementKind::Select {
         keep_titles(text, &tokens, &mut edits);
     }
+    Ok(Some(edited(text, edits)))
+}
+
+/// The statement with aliases for the columns that are named by a text in which the name `word` stands; `None` if there are none.
+///
+/// # Errors
+/// What the lexer refuses.
+pub(crate) fn with_titles(statement: &Normalised, word: &str) -> Result<Option<String>, ErrorBody> {
+    let text = &*statement.text;
+    let tokens = tokens(statement)?;
+    let named = |(index, token): &(usize, &Token)| {
+        // A column with its table and database is named by the column.
+        let of_column = tokens.get(index + 3).is_some_and(|next| next.kind == TokenKind::Dot);
+        matches!(token.kind, TokenKind::Word | TokenKind::QuotedName)
+            && text[token.start..token.end].trim_matches(['`', '"']).eq_ignore_ascii_case(word)
+            && !of_column
+    };
+    let edit = |(_, token): (usize, &Token)| (token.start..token.end, text[token.start..token.end].to_owned());
+    let mut edits: Vec<(Range<usize>, String)> = tokens.iter().enumerate().filter(named).map(edit).collect();
+    let before = edits.len();
+    keep_titles(text, &tokens, &mut edits);
+    Ok((edits.len() > before).then(|| edited(text, edits)))
+}
+
+/// The text with its parts replaced.
+fn edited(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
     edits.sort_by_key(|(range, _)| (range.start, range.end));
     let (mut out, mut copied) = (String::with_capacity(text.len() + 32), 0);
     for (range, literal) in edits {
@@ -63,7 +89,7 @@ pub(crate) fn facts(scope: &Scope<'_>, session: &Session, statement: &Normalised
         copied = range.end;
     }
     out.push_str(&text[copied..]);
-    Ok(Some(out))
+    out
 }
 
 /// A string as SQL that every sql_mode reads alike.

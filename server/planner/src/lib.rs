@@ -4,6 +4,7 @@
 //!
 //! * [`vschema`]: which keyspaces are sharded, and by what; [`schema`]: what MySQL says of columns.
 //! * [`planner`]: from a normalised statement to a [`plan::Plan`], or a [`refusal::Refusal`].
+//! * [`catalog`]: `information_schema` as a keyspace has it.
 //! * [`access`]: which rights a statement needs, apart from where it goes.
 //! * [`vindex`]: from a value to a keyspace id; [`key_range`]: from a keyspace id to a shard.
 //! * [`plan`]: from a plan, literals and binds to texts for shards, and how their answers become one.
@@ -16,4 +17,4 @@ pub mod schema;
 pub mod vindex;
 pub mod vschema;
 
-pub use planner::{PlanContext, access, plan, plan_pinned};
+pub use planner::{PlanContext, access, catalog, plan, plan_pinned};

@@ -8,6 +8,7 @@ pub mod access;
 
 mod aggregate;
 mod calls;
+pub mod catalog;
 mod clauses;
 mod columns;
 mod compared;
@@ -50,6 +51,7 @@ use vitrail_sql::normalise::{Normalised, StatementKind};
 use vitrail_sql::parse::parse;
 
 use self::access::Needs;
+use self::catalog::Catalog;
 use self::names::shared;
 use self::text::Text;
 use self::walk::Walk;
@@ -71,6 +73,8 @@ pub struct PlanContext<'a> {
     pub shard: Option<&'a str>,
     /// The session's temporary tables in the default keyspace: they need no schema, and hide tables of other keyspaces.
     pub temporary: &'a [&'a str],
+    /// What `information_schema` is to the statement, if it names any of it; see [`catalog`].
+    pub catalog: Option<&'a Catalog>,
 }
 
 /// Plans a statement that needs a connection of the session's own: LOCK TABLES, UNLOCK TABLES, HANDLER, DDL of temporary tables, and

@@ -8,7 +8,7 @@ use vitrail_sql::control::pinned::{self, LockName, Locks, OfConnection};
 use vitrail_sql::control::queries::{self, Queries, QueryOrder};
 use vitrail_sql::control::select::{self, Fact};
 use vitrail_sql::control::set::{self, Assignment, Given, Set, Variable};
-use vitrail_sql::control::show::{self, Like, Show};
+use vitrail_sql::control::show::{self, Like, Listed, Show};
 use vitrail_sql::control::transaction::{self, Chain, Savepoint};
 use vitrail_sql::control::{TableName, ddl, use_target};
 use vitrail_sql::{LexMode, Normalised, SqlError, normalise};
@@ -276,14 +276,35 @@ fn lists_are_told_apart() {
         ("show errors limit 2, 5", DEFAULT, Show::Warnings { errors: true, offset: 2, limit: 5 }),
         ("SHOW COUNT(*) ERRORS", DEFAULT, Show::WarningCount { errors: true }),
         ("SHOW SESSION VARIABLES LIKE 'x'", DEFAULT, Show::Anywhere),
+        ("SHOW GLOBAL STATUS", DEFAULT, Show::Anywhere),
+        (
+            "SHOW FULL TABLES IN k WHERE Table_type = 'VIEW'",
+            DEFAULT,
+            Show::Listed {
+                list: Listed::Tables { full: true },
+                keyspace: Some("k".into()),
+                filter: "WHERE Table_type = 'VIEW'",
+            },
+        ),
+        (
+            "show table status like 'a%'",
+            DEFAULT,
+            Show::Listed { list: Listed::TableStatus, keyspace: None, filter: "like 'a%'" },
+        ),
+        ("SHOW CREATE DATABASE IF NOT EXISTS k", DEFAULT, Show::CreateKeyspace { keyspace: "k".into() }),
+        ("SHOW CREATE VIEW `a``b`", DEFAULT, Show::Create { table: TableName { keyspace: None, table: "a`b".into() } }),
+        (
+            r#"SHOW KEYS IN "t" WHERE 1"#,
+            ANSI,
+            Show::Indexes { table: TableName { keyspace: None, table: "t".into() }, filter: "WHERE 1" },
+        ),
     ] {
         assert_eq!(show::parse(&read_as(sql, mode)), Ok(expected), "{sql}");
     }
     for (sql, mode, expected) in [
         ("DESCRIBE k.t c", DEFAULT, ("DESCRIBE", Some("k"), "t", "c")),
-        ("SHOW CREATE VIEW `a``b`", DEFAULT, ("SHOW CREATE TABLE", None, "a`b", "")),
         ("SHOW FULL FIELDS FROM t FROM k LIKE 'x'", DEFAULT, ("SHOW FULL COLUMNS FROM", Some("k"), "t", "LIKE 'x'")),
-        (r#"SHOW KEYS IN "t" WHERE 1"#, ANSI, ("SHOW INDEX FROM", None, "t", "WHERE 1")),
+        (r#"SHOW FIELDS IN "t" WHERE 1"#, ANSI, ("SHOW COLUMNS FROM", None, "t", "WHERE 1")),
     ] {
         let statement = read_as(sql, mode);
         let Ok(Show::Table { before, table, after }) = show::parse(&statement) else { panic!("{sql}") };
@@ -291,7 +312,8 @@ fn lists_are_told_apart() {
     }
     for (sql, expected) in [
         ("SHOW SLAVE STATUS", "unsupported"),
-        ("SHOW TABLES WHERE 1", "unsupported"),
+        ("SHOW TABLE STATUS x", "syntax"),
+        ("SHOW ENGINE INNODB STATUS", "unsupported"),
         ("SHOW TABLES LIKE x", "syntax"),
         ("DESCRIBE t /*!40000 c */", "unsupported"),
     ] {

@@ -1,5 +1,6 @@
 //! A lane: a suite's cases, one after the other, on one flavour and one number of shards.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use anyhow::Result;
@@ -63,7 +64,7 @@ pub async fn run(suite: &Suite, flavour: Flavour, shards: usize) -> Result<(Vec<
     let mut all = Vec::with_capacity(suite.cases.len());
     for case in &suite.cases {
         all.push(match case.flavours.contains(&flavour) {
-            true => Some(lane.case(case).await?),
+            true => Some(lane.case(&named(case, lane.stage.keyspace())).await?),
             false => None,
         });
     }
@@ -76,6 +77,16 @@ pub async fn run(suite: &Suite, flavour: Flavour, shards: usize) -> Result<(Vec<
     let faults = tables::differences(&lane.stage).await?;
     lane.stage.strike().await;
     Ok((all, faults))
+}
+
+/// The case with the keyspace's name where `{keyspace}` stands.
+fn named<'c>(case: &'c Case, keyspace: &str) -> Cow<'c, Case> {
+    const MARK: &str = "{keyspace}";
+    if case.sql.contains(MARK) {
+        Cow::Owned(Case { sql: case.sql.replace(MARK, keyspace), ..case.clone() })
+    } else {
+        Cow::Borrowed(case)
+    }
 }
 
 struct Lane {

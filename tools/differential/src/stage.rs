@@ -47,16 +47,21 @@ impl Stage {
         let folder = tempfile::Builder::new().prefix("vitrail-differential-").tempdir()?;
         let path = folder.path().join("vitrail.toml");
         std::fs::write(folder.path().join("vschema.json"), &suite.vschema)?;
-        std::fs::write(&path, configuration(&suite.name, &databases))?;
+        std::fs::write(&path, configuration(&databases.oracle, &databases))?;
         let process = Process::start(config::load(&path)?, Component::Both).await?;
         let address = process.address().ok_or_else(|| anyhow!("Vitrail listens on TCP"))?;
-        let mut config = ClientConfig::from_url(&format!("vitrail://app@{address}/{}?tls=disable", suite.name))?;
+        let mut config = ClientConfig::from_url(&format!("vitrail://app@{address}/{}?tls=disable", databases.oracle))?;
         config.retries = 0;
         let client = Client::connect_with(config).await?;
         let references = references(&suite.vschema)?;
         let stage = Stage { databases, process, client, references, _folder: folder };
         stage.load(suite).await?;
         Ok(stage)
+    }
+
+    /// The suite's keyspace, which is called like the one MySQL's database.
+    pub fn keyspace(&self) -> &str {
+        &self.databases.oracle
     }
 
     /// A new session of Vitrail, in the suite's keyspace.

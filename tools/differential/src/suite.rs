@@ -12,7 +12,7 @@ use crate::data;
 /// A suite.
 #[derive(Debug)]
 pub struct Suite {
-    /// The folder's name, and that of the keyspace.
+    /// The folder's name.
     pub name: String,
     /// Statements that make the tables.
     pub schema: Vec<String>,

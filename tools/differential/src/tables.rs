@@ -38,7 +38,7 @@ pub async fn differences(stage: &Stage) -> Result<Vec<String>> {
 }
 
 async fn rows(connection: &mut Connection, table: &str) -> Result<Vec<Row>> {
-    match answer::of_mysql(connection, &format!("SELECT * FROM `{table}`")).await? {
+    match answer::of_mysql(connection, &format!("SELECT * FROM `{}`", table.replace('`', "``"))).await? {
         Answer::Rows(rows) => Ok(sorted(rows.rows)),
         other => Err(anyhow::anyhow!(other.summary())).with_context(|| format!("reading table `{table}`")),
     }

@@ -81,6 +81,11 @@ impl Permit {
         self.has(Right::Read, keyspace, table)
     }
 
+    /// Some right on every table of the keyspace.
+    pub fn sees_all_tables(&self, keyspace: &str) -> bool {
+        self.has_all_of(Right::Read, keyspace)
+    }
+
     /// Lets a statement with these needs pass that goes to `keyspace`.
     ///
     /// # Errors

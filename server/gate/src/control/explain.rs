@@ -14,7 +14,7 @@ use crate::columns::Own;
 use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::Session;
-use crate::{failure, route, sequences};
+use crate::{catalog, failure, route, sequences};
 
 /// `EXPLAIN FORMAT=VITRAIL statement`, or MySQL's own forms.
 pub(super) async fn run(
@@ -25,13 +25,15 @@ pub(super) async fn run(
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     let (prefix, inner) = match explain::parse(statement)? {
-        Explain::Own { statement } => return describe(scope, session, statement, answer).await,
+        Explain::Own { statement } => return describe(scope, session, statement, binds, answer).await,
         Explain::Server { prefix, statement } => (prefix, statement),
     };
     let normalised = planning::normalise(inner.into(), session)?;
     let planned = planning::plan(scope, session, &normalised)?;
     let Planned::Plan(plan) = &*planned else {
-        return Err(failure::unsupported("the gate answers this statement itself; there is nothing to explain"));
+        return Err(failure::unsupported(
+            "the gate answers this statement itself, or adds to it; EXPLAIN FORMAT=VITRAIL tells how",
+        ));
     };
     let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
     // It inserts nothing, and takes no number of a sequence.
@@ -52,12 +54,14 @@ async fn describe(
     scope: &Scope<'_>,
     session: &Session,
     inner: &str,
+    binds: &Arc<Binds>,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     let normalised = planning::normalise(inner.into(), session)?;
     let planned = planning::plan(scope, session, &normalised)?;
     let text = match &*planned {
         Planned::Plan(plan) | Planned::Locks(plan) => plan.describe(),
+        Planned::Catalog => catalog::plan(scope, session, &normalised, (binds, binds)).await?.plan.describe(),
         Planned::Own(_) => "answered by the gate\n".to_owned(),
     };
     super::show::list(&[Own::Text("Plan")], text.lines().map(|line| vec![Some(line.to_owned())]).collect(), answer)

@@ -1,10 +1,12 @@
 //! Statements that the gate answers itself: transactions, SET, USE, SHOW, DDL and EXPLAIN.
 
 mod consolidations;
+mod create;
 pub(crate) mod ddl;
 pub(crate) mod explain;
 pub(crate) mod functions;
 mod kill;
+mod listed;
 mod pinned;
 pub(crate) mod prepare;
 mod queries;

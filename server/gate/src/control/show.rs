@@ -10,8 +10,9 @@ use vitrail_sql::control::TableName;
 use vitrail_sql::control::show::{self, Like, Show};
 use vitrail_sql::normalise::Normalised;
 
-use super::consolidations;
+use super::{consolidations, create, listed};
 use crate::answer::Answer;
+use crate::cluster::Keyspace;
 use crate::columns::{self, Own};
 use crate::merge::row::Packer;
 use crate::preferences::REGISTRY;
@@ -34,8 +35,16 @@ pub(super) async fn run(
         Show::Sessions => super::sessions::list(scope, session, answer).await,
         Show::Processlist { full } => super::sessions::processlist(scope, session, full, answer).await,
         Show::Preferences { full, like } => preferences(session, full, like, answer).await,
-        Show::Tables { full, keyspace, like } => tables(scope, full, keyspace.as_deref(), like, answer).await,
+        Show::Tables { full, keyspace, like } => {
+            listed::tables(scope, session, full, keyspace.as_deref(), like.as_ref(), answer).await
+        }
         Show::Table { before, table, after } => on_table(scope, session, before, &table, after, answer).await,
+        Show::Listed { list, keyspace, filter } => {
+            listed::run(scope, session, list, keyspace.as_deref(), filter, answer).await
+        }
+        Show::Create { table } => create::table(scope, session, &table, answer).await,
+        Show::CreateKeyspace { keyspace } => create::keyspace(scope, session, &keyspace, answer).await,
+        Show::Indexes { table, filter } => listed::indexes(scope, session, &table, filter, answer).await,
         Show::Warnings { errors, offset, limit } => warnings(session, errors, offset, limit, answer).await,
         Show::WarningCount { errors } => {
             let (title, count) = match errors {
@@ -123,30 +132,8 @@ async fn preferences(
     list(&columns[..if full { 5 } else { 2 }], rows.collect(), answer).await
 }
 
-async fn tables(
-    scope: &Scope<'_>,
-    full: bool,
-    keyspace: Option<&str>,
-    like: Option<Like>,
-    answer: &mut Answer<'_>,
-) -> Result<ResultEnd, ErrorBody> {
-    let name = keyspace.or(scope.target.keyspace.as_deref()).ok_or_else(failure::no_keyspace)?;
-    let keyspace = scope.view.keyspace(name, &scope.permit)?;
-    let Some(schema) = scope.view.tables.get(&keyspace.name) else {
-        let message = format!("the schema of keyspace '{name}' could not be loaded yet; try again");
-        return Err(ErrorBody::new(vitrail_proto::error::Code::Unavailable, message));
-    };
-    let title = with_pattern(format!("Tables_in_{name}"), like.as_ref());
-    let columns = [Own::Text(&title), Own::Text("Table_type")];
-    let listed = schema.tables.iter().filter(|table| is_like(like.as_ref(), &table.name));
-    let rows = listed.filter(|table| scope.permit.sees_table(name, &table.name)).map(|table| {
-        let kind = full.then(|| Some(if table.view { "VIEW" } else { "BASE TABLE" }.to_owned()));
-        std::iter::once(Some(table.name.clone())).chain(kind).collect()
-    });
-    list(&columns[..1 + usize::from(full)], rows.collect(), answer).await
-}
-
-async fn on_table(
+/// Asks one shard about a table: what is the same on all.
+pub(super) async fn on_table(
     scope: &Scope<'_>,
     session: &mut Session,
     before: &str,
@@ -154,18 +141,28 @@ async fn on_table(
     after: &str,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
-    let TableName { keyspace, table } = table;
-    let keyspace =
-        keyspace.as_deref().or(scope.target.keyspace.as_deref()).ok_or_else(failure::no_keyspace)?.to_owned();
-    let known = scope.view.keyspace(&keyspace, &scope.permit)?;
-    if !super::temporary::is_one(scope, session, known, table)?
+    let (keyspace, _) = known(scope, session, table)?;
+    let name = keyspace.name.to_string();
+    let sql = format!("{before} `{}` {after}", table.table.replace('`', "``"));
+    on_one_shard(scope, session, &name, sql.trim_end().to_owned(), answer).await
+}
+
+/// The keyspace of a table, and whether the table is a temporary one of the session.
+pub(super) fn known<'s>(
+    scope: &'s Scope<'_>,
+    session: &Session,
+    TableName { keyspace, table }: &TableName<'_>,
+) -> Result<(&'s Keyspace, bool), ErrorBody> {
+    let name = keyspace.as_deref().or(scope.target.keyspace.as_deref()).ok_or_else(failure::no_keyspace)?;
+    let known = scope.view.keyspace(name, &scope.permit)?;
+    let temporary = super::temporary::is_one(scope, session, known, table)?;
+    if !temporary
         && let Some(schema) = scope.view.tables.get(&known.name)
         && !schema.tables.iter().any(|known| known.name.eq_ignore_ascii_case(table))
     {
-        return Err(failure::unknown_table(&keyspace, table));
+        return Err(failure::unknown_table(name, table));
     }
-    let sql = format!("{before} `{}` {after}", table.replace('`', "``"));
-    on_one_shard(scope, session, &keyspace, sql.trim_end().to_owned(), answer).await
+    Ok((known, temporary))
 }
 
 /// A listing that is the same on every server.
@@ -235,7 +232,7 @@ fn is_like(like: Option<&Like>, name: &str) -> bool {
 }
 
 /// MySQL puts the pattern into the column's name.
-fn with_pattern(title: String, like: Option<&Like>) -> String {
+pub(super) fn with_pattern(title: String, like: Option<&Like>) -> String {
     match like {
         Some(like) => format!("{title} ({})", like.pattern),
         None => title,

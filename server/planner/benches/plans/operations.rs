@@ -74,7 +74,8 @@ impl Cluster {
 
     fn plan(&self, statement: &Normalised) -> Plan {
         let (vschema, schemas) = (&self.vschema, &self.schemas);
-        let context = PlanContext { vschema, schemas, keyspace: Some("shop"), shard: None, temporary: &[] };
+        let context =
+            PlanContext { vschema, schemas, keyspace: Some("shop"), shard: None, temporary: &[], catalog: None };
         plan(statement, &context).expect("a plan")
     }
 }

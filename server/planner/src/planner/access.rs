@@ -197,6 +197,7 @@ fn shown(statement: &Normalised) -> Needs {
         | Show::Processlist { .. }
         | Show::Preferences { .. }
         | Show::Tables { .. }
+        | Show::CreateKeyspace { .. }
         | Show::Warnings { .. }
         | Show::WarningCount { .. }
         | Show::Grants => Needs::default(),
@@ -209,6 +210,18 @@ fn shown(statement: &Normalised) -> Needs {
             needs.add_table(keyspace.as_deref(), &table, Right::Read, "SELECT");
             needs
         }
+        Show::Create { table: TableName { keyspace, table } } => {
+            let mut needs = Needs::default();
+            needs.add_table(keyspace.as_deref(), &table, Right::Read, "SELECT");
+            needs
+        }
+        Show::Indexes { table: TableName { keyspace, table }, filter } => {
+            let mut needs = if filter.is_empty() { Needs::default() } else { scan.expression() };
+            needs.add_table(keyspace.as_deref(), &table, Right::Read, "SELECT");
+            needs
+        }
+        // Of what its user may not see, nothing is listed.
+        Show::Listed { .. } => scan.expression(),
         Show::Anywhere => scan.expression(),
     }
 }

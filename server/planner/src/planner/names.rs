@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
 
-use super::PlanContext;
+use super::{PlanContext, catalog};
 use crate::refusal::Refusal;
 use crate::vschema::{Keyspace, Table};
 
@@ -43,6 +43,9 @@ impl<'a> PlanContext<'a> {
         match qualifier {
             Some(system) if is_system(system) && self.vschema.keyspace(system).is_none() => {
                 let keyspace = self.default_keyspace()?;
+                if catalog::is_schema(system) && self.catalog.is_some() {
+                    return Ok(Named { keyspace, table: None, system: true });
+                }
                 if keyspace.sharded && self.shard.is_none() {
                     return Err(Refusal::unsupported(
                         "system-tables",

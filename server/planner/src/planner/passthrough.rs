@@ -9,6 +9,7 @@ use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use super::PlanContext;
 use super::access::Needs;
+use super::catalog;
 use super::full_write;
 use super::functions::{self, Nature};
 use super::names::{is_system, shared};
@@ -195,6 +196,12 @@ impl Reading<'_> {
                 Some(_) => Err(ambiguous(&qualifier)),
                 None => Ok(end),
             };
+        }
+        if catalog::is_schema(&qualifier) && self.context.catalog.is_some() {
+            return Err(Refusal::unsupported(
+                "system-tables",
+                "a statement on `information_schema` that is not read here is not run: it would name databases of the server; write it plainly",
+            ));
         }
         if is_system(&qualifier) && self.context.vschema.keyspace(&qualifier).is_none() && !self.definition {
             return Ok(end);

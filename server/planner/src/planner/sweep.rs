@@ -75,7 +75,7 @@ impl Visitor for Sweep<'_, '_> {
             }
             Expr::CompoundIdentifier(parts) => {
                 if let [qualifier, table, _] = parts.as_slice()
-                    && self.walk.context.vschema.keyspace(&qualifier.value).is_some()
+                    && self.walk.is_qualifier(&qualifier.value)
                 {
                     self.walk.cut(qualifier, table);
                 }

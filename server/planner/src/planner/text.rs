@@ -67,6 +67,12 @@ impl<'a> Text<'a> {
         self.byte(ident.span.start)
     }
 
+    /// The end of a name.
+    pub(super) fn end(&self, ident: &Ident) -> Option<usize> {
+        let start = self.start(ident)?;
+        self.tokens.iter().find(|token| token.start == start).map(|token| token.end)
+    }
+
     /// The value of an expression, if it is a literal or a bind.
     pub(super) fn value(&self, expr: &Expr) -> Option<(Source, Given)> {
         match expr {

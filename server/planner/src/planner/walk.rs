@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query, Select, SetExpr, TableFactor, TableWithJoins, Visit, Visitor};
 
-use super::PlanContext;
 use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
 use super::text::Text;
-use super::{facts, streams};
+use super::{PlanContext, catalog, facts, streams};
 use crate::plan::{Edit, Filling, Ids, JoinPlan, Replacement};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
@@ -223,6 +222,9 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let named = self.name(name)?;
+        if named.system {
+            self.of_catalog(&parts, alias)?;
+        }
         let last = parts.last().map(|ident| ident.value.as_str()).unwrap_or_default();
         let sharded = match named.table.map(|table| (&table.placement, &table.name)) {
             Some((Placement::Sharded(sharding), table)) => {
@@ -241,6 +243,24 @@ impl<'a> Walk<'a> {
         }
         let alias = alias.map_or(last, |alias| alias.value.as_str()).to_owned();
         scope.items.push(Item { alias, sharded, schema, streams: false });
+        Ok(())
+    }
+
+    /// Puts what a table of `information_schema` is to the keyspace in its place.
+    fn of_catalog(&mut self, parts: &[&Ident], alias: Option<&Ident>) -> Result<(), Refusal> {
+        let (Some(catalog), [schema, table]) = (self.context.catalog, parts) else { return Ok(()) };
+        if !catalog::is_schema(&schema.value) {
+            return Ok(());
+        }
+        let Some(mut text) = catalog.table(&table.value)? else { return Ok(()) };
+        let (Some(start), Some(end)) = (self.text.start(schema), self.text.end(table)) else {
+            return Err(Refusal::unsupported("system-tables", "the table's place in the text is not known"));
+        };
+        if alias.is_none() {
+            text = format!("{text} AS `{}`", table.value.replace('`', "``")).into();
+        }
+        let (start, end) = (self.text.anchor(start), self.text.anchor(end));
+        self.edits.push(Edit { start, end, replacement: Replacement::Text(text), scatter_only: false });
         Ok(())
     }
 
@@ -286,9 +306,15 @@ impl<'a> Walk<'a> {
     /// Cuts the keyspace of a name that has one more part than `plain`.
     pub(super) fn cut_prefix(&mut self, name: &ObjectName, full: usize) {
         let Some(parts) = idents(name) else { return };
-        if parts.len() == full && self.context.vschema.keyspace(&parts[0].value).is_some() {
+        if parts.len() == full && self.is_qualifier(&parts[0].value) {
             self.cut(parts[0], parts[1]);
         }
+    }
+
+    /// Whether a name before that of a table is cut out of the text.
+    pub(super) fn is_qualifier(&self, name: &str) -> bool {
+        let of_catalog = || self.context.catalog.is_some() && catalog::is_schema(name);
+        self.context.vschema.keyspace(name).is_some() || of_catalog()
     }
 
     /// Walks the subqueries inside any part of a block.

@@ -47,6 +47,32 @@ pub enum Show<'a> {
         /// `LIKE`
         like: Option<Like>,
     },
+    /// A list of what a keyspace has, as MySQL filters it.
+    Listed {
+        /// Of what.
+        list: Listed,
+        /// Whose; else the session's.
+        keyspace: Option<Cow<'a, str>>,
+        /// `LIKE 'pattern'` or `WHERE condition` as it is written; empty: all.
+        filter: &'a str,
+    },
+    /// `SHOW CREATE TABLE`, `SHOW CREATE VIEW`
+    Create {
+        /// Which.
+        table: TableName<'a>,
+    },
+    /// `SHOW INDEX`
+    Indexes {
+        /// Of which.
+        table: TableName<'a>,
+        /// `WHERE condition` as it is written; empty: all.
+        filter: &'a str,
+    },
+    /// `SHOW CREATE DATABASE`
+    CreateKeyspace {
+        /// Which.
+        keyspace: Cow<'a, str>,
+    },
     /// About one table: `before table after` is what MySQL gets.
     Table {
         /// `SHOW COLUMNS FROM`
@@ -74,6 +100,26 @@ pub enum Show<'a> {
     },
     /// A list that is the same on every server: `SHOW COLLATION`.
     Anywhere,
+}
+
+/// Lists that MySQL makes of `information_schema`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// `SHOW TABLES … WHERE`
+    Tables {
+        /// With the kind of each.
+        full: bool,
+    },
+    /// `SHOW TABLE STATUS`
+    TableStatus,
+    /// `SHOW TRIGGERS`
+    Triggers,
+    /// `SHOW EVENTS`
+    Events,
+    /// `SHOW PROCEDURE STATUS`
+    Procedures,
+    /// `SHOW FUNCTION STATUS`
+    Functions,
 }
 
 /// A LIKE pattern.
@@ -133,21 +179,44 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
         return Ok(Show::Processlist { full });
     }
     if words.take(&["TABLES"]) {
-        let keyspace = if words.take(&["FROM"]) || words.take(&["IN"]) { Some(words.name()?) } else { None };
+        let keyspace = of_keyspace(&mut words)?;
+        if matches!(words.peek(), Some(Token::Word(word)) if word.eq_ignore_ascii_case("WHERE")) {
+            return Ok(Show::Listed { list: Listed::Tables { full }, keyspace, filter: words.rest()? });
+        }
         let like = like(&mut words)?;
         words.end()?;
         return Ok(Show::Tables { full, keyspace, like });
     }
+    const LISTED: [(&[&str], Listed); 5] = [
+        (&["TABLE", "STATUS"], Listed::TableStatus),
+        (&["TRIGGERS"], Listed::Triggers),
+        (&["EVENTS"], Listed::Events),
+        (&["PROCEDURE", "STATUS"], Listed::Procedures),
+        (&["FUNCTION", "STATUS"], Listed::Functions),
+    ];
+    if let Some((_, list)) = LISTED.iter().find(|(list, _)| words.take(list)) {
+        let keyspace = of_keyspace(&mut words)?;
+        return Ok(Show::Listed { list: *list, keyspace, filter: filter(&words)? });
+    }
     if words.take(&["CREATE", "TABLE"]) || words.take(&["CREATE", "VIEW"]) {
         let table = words.table()?;
         words.end()?;
-        return Ok(Show::Table { before: "SHOW CREATE TABLE", table, after: "" });
+        return Ok(Show::Create { table });
+    }
+    if words.take(&["CREATE", "DATABASE"]) || words.take(&["CREATE", "SCHEMA"]) {
+        words.take(&["IF", "NOT", "EXISTS"]);
+        let keyspace = words.name()?;
+        words.end()?;
+        return Ok(Show::CreateKeyspace { keyspace });
     }
     if words.take(&["COLUMNS"]) || words.take(&["FIELDS"]) {
         return of_table(words, if full { "SHOW FULL COLUMNS FROM" } else { "SHOW COLUMNS FROM" });
     }
     if words.take(&["INDEX"]) || words.take(&["INDEXES"]) || words.take(&["KEYS"]) {
-        return of_table(words, "SHOW INDEX FROM");
+        return of_table(words, "").map(|show| match show {
+            Show::Table { table, after, .. } => Show::Indexes { table, filter: after },
+            show => show,
+        });
     }
     if words.take(&["COUNT"]) {
         let star = words.take_symbol("(") && words.take_symbol("*") && words.take_symbol(")");
@@ -179,7 +248,7 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
         words.end()?;
         return Ok(Show::Grants);
     }
-    const ANYWHERE: [&[&str]; 7] = [
+    const ANYWHERE: [&[&str]; 14] = [
         &["COLLATION"],
         &["CHARACTER", "SET"],
         &["CHARSET"],
@@ -187,14 +256,21 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
         &["STORAGE", "ENGINES"],
         &["VARIABLES"],
         &["SESSION", "VARIABLES"],
+        &["GLOBAL", "VARIABLES"],
+        &["LOCAL", "VARIABLES"],
+        &["STATUS"],
+        &["SESSION", "STATUS"],
+        &["LOCAL", "STATUS"],
+        &["GLOBAL", "STATUS"],
+        &["PLUGINS"],
     ];
     if ANYWHERE.iter().any(|list| words.take(list)) {
         return Ok(Show::Anywhere);
     }
     Err(unsupported(
         "this SHOW",
-        "there are SHOW DATABASES, TABLES, COLUMNS, INDEX, CREATE TABLE, WARNINGS, GRANTS, VARIABLES, COLLATION, CHARACTER SET, \
-         ENGINES, PROCESSLIST, VITRAIL CONSOLIDATIONS, VITRAIL QUERIES, VITRAIL SESSIONS, VITRAIL SHARDS and VITRAIL VARIABLES",
+        "there are SHOW DATABASES, TABLES, TABLE STATUS, COLUMNS, INDEX, CREATE TABLE, CREATE DATABASE, TRIGGERS, EVENTS, PROCEDURE \
+         STATUS, FUNCTION STATUS, WARNINGS, GRANTS, VARIABLES, STATUS, COLLATION, CHARACTER SET, ENGINES, PLUGINS, PROCESSLIST, VITRAIL CONSOLIDATIONS, VITRAIL QUERIES, VITRAIL SESSIONS, VITRAIL SHARDS and VITRAIL VARIABLES",
     ))
 }
 
@@ -213,6 +289,17 @@ fn keyspaces<'a>(title: &'static str, mut words: Words<'a>) -> Result<Show<'a>, 
     let like = like(&mut words)?;
     words.end()?;
     Ok(Show::Keyspaces { title, like })
+}
+
+/// `[FROM keyspace]`
+fn of_keyspace<'a>(words: &mut Words<'a>) -> Result<Option<Cow<'a, str>>, SqlError> {
+    if words.take(&["FROM"]) || words.take(&["IN"]) { Ok(Some(words.name()?)) } else { Ok(None) }
+}
+
+/// `LIKE 'pattern'` or `WHERE condition`, or nothing.
+fn filter<'a>(words: &Words<'a>) -> Result<&'a str, SqlError> {
+    let begins = |word: &str| matches!(words.peek(), Some(Token::Word(found)) if found.eq_ignore_ascii_case(word));
+    if words.is_done() || begins("LIKE") || begins("WHERE") { words.rest() } else { Err(words.unexpected()) }
 }
 
 /// `FROM table [FROM keyspace] …`
