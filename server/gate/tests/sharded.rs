@@ -64,7 +64,8 @@ async fn the_gate_answers_what_only_it_knows() {
         );
         for (sql, expected) in [
             ("SHOW DATABASES", vec!["bank"]),
-            ("SHOW TABLES LIKE 'ACC%'", vec!["account"]),
+            ("SHOW TABLES LIKE 'acc%'", vec!["account"]),
+            ("SHOW TABLES LIKE 'ACC%'", vec![]),
             ("SELECT DATABASE(), @@autocommit", vec!["bank|1"]),
         ] {
             assert_eq!(world.run(&mut session, sql).await.expect(sql).1, expected, "{sql}");

@@ -22,6 +22,8 @@ struct Query {
     table: Option<&'static str>,
     condition: &'static str,
     order: &'static str,
+    /// How LIKE compares names of tables: MariaDB's SHOW tells upper from lower case there, and its `information_schema` does not.
+    names: &'static str,
     columns: Vec<(String, &'static str)>,
 }
 
@@ -57,7 +59,7 @@ pub(super) async fn tables(
         *title = with_pattern(std::mem::take(title), like);
     }
     let condition = match like {
-        Some(like) => format!("TABLE_NAME LIKE {}", text_literal(&like.pattern)),
+        Some(like) => format!("TABLE_NAME{} LIKE {}", query.names, text_literal(&like.pattern)),
         None => query.condition.to_owned(),
     };
     let condition = within_sight(scope, keyspace, &query, condition);
@@ -94,7 +96,7 @@ impl Query {
         let _ = write!(sql, " FROM information_schema.{} WHERE {condition}) AS listed ", self.from);
         let like = filter.get(..4).is_some_and(|word| word.eq_ignore_ascii_case("LIKE"));
         if like && let Some((title, _)) = self.columns.get(usize::from(self.table.is_none())) {
-            let _ = write!(sql, "WHERE `{title}` ");
+            let _ = write!(sql, "WHERE `{title}`{} ", self.names);
         }
         let _ = write!(sql, "{filter} ORDER BY {order}");
         sql
@@ -127,6 +129,7 @@ fn query(list: Listed, keyspace: &str, mariadb: bool) -> Query {
         table,
         condition,
         order,
+        names: if mariadb && table.is_some() { " COLLATE utf8mb3_bin" } else { "" },
         columns: columns.iter().map(|(title, value)| ((*title).to_owned(), *value)).collect(),
     };
     match list {
@@ -164,7 +167,7 @@ fn of_indexes(mariadb: bool) -> Query {
     };
     let columns = INDEXES.iter().chain(last).map(|(title, value)| ((*title).to_owned(), *value)).collect();
     let order = "NON_UNIQUE, INDEX_NAME, SEQ_IN_INDEX";
-    Query { from: "STATISTICS", table: Some("TABLE_NAME"), condition: "TRUE", order, columns }
+    Query { from: "STATISTICS", table: Some("TABLE_NAME"), condition: "TRUE", order, names: "", columns }
 }
 
 /// The last two are MariaDB's.
