@@ -14,7 +14,7 @@ use super::{
 use crate::key_range::{KeyspaceId, Shards};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
-use crate::vindex::VindexError;
+use crate::vindex::{Part, VindexError};
 
 impl Plan {
     /// Finds the shards of `statement`, which has the key that the plan was made for, and makes their texts.
@@ -252,7 +252,9 @@ impl Plan {
 
 /// The keyspace id that the values of all sharding columns lead to; none if one of them is equal to nothing.
 fn pinned_id(pins: &Pins, values: &Values<'_>) -> Result<Option<KeyspaceId>, Refusal> {
-    if let [pin] = pins.columns.as_slice() {
+    if let [pin] = pins.columns.as_slice()
+        && pin.part == Part::Whole
+    {
         return id_of(pin, values.one(&pin.source)?);
     }
     let mut row = KeyspaceId(Vec::new());
@@ -271,7 +273,7 @@ fn listed_ids(pins: &Pins, values: &Values<'_>) -> Result<(Vec<KeyspaceId>, bool
         for value in values.many(&pin.source)? {
             of_column.extend(id_of(pin, value)?);
         }
-        if number == 0 && pins.columns.len() == 1 && pins.all {
+        if pins.columns.len() == 1 && pins.all && pin.part == Part::Whole {
             return Ok((of_column, true));
         }
         of_column.sort_unstable();
@@ -321,7 +323,9 @@ fn id_of_row(columns: &[Divider], row: &RowPlan, values: &Values<'_>) -> Result<
                 .with_errno(1048, "23000"),
             other => value_refusal(&other),
         })?;
-        if let [_] = columns {
+        if let [only] = columns
+            && only.part == Part::Whole
+        {
             return Ok(id);
         }
         column.part.append(&id, &mut row_id, number + 1 == columns.len());
@@ -413,5 +417,34 @@ fn negate(value: Value) -> Result<Value, Refusal> {
         Value::Decimal(text) => Ok(Value::Decimal(format!("-{text}"))),
         Value::Double(value) => Ok(Value::Double(-value)),
         _ => Err(Refusal::invalid("literal", "a minus stands before a literal that is no number")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vindex::Vindex;
+    use vitrail_sql::normalise::normalise;
+
+    /// `multicol` over one column takes its part of the vindex's id, too, on every way to a shard.
+    #[test]
+    fn a_single_column_gives_its_part() {
+        let statement = normalise("SELECT 1".into(), Default::default()).expect("a statement");
+        let binds = Arc::default();
+        let values = Values { statement: &statement, binds: &binds };
+        let source = Source::Constant(Value::Text("abc".into()));
+        for (part, expected) in [(Part::First(2), "6162"), (Part::Whole, "616263")] {
+            let pin = Pin { column: "c".into(), vindex: Vindex::Binary, part, class: None, source: source.clone() };
+            let pins = Pins { columns: vec![pin], all: true };
+            let divider = Divider { vindex: Vindex::Binary, part, known: None };
+            let anchor = statement.anchor(0);
+            let row = RowPlan { sources: vec![source.clone()], start: anchor, end: anchor };
+            let ids = [
+                pinned_id(&pins, &values).expect("a value").expect("an id"),
+                listed_ids(&pins, &values).expect("a list").0.remove(0),
+                id_of_row(&[divider], &row, &values).expect("an id"),
+            ];
+            assert_eq!(ids.map(|id| id.to_string()), [expected; 3], "{part:?}");
+        }
     }
 }
