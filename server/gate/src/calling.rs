@@ -46,7 +46,19 @@ pub(crate) struct Calling<'a> {
     pub(crate) places: &'a Places,
 }
 
-impl Calling<'_> {
+impl<'a> Calling<'a> {
+    /// The same under other settings.
+    pub(crate) fn with_settings(&self, settings: Settings) -> Calling<'a> {
+        Calling {
+            caller: Arc::clone(&self.caller),
+            application: Arc::clone(&self.application),
+            settings: Arc::new(settings),
+            values: None,
+            traceparent: self.traceparent.clone(),
+            ..*self
+        }
+    }
+
     /// Whether the statement may share an execution, if it can: directive, request and session come before user and gate.
     pub(crate) fn share(&self) -> Share {
         self.preferences.share.unwrap_or(self.default_share)

@@ -39,6 +39,18 @@ pub(crate) fn and_also(ran: &mut Option<Ran>, waited: Duration, mysql_us: u64) {
     }
 }
 
+/// Adds what ran after it for the same statement.
+pub(crate) fn and_then(total: &mut Option<Ran>, further: Option<&Ran>) {
+    match (total, further) {
+        (Some(total), Some(further)) => {
+            total.wait_us = total.wait_us.saturating_add(further.wait_us);
+            total.mysql_us = total.mysql_us.saturating_add(further.mysql_us);
+            total.shards = total.shards.max(further.shards);
+        }
+        (total, further) => *total = further.cloned().or(total.take()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! Runs a resolved statement on its shards: in autocommit, in the session's transaction, or in an implicit one.
 
-mod ends;
+pub(crate) mod ends;
 mod pass;
 mod transactional;
 mod work;
@@ -83,8 +83,12 @@ async fn dispatch(
         let outcome = Box::pin(work.in_transaction(transaction, answer)).await;
         return match outcome {
             Err(error) if error.loses => {
+                let implicit = transaction.implicit;
                 if let Some(transaction) = session.take_transaction() {
                     Box::pin(transaction.rollback(calling)).await;
+                }
+                if implicit {
+                    return Err(failure::undone(error.body));
                 }
                 session.transaction = TransactionState::Lost;
                 Err(lost_by(error.body))

@@ -306,9 +306,18 @@ pub(crate) fn ran(lanes: &[Lane]) -> Ran {
     facts::over_shards(lanes.iter().map(|lane| (&*lane.shard, lane.ran.as_ref())))
 }
 
-/// Waits until every lane has ended.
-pub(crate) async fn drain(lanes: &mut [Lane]) {
-    join_all(lanes.iter_mut().map(|lane| async move { while let Ok(Some(_)) = lane.next().await {} })).await;
+/// Waits until every lane has ended. Gives the ends that nobody has taken yet.
+pub(crate) async fn drain(lanes: &mut [Lane]) -> Vec<Box<ResultEnd>> {
+    let ends = join_all(lanes.iter_mut().map(|lane| async move {
+        let mut last = None;
+        while let Ok(Some(part)) = lane.next().await {
+            if let Part::End(end) = part {
+                last = Some(end);
+            }
+        }
+        last
+    }));
+    ends.await.into_iter().flatten().collect()
 }
 
 /// Of several failures the one to report: the first that is not merely the echo of a cancel.

@@ -99,6 +99,25 @@ pub(crate) fn insert_id(first: u64, filling: &Filling, end: &ResultEnd) -> Optio
     }
 }
 
+/// The first of `count` numbers that follow each other.
+///
+/// # Errors
+/// Those of [`fill`].
+pub(crate) async fn numbers(scope: &Scope<'_>, filling: &Filling, count: u64) -> Result<u64, ErrorBody> {
+    scope.gate.sequences.take(scope, filling, count).await
+}
+
+/// Whether a value leaves open what its column is: NULL, or 0 unless the sql_mode says otherwise.
+pub(crate) fn is_open(value: &Value, settings: &Settings) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Int(0) | Value::UInt(0) => zero_is_open(settings),
+        Value::Text(text) | Value::Decimal(text) => text.trim().parse::<f64>() == Ok(0.0) && zero_is_open(settings),
+        Value::Double(number) => *number == 0.0 && zero_is_open(settings),
+        _ => false,
+    }
+}
+
 /// `NO_AUTO_VALUE_ON_ZERO` stores a 0 as it is.
 fn zero_is_open(settings: &Settings) -> bool {
     let modes = settings.variables.iter().find(|(name, _)| name == "sql_mode");

@@ -18,6 +18,7 @@ use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
+use crate::steps::Stepping;
 use crate::{access, catalog, control, diagnostics, failure, route, sequences, values};
 
 /// Runs one statement for a session.
@@ -198,19 +199,28 @@ pub(crate) async fn run_plan(
         scope.calling.values = Some(values::for_stored_code(session, scope.calling.values.take()));
     }
     // Boxed: each level above would move it.
-    let outcome = match &resolved.join {
-        None => Box::pin(route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer)).await,
-        Some(join) => {
+    let mut insert_id = insert_id;
+    let outcome = match (&resolved.join, &resolved.steps) {
+        (None, None) => Box::pin(route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer)).await,
+        (Some(join), _) => {
             let (limits, calling, binds) = (scope.limits, &scope.calling, all_binds);
             let shards = &keyspace.layout;
             let joining = Joining { keyspace, shards, resolved: &resolved, join, binds, limits, calling };
             Box::pin(joining.run(session, answer)).await
         }
+        (None, Some(steps)) => {
+            let stepping = Stepping { scope, keyspace, resolved: &resolved, steps, binds: all_binds };
+            Box::pin(stepping.run(session)).await.map(|(end, first)| {
+                insert_id = first.map_or(insert_id, InsertId::Sequence);
+                end
+            })
+        }
     };
     scope.calling.values = None;
     let mut end = outcome?;
     if let InsertId::Sequence(first) = insert_id
-        && let Some(first) = plan.filling().and_then(|filling| sequences::insert_id(first, filling, &end))
+        && let Some(filling) = plan.filling().or_else(|| resolved.steps.as_ref()?.filling())
+        && let Some(first) = sequences::insert_id(first, filling, &end)
     {
         end.insert_id = first;
         session.last_insert_id = first;

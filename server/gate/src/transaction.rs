@@ -22,8 +22,23 @@ use crate::position::Positions;
 use crate::scatter::{Calls, at_shard};
 use crate::{facts, failure};
 
-/// Set before a write over several shards; client's own names cannot begin like it.
-const STATEMENT_SAVEPOINT: &str = "vitrail_statement";
+/// A savepoint of the gate's own; client's names cannot begin like it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Guard {
+    /// Before a write over several shards.
+    Statement,
+    /// Before a write in steps, each of which may be a write over several shards.
+    Steps,
+}
+
+impl Guard {
+    fn name(self) -> &'static str {
+        match self {
+            Guard::Statement => "vitrail_statement",
+            Guard::Steps => "vitrail_steps",
+        }
+    }
+}
 
 /// MySQL's `ER_LOCK_DEADLOCK`.
 const DEADLOCK: u16 = 1213;
@@ -42,6 +57,8 @@ pub(crate) struct Transaction {
     savepoints: Vec<Box<str>>,
     /// What others see of it. Written when a shard joins or leaves.
     seen: Arc<Seen>,
+    /// It is one statement's: nobody has begun it, and a failure is the statement's alone.
+    pub(crate) implicit: bool,
 }
 
 /// What can be seen of a transaction from outside.
@@ -100,7 +117,7 @@ impl Participant {
 impl Transaction {
     pub(crate) fn new(options: BeginOptions) -> Transaction {
         let seen = Seen { began: Instant::now(), shards: Mutex::default() };
-        Transaction { options, participants: Vec::new(), savepoints: Vec::new(), seen: Arc::new(seen) }
+        Transaction { options, participants: Vec::new(), savepoints: Vec::new(), seen: Arc::new(seen), implicit: false }
     }
 
     /// What others see of it.
@@ -214,20 +231,27 @@ impl Transaction {
         ))
     }
 
-    /// Sets the statement's savepoint on these participants.
-    pub(crate) async fn guard_statement(
+    /// The shards of a keyspace that have joined.
+    pub(crate) fn joined(&self, keyspace: &str) -> Vec<Arc<str>> {
+        let of_keyspace = self.participants.iter().filter(|participant| *participant.keyspace == *keyspace);
+        of_keyspace.map(|participant| Arc::clone(&participant.shard)).collect()
+    }
+
+    /// Sets a savepoint of the gate's own on these participants.
+    pub(crate) async fn guard(
         &self,
+        guard: Guard,
         keyspace: &str,
         shards: &[Arc<str>],
         calling: &Calling<'_>,
     ) -> Result<(), ErrorBody> {
-        self.on_some(|participant| is_one_of(participant, keyspace, shards), "SAVEPOINT", STATEMENT_SAVEPOINT, calling)
-            .await
+        self.on_some(|participant| is_one_of(participant, keyspace, shards), "SAVEPOINT", guard.name(), calling).await
     }
 
-    /// Takes these participants back to before the statement; the shards in `fresh` had joined for it, and leave.
-    pub(crate) async fn undo_statement(
+    /// Takes these participants back to a savepoint of the gate's own; the shards in `fresh` had joined since, and leave.
+    pub(crate) async fn undo(
         &mut self,
+        guard: Guard,
         keyspace: &str,
         shards: &[Arc<str>],
         fresh: &[Arc<str>],
@@ -243,7 +267,7 @@ impl Transaction {
         let back = self.on_some(
             |participant| is_one_of(participant, keyspace, shards),
             "ROLLBACK TO SAVEPOINT",
-            STATEMENT_SAVEPOINT,
+            guard.name(),
             calling,
         );
         tokio::join!(left, back).1

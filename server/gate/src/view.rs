@@ -175,6 +175,8 @@ fn for_planner(schema: &Schema) -> KeyspaceSchema {
             class: ColumnClass::of(&column.data_type, column.collation.as_deref()),
             auto_increment: column.auto_increment,
             invisible: column.invisible,
+            nullable: column.nullable,
+            generated: column.generated,
             ..ColumnSchema::of(&column.name, &column.column_type, column.collation.as_deref())
         });
         (

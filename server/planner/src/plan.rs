@@ -7,8 +7,10 @@ mod describe;
 mod filling;
 mod group;
 mod join;
+mod reading;
 mod resolve;
 mod row_key;
+mod steps;
 mod stored;
 mod template;
 
@@ -17,8 +19,11 @@ use std::sync::Arc;
 pub use filling::Filling;
 pub use group::{Aggregate, Comparator, Condition, Fold, Grouping, Operand};
 pub use join::{Equality, Join, JoinKey, JoinPlan, Pick, Slot, Step};
-pub(crate) use join::{Part, SidePlan, key_bind, literal_bind, side_text};
+pub(crate) use join::{SidePlan, key_bind, literal_bind};
+pub(crate) use reading::{Part, Reading, text as reading_text};
 pub(crate) use row_key::{RowColumn, RowTemplate};
+pub(crate) use steps::{Home, InsertPlan, KeyedPlan, MovingPlan, StepsPlan, WritePlan};
+pub use steps::{Insertion, KEYS, Keyed, Moving, Steps, Write};
 pub use template::Plan;
 pub(crate) use template::{Divider, Edit, Ids, MergePlan, Pin, Pins, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::{Binds, Value};
@@ -53,6 +58,8 @@ pub struct Resolved {
     pub insert_id: InsertId,
     /// The rows to merge are joined by the gate. The statements above have no rows: the first tells the columns.
     pub join: Option<Box<Join>>,
+    /// It is written in steps by the gate. The statements above are not sent.
+    pub steps: Option<Box<Steps>>,
 }
 
 /// Whether the insert id of a statement's end is the session's `LAST_INSERT_ID()`: MySQL also tells the value of a row that was given one.

@@ -1,7 +1,7 @@
 //! From a normalised statement to a plan, or to a refusal that names the reason.
 //!
 //! A plan is proved complete or is not made. The proof is in [`walk`] and [`facts`] (which tables lie together), [`groups`]
-//! (which rows do) and [`placement`] (what that comes to); [`select`], [`folding`], [`join`] and [`write`] decide how several shards' answers become one.
+//! (which rows do) and [`placement`] (what that comes to); [`select`], [`folding`], [`join`], [`insert`] and [`write`] decide how several shards' answers become one.
 //! [`full_write`] and [`one_row`] tell what protects MySQL from statements: writes to all rows, and many to one.
 
 pub mod access;
@@ -23,6 +23,7 @@ mod group_keys;
 mod group_order;
 mod groups;
 mod having;
+mod insert;
 mod insert_select;
 mod join;
 mod membership;
@@ -34,6 +35,7 @@ mod passthrough;
 mod pinned;
 mod placement;
 mod select;
+mod steps;
 mod streams;
 mod sweep;
 mod targets;
@@ -186,7 +188,7 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
                 _ => (Route::AnyShard, MergePlan::Pass),
             }
         }
-        Statement::Insert(insert) => write::insert(&mut walk, insert)?,
+        Statement::Insert(insert) => insert::insert(&mut walk, insert)?,
         Statement::Update(update) => write::update(&mut walk, update)?,
         Statement::Delete(delete) => write::delete(&mut walk, delete)?,
         _ => return Err(unsupported_kind()),
@@ -286,6 +288,7 @@ fn finish(
         ids: walk.ids,
         filling: walk.filling.map(Box::new),
         join: walk.join,
+        steps: walk.steps,
     })
 }
 

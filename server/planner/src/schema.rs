@@ -40,6 +40,10 @@ pub struct ColumnSchema {
     pub auto_increment: bool,
     /// Not listed by `*`, and not filled by an INSERT without column list.
     pub invisible: bool,
+    /// It may be NULL.
+    pub nullable: bool,
+    /// MySQL computes it; it cannot be written.
+    pub generated: bool,
 }
 
 /// What the values of a column are, as far as comparing them goes.
@@ -93,7 +97,7 @@ impl TableSchema {
 }
 
 impl ColumnSchema {
-    /// A plain column from its `COLUMN_TYPE` and collation of `information_schema.columns`.
+    /// A plain column that is never NULL, from its `COLUMN_TYPE` and collation of `information_schema.columns`.
     pub fn of(name: &str, column_type: &str, collation: Option<&str>) -> ColumnSchema {
         let data_type = column_type.split(|character: char| !character.is_ascii_alphanumeric()).next();
         ColumnSchema {
@@ -102,6 +106,8 @@ impl ColumnSchema {
             domain: Domain::of(column_type),
             auto_increment: false,
             invisible: false,
+            nullable: false,
+            generated: false,
         }
     }
 }

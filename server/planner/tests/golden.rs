@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fixture::Fixture;
-use vitrail_planner::plan::Filling;
+use vitrail_planner::plan::{Filling, Write as WriteStep};
 use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::{LexMode, normalise};
 
@@ -84,7 +84,8 @@ fn run(fixture: &Fixture, case: &str) -> String {
             binds.set(Filling::bind(row), value.unwrap_or_else(|| Value::Int(next.next().expect("endless"))));
         }
     }
-    match plan.resolve(&statement, &Arc::new(binds), fixture.shards(plan.keyspace())) {
+    let binds = Arc::new(binds);
+    match plan.resolve(&statement, &binds, fixture.shards(plan.keyspace())) {
         Err(refusal) => {
             let _ = writeln!(out, "=> {} ({}): {}", refusal.reason, refusal.code.as_str(), refusal.message);
         }
@@ -94,6 +95,21 @@ fn run(fixture: &Fixture, case: &str) -> String {
                 let _ = writeln!(out, "=> columns by {}: {}", names[0], resolved.statements[0].sql);
                 for side in 0..join.sides() {
                     let _ = writeln!(out, "=> side {side}: {}", join.text(side));
+                }
+                return out;
+            }
+            if let Some(steps) = &resolved.steps {
+                let read = steps.read(&binds, fixture.shards(plan.keyspace())).expect("what is read resolves");
+                for statement in &read.statements {
+                    let _ = writeln!(out, "=> read on {}: {}", names[statement.shard], statement.sql);
+                }
+                match steps.write() {
+                    WriteStep::Keyed(keyed) => {
+                        let _ = writeln!(out, "=> write: {}", keyed.text());
+                    }
+                    WriteStep::Insert(insertion) => {
+                        let _ = writeln!(out, "=> write: {}", insertion.text(1));
+                    }
                 }
                 return out;
             }

@@ -117,6 +117,7 @@ fn nodes(statement: &Normalised) -> Result<Vec<TokenWithSpan>, SqlError> {
         push_node(&mut out, text, token, statement.mode)?;
     }
     replace_share_mode(&mut out);
+    join_updated_tables(&mut out);
     Ok(out)
 }
 
@@ -224,6 +225,30 @@ fn replace_share_mode(tokens: &mut Vec<TokenWithSpan>) {
     tokens.truncate(kept);
 }
 
+/// `UPDATE a, b SET` to `UPDATE a CROSS JOIN b SET`, which sqlparser knows. Behind a comma, RIGHT JOIN would keep other rows so: that stays.
+fn join_updated_tables(tokens: &mut Vec<TokenWithSpan>) {
+    let is = |token: &TokenWithSpan, keyword| matches!(&token.token, Node::Word(word) if word.keyword == keyword && word.quote_style.is_none());
+    if !tokens.first().is_some_and(|token| is(token, Keyword::UPDATE)) {
+        return;
+    }
+    let (mut depth, mut commas) = (0, Vec::new());
+    for (index, token) in tokens.iter().enumerate() {
+        match &token.token {
+            Node::LParen => depth += 1,
+            Node::RParen => depth -= 1,
+            Node::Comma if depth == 0 => commas.push(index),
+            _ if depth == 0 && is(token, Keyword::RIGHT) => return,
+            _ if depth == 0 && is(token, Keyword::SET) => break,
+            _ => {}
+        }
+    }
+    for index in commas.into_iter().rev() {
+        let span = tokens[index].span;
+        tokens[index].token = Node::make_keyword("CROSS");
+        tokens.insert(index + 1, TokenWithSpan { token: Node::make_keyword("JOIN"), span });
+    }
+}
+
 /// sqlparser tells the place in its message only.
 fn error_of(statement: &Normalised, error: &ParserError) -> SqlError {
     let text = &*statement.text;
@@ -269,6 +294,7 @@ mod tests {
             "insert into t (a, b) values (1, 'x'), (2, _utf8mb4'y') on duplicate key update a = values(a)",
             "select @x, @@session.sql_mode, 0x1f, x'ff', b'01', 0b1, 1e3, .5, N'n'",
             "update t set a = 1 where id = 3 limit 1",
+            "update a, b as c left join d on d.x = c.x, (select 1, 2) e set a.x = 1, c.y = (select 1, 2) where a.id = c.id",
             "delete from t where id = 1",
             "select /*!40001 SQL_NO_CACHE */ * from t limit ?",
             "replace into t values (:a, :b)",

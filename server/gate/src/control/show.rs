@@ -81,6 +81,7 @@ pub(super) async fn on_one_shard(
         shareable: false,
         insert_id: InsertId::Generated,
         join: None,
+        steps: None,
     };
     route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await.map(|end| *end)
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use vitrail_listener::responder::Responder;
 use vitrail_planner::plan::Resolved;
 use vitrail_proto::error::ErrorBody;
-use vitrail_proto::message::{BeginOptions, Ran, Reply, ResultEnd};
+use vitrail_proto::message::{BeginOptions, Ran, ResultEnd};
 use vitrail_proto::rows::RowBatch;
 
 use super::matching::Matcher;
@@ -13,9 +13,10 @@ use super::{Joining, malformed};
 use crate::answer::Answer;
 use crate::columns::Columns;
 use crate::merge::row::take_row;
+use crate::reading::{Sink, take};
 use crate::route::Limits;
 use crate::session::Session;
-use crate::{failure, route};
+use crate::{facts, failure, route};
 
 /// Reads for one join.
 pub(super) struct Reader<'r, 's> {
@@ -25,12 +26,6 @@ pub(super) struct Reader<'r, 's> {
     next: Option<Box<BeginOptions>>,
     end: ResultEnd,
     ran: Option<Ran>,
-}
-
-/// What is done with the parts of an answer.
-trait Sink {
-    fn fields(&mut self, packed: &Bytes) -> Result<(), ErrorBody>;
-    fn rows(&mut self, batch: RowBatch) -> impl Future<Output = Result<(), ErrorBody>> + Send;
 }
 
 impl<'r, 's> Reader<'r, 's> {
@@ -129,53 +124,20 @@ impl<'r, 's> Reader<'r, 's> {
             self.session.next.clone_from(&self.next);
         }
         let limits = Limits { max_rows: None, ..limits };
-        let (mut responder, mut replies) = Responder::channel(1);
+        let (mut responder, replies) = Responder::channel(1);
         let session = &mut *self.session;
         let run = async move {
             let mut answer = Answer::new(&mut responder, None, true);
             let end = Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?;
-            Ok::<Reply, ErrorBody>(answer.finish(end))
+            Ok(answer.finish(end))
         };
-        // Even after a failure: a connection of a transaction that is cut off is lost.
-        let mut failed = None;
-        let take = async {
-            while let Some(reply) = replies.recv().await {
-                if failed.is_none() {
-                    failed = take_part(reply, sink).await.err();
-                }
-            }
-        };
-        let (last, ()) = tokio::join!(run, take);
-        let mut last = last?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        let end = last.end.take();
-        take_part(last, sink).await?;
-        let end = *end.ok_or_else(malformed)?;
+        let end = take(run, replies, sink).await?;
         if end.capped.is_some() {
             return Err(failure::unsupported(
                 "a tablet's limit of rows has cut a side of a join over several shards; add conditions on it, or raise the limit",
             ));
         }
-        match (&mut self.ran, &end.ran) {
-            (Some(total), Some(ran)) => {
-                total.wait_us = total.wait_us.saturating_add(ran.wait_us);
-                total.mysql_us = total.mysql_us.saturating_add(ran.mysql_us);
-                total.shards = total.shards.max(ran.shards);
-            }
-            (total, ran) => total.clone_from(ran),
-        }
+        facts::and_then(&mut self.ran, end.ran.as_ref());
         Ok(end)
-    }
-}
-
-async fn take_part(reply: Reply, sink: &mut impl Sink) -> Result<(), ErrorBody> {
-    if let Some(packed) = &reply.fields {
-        sink.fields(packed)?;
-    }
-    match reply.rows {
-        Some(batch) => sink.rows(batch).await,
-        None => Ok(()),
     }
 }

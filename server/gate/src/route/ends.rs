@@ -49,7 +49,8 @@ impl Work<'_> {
     }
 }
 
-fn add_up(ends: Vec<ResultEnd>) -> ResultEnd {
+/// The end of a write that several have done their part of.
+pub(crate) fn add_up(ends: Vec<ResultEnd>) -> ResultEnd {
     let mut total = ResultEnd::default();
     for end in ends {
         total.affected += end.affected;

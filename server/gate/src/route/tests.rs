@@ -187,6 +187,7 @@ impl World {
             shareable: !writes,
             insert_id: vitrail_planner::plan::InsertId::Generated,
             join: None,
+            steps: None,
         };
         let cancel = CancellationToken::new();
         let calling = calling(&cancel);

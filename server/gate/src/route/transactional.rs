@@ -10,7 +10,7 @@ use vitrail_service::call::{ConnectionId, On};
 use super::work::Work;
 use crate::answer::Answer;
 use crate::scatter::{self, Calls};
-use crate::transaction::{Participant, Transaction, loses_transaction};
+use crate::transaction::{Guard, Participant, Transaction, loses_transaction};
 use crate::{facts, failure};
 
 /// A failure inside a transaction.
@@ -64,13 +64,16 @@ impl Work<'_> {
         transaction.admit(&self.keyspace.name, names.iter().map(|name| &**name))?;
         let atomic = self.writes_several();
         if atomic {
-            transaction.guard_statement(&self.keyspace.name, &names, self.calling).await.map_err(lost)?;
+            transaction.guard(Guard::Statement, &self.keyspace.name, &names, self.calling).await.map_err(lost)?;
         }
         let mut fresh: Vec<Arc<str>> = Vec::new();
         let done = self.join_and_run(transaction, &mut fresh, answer).await;
         match done {
             Err(error) if atomic && !error.loses => {
-                transaction.undo_statement(&self.keyspace.name, &names, &fresh, self.calling).await.map_err(lost)?;
+                transaction
+                    .undo(Guard::Statement, &self.keyspace.name, &names, &fresh, self.calling)
+                    .await
+                    .map_err(lost)?;
                 Err(Failure { body: failure::undone(error.body), loses: false })
             }
             // What a shard did that was lost while it joined is gone with its connection.

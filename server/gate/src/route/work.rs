@@ -79,12 +79,19 @@ impl Work<'_> {
             Merge::Writes | Merge::Replicated => self.writes(&mut lanes, calls).await,
             merge => merge::rows(&mut lanes, calls, &self.keyspace.name, merge, self.limits.max_rows, answer).await,
         };
-        match done {
+        let late = match done {
             // Inside a transaction a kill could hit the connection's next statement: what is left is short, and is read.
             Ok(_) if in_transaction || self.counts_rows() => scatter::drain(&mut lanes).await,
-            _ => scatter::abandon(&mut lanes, calls).await,
+            _ => {
+                scatter::abandon(&mut lanes, calls).await;
+                Vec::new()
+            }
+        };
+        let mut end = if self.counts_rows() { with_found_rows(done?, &lanes) } else { done? };
+        for late in late {
+            end.warnings = end.warnings.saturating_add(late.warnings);
+            end.warning_texts.extend(late.warning_texts);
         }
-        let end = if self.counts_rows() { with_found_rows(done?, &lanes) } else { done? };
         Ok(Box::new(ResultEnd { ran: Some(scatter::ran(&lanes)), ..end }))
     }
 

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::{
-    Aggregate, Comparator, Condition, Divider, Edit, Equality, Fold, Grouping, JoinPlan, MergePlan, Operand, Pick, Pin,
-    Pins, Plan, Replacement, Route, Slot, SortKey, Source, WindowPlan,
+    Aggregate, Comparator, Condition, Divider, Edit, Equality, Filling, Fold, Grouping, Home, InsertPlan, JoinPlan,
+    KeyedPlan, MergePlan, Operand, Pick, Pin, Pins, Plan, Replacement, Route, Slot, SortKey, Source, StepsPlan,
+    WindowPlan, WritePlan,
 };
 use crate::vindex::{Part, Vindex};
 
@@ -24,11 +25,12 @@ impl Plan {
             return out;
         }
         out.push_str(&format!("{indent}{} on `{}`{writes}\n", route(&self.route), self.keyspace));
+        if let Some(steps) = &self.steps {
+            out.push_str(&describe_steps(steps, indent));
+            return out;
+        }
         if let Some(filling) = &self.filling {
-            out.push_str(&format!(
-                "{indent}  fill `{}` from the sequence `{}.{}`\n",
-                filling.column, filling.keyspace, filling.table
-            ));
+            out.push_str(&format!("{indent}  {}\n", describe_filling(filling)));
         }
         // What fills is said in one line.
         let fills = |edit: &&Edit| {
@@ -47,6 +49,50 @@ impl Plan {
         }
         out
     }
+}
+
+/// A write in steps. With one shard, the statement goes there as it is.
+fn describe_steps(steps: &StepsPlan, indent: &str) -> String {
+    let mut out = format!("{indent}in steps, if several shards\n{indent}  read rows\n");
+    for line in steps.read.plan.describe().lines() {
+        let _ = writeln!(out, "{indent}    {line}");
+    }
+    let (what, home, columns) = match &steps.write {
+        WritePlan::Keyed(keyed) => (format!("write them by {}", keyed.names), &keyed.home, &keyed.columns),
+        WritePlan::Insert(insert) => {
+            let names: Vec<String> = insert.columns.iter().map(|column| format!("`{}`", column.name)).collect();
+            (format!("insert them as {}", names.join(", ")), &insert.home, &insert.columns)
+        }
+    };
+    let home = match home {
+        Home::Everywhere => "on all shards".to_owned(),
+        Home::Divided(dividers) => {
+            let divider = |(place, divider): &(usize, Divider)| {
+                format!("{}({})", describe_vindex(divider.vindex, divider.part), columns[*place].name)
+            };
+            format!("on the shard of {}", dividers.iter().map(divider).collect::<Vec<_>>().join(", "))
+        }
+    };
+    let _ = writeln!(out, "{indent}  {what}, {home}");
+    match &steps.write {
+        WritePlan::Keyed(KeyedPlan { moving: Some(moving), columns, .. }) => {
+            let assigned: Vec<String> = moving
+                .assigned
+                .iter()
+                .map(|(place, source)| format!("{} = {}", columns[*place].name, describe_source(source)))
+                .collect();
+            let _ = writeln!(out, "{indent}  move them to the shard of {}", assigned.join(", "));
+        }
+        WritePlan::Insert(InsertPlan { filling: Some((filling, _)), .. }) => {
+            let _ = writeln!(out, "{indent}  {}", describe_filling(filling));
+        }
+        _ => {}
+    }
+    out
+}
+
+fn describe_filling(filling: &Filling) -> String {
+    format!("fill `{}` from the sequence `{}.{}`", filling.column, filling.keyspace, filling.table)
 }
 
 /// The sides of a join, each with its plan. With one shard, all goes there.
@@ -84,7 +130,7 @@ fn describe_join(join: &JoinPlan, indent: &str) -> String {
             }
         }
         let _ = writeln!(out, "{indent}  side {number}: {how}{outer}{conditions}");
-        for line in side.plan.describe().lines() {
+        for line in side.reading.plan.describe().lines() {
             let _ = writeln!(out, "{indent}    {line}");
         }
     }

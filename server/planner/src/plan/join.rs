@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use vitrail_proto::value::{Binds, Value};
-use vitrail_sql::normalise::{Anchor, Normalised, normalise};
+use vitrail_sql::normalise::Normalised;
 
-use super::{Condition, Plan, Resolved};
+use super::{Condition, Reading, Resolved};
 use crate::key_range::Shards;
 use crate::refusal::Refusal;
 
@@ -27,12 +27,7 @@ pub struct JoinPlan {
 /// One side, read by a statement of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SidePlan {
-    /// The text, less what binds it to the sides before.
-    pub(crate) text: Vec<Part>,
-    /// Of the text with its keys.
-    pub(crate) plan: Plan,
-    /// The key of the text: its plan holds for no other.
-    pub(crate) key: String,
+    pub(crate) reading: Reading,
     pub(crate) step: Step,
 }
 
@@ -97,14 +92,6 @@ pub enum Pick {
     Null,
 }
 
-/// A piece of a side's text.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Part {
-    Text(Arc<str>),
-    /// As it stands in the statement.
-    Slice(Anchor, Anchor),
-}
-
 /// A join of one statement.
 #[derive(Debug, Clone)]
 pub struct Join {
@@ -124,11 +111,7 @@ impl Join {
     pub(crate) fn of(plan: &Arc<JoinPlan>, statement: &Normalised) -> Result<Join, Refusal> {
         let mut texts = Vec::with_capacity(plan.sides.len());
         for side in &plan.sides {
-            let text = side_text(&side.text, statement)?;
-            if text.key != side.key {
-                return Err(Refusal::invalid("edit", "the plan does not fit the statement"));
-            }
-            texts.push(text);
+            texts.push(side.reading.of(statement)?);
         }
         let value = |index: &usize| match statement.literal_value(*index) {
             Ok(value) => Ok((literal_bind(*index), value)),
@@ -179,7 +162,7 @@ impl Join {
                 binds.set(name.as_str(), value.clone());
             }
         }
-        self.plan.sides[side].plan.resolve(&self.texts[side], &all, shards)
+        self.plan.sides[side].reading.plan.resolve(&self.texts[side], &all, shards)
     }
 }
 
@@ -191,19 +174,4 @@ pub(crate) fn key_bind(index: usize) -> String {
 /// The bind with a literal of the statement.
 pub(crate) fn literal_bind(index: usize) -> String {
     format!("vitrail_literal_{index}")
-}
-
-/// Makes a side's text of the statement's.
-pub(crate) fn side_text(parts: &[Part], statement: &Normalised) -> Result<Normalised, Refusal> {
-    let mut text = String::new();
-    for part in parts {
-        match part {
-            Part::Text(part) => text.push_str(part),
-            Part::Slice(start, end) => {
-                let slice = statement.text.get(statement.position(*start)..statement.position(*end));
-                text.push_str(slice.ok_or_else(|| Refusal::invalid("edit", "the plan does not fit the statement"))?);
-            }
-        }
-    }
-    normalise(text.into(), statement.mode).map_err(|error| Refusal::invalid("edit", error.to_string()))
 }

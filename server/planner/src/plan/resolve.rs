@@ -9,7 +9,7 @@ use vitrail_sql::normalise::Normalised;
 use super::stored::{equal_integer, stored};
 use super::{
     Divider, Edit, Ids, InsertId, Join, Merge, MergePlan, Pin, Pins, Plan, Replacement, Resolved, Route, RowPlan,
-    ShardStatement, Source, Window, WindowPlan,
+    ShardStatement, Source, Steps, Window, WindowPlan,
 };
 use crate::key_range::{KeyspaceId, Shards};
 use crate::refusal::Refusal;
@@ -54,6 +54,10 @@ impl Plan {
             Some(join) if statements.len() > 1 => Some(Box::new(Join::of(join, statement)?)),
             _ => None,
         };
+        let steps = match &self.steps {
+            Some(steps) if statements.len() > 1 => Some(Box::new(Steps::of(steps, self, &values)?)),
+            _ => None,
+        };
         let row_key = self.row.as_ref().filter(|_| statements.len() == 1);
         let row_key = row_key.and_then(|row| row.name(|source| values.one(source).ok()));
         Ok(Resolved {
@@ -65,6 +69,7 @@ impl Plan {
             shareable: self.shareable,
             insert_id: self.insert_id(&values),
             join,
+            steps,
         })
     }
 
@@ -210,6 +215,21 @@ impl Plan {
         Ok(out)
     }
 
+    /// Pieces of the text, with the edits that lie inside.
+    pub(super) fn pieces(&self, parts: &[super::Part], values: &Values<'_>) -> Result<String, Refusal> {
+        let mut out = String::new();
+        for part in parts {
+            match part {
+                super::Part::Text(text) => out.push_str(text),
+                super::Part::Slice(start, end) => {
+                    let range = values.position(*start)?..values.position(*end)?;
+                    out.push_str(&self.edited_part(values, false, range)?);
+                }
+            }
+        }
+        Ok(out)
+    }
+
     fn replacement(&self, values: &Values<'_>, edit: &Edit) -> Result<Arc<str>, Refusal> {
         match &edit.replacement {
             Replacement::Text(text) => Ok(Arc::clone(text)),
@@ -311,24 +331,34 @@ fn id_of(pin: &Pin, value: Value) -> Result<Option<KeyspaceId>, Refusal> {
 
 /// The keyspace id of a row that is inserted.
 fn id_of_row(columns: &[Divider], row: &RowPlan, values: &Values<'_>) -> Result<KeyspaceId, Refusal> {
+    let mut of_row = Vec::with_capacity(columns.len());
+    for (column, source) in columns.iter().zip(&row.sources) {
+        let value = values.one(source)?;
+        of_row.push(match &column.known {
+            Some(known) => stored(value, known)?,
+            None => value,
+        });
+    }
+    id_of_values(columns.iter().zip(&of_row))
+}
+
+/// The keyspace id that the stored values of a row's sharding columns lead to.
+pub(super) fn id_of_values<'v>(
+    columns: impl ExactSizeIterator<Item = (&'v Divider, &'v Value)>,
+) -> Result<KeyspaceId, Refusal> {
+    let count = columns.len();
     let mut row_id = KeyspaceId(Vec::new());
-    for (number, (column, source)) in columns.iter().zip(&row.sources).enumerate() {
-        let mut value = values.one(source)?;
-        if let Some(known) = &column.known {
-            value = stored(value, known)?;
-        }
+    for (number, (column, value)) in columns.enumerate() {
         let class = column.known.as_ref().map(|known| &known.class);
-        let id = column.vindex.keyspace_id(&value, class).map_err(|error| match error {
+        let id = column.vindex.keyspace_id(value, class).map_err(|error| match error {
             VindexError::Null => Refusal::constraint("null-sharding-column", "a sharding column cannot be NULL")
                 .with_errno(1048, "23000"),
             other => value_refusal(&other),
         })?;
-        if let [only] = columns
-            && only.part == Part::Whole
-        {
+        if count == 1 && column.part == Part::Whole {
             return Ok(id);
         }
-        column.part.append(&id, &mut row_id, number + 1 == columns.len());
+        column.part.append(&id, &mut row_id, number + 1 == count);
     }
     Ok(row_id)
 }

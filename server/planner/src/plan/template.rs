@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vitrail_proto::value::Value;
 use vitrail_sql::normalise::Anchor;
 
-use super::{Comparison, Filling, Grouping, JoinPlan, RowTemplate, SortKey};
+use super::{Comparison, Filling, Grouping, JoinPlan, RowTemplate, SortKey, StepsPlan};
 use crate::planner::access::Needs;
 use crate::schema::{ColumnClass, ColumnSchema};
 use crate::vindex::{Part, Vindex};
@@ -37,6 +37,8 @@ pub struct Plan {
     pub(crate) filling: Option<Box<Filling>>,
     /// Over several shards, its rows are joined by the gate.
     pub(crate) join: Option<Arc<JoinPlan>>,
+    /// Over several shards, it is written in steps by the gate.
+    pub(crate) steps: Option<Arc<StepsPlan>>,
 }
 
 /// Whether the server makes up values of a table's AUTO_INCREMENT column: only those are `LAST_INSERT_ID()`.

@@ -14,6 +14,8 @@ use crate::plan::{Edit, Replacement};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Clause {
     From,
+    /// Of UPDATE, which has no FROM.
+    Set,
     Where,
     GroupBy,
     Having,
@@ -28,7 +30,7 @@ pub(super) enum Clause {
 pub(super) struct Clauses(Vec<(Clause, Range<usize>)>);
 
 impl Clauses {
-    /// `None` if the text has no FROM, or its clauses stand in an order that is not MySQL's.
+    /// `None` if the text has neither FROM nor SET, or its clauses stand in an order that is not MySQL's.
     pub(super) fn of(text: &Text<'_>) -> Option<Clauses> {
         let mut found: Vec<(Clause, Range<usize>)> = Vec::new();
         let mut depth = 0;
@@ -36,7 +38,7 @@ impl Clauses {
             depth += text.nesting(token);
             let Some(clause) = (depth == 0).then(|| begins(text, index)).flatten() else { continue };
             match found.last_mut() {
-                None if clause != Clause::From => continue,
+                None if !matches!(clause, Clause::From | Clause::Set) => continue,
                 // `SELECT … FOR UPDATE … LOCK`: all of it is the tail.
                 Some((Clause::Lock, _)) => continue,
                 Some((last, _)) if *last >= clause => return None,
@@ -234,7 +236,9 @@ fn begins(text: &Text<'_>, index: usize) -> Option<Clause> {
     }
     let pair = |first, second| is_pair(text, index, first, second);
     let is = |word| text.is_word(token, word);
-    if is("FROM") {
+    if is("SET") && text.is_word(&text.tokens[0], "UPDATE") {
+        Some(Clause::Set)
+    } else if is("FROM") {
         Some(Clause::From)
     } else if is("WHERE") {
         Some(Clause::Where)

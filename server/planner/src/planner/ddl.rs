@@ -76,6 +76,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         ids: Ids::default(),
         filling: None,
         join: None,
+        steps: None,
     })
 }
 

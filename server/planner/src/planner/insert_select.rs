@@ -6,9 +6,9 @@
 use sqlparser::ast::{GroupByExpr, Insert, Query, SetExpr, Visit};
 
 use super::calls::Calls;
+use super::insert::wrong_count;
 use super::names::Named;
 use super::walk::{Scope, Walk};
-use super::write::wrong_count;
 use super::{groups, order, select};
 use crate::plan::{MergePlan, Route, WindowPlan};
 use crate::refusal::Refusal;

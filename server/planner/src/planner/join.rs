@@ -15,7 +15,7 @@ mod sides;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use sqlparser::ast::{BinaryOperator, Expr, Query, SetExpr};
+use sqlparser::ast::{BinaryOperator, Expr, LockType, Query, SetExpr};
 
 use self::names::{is_null_without, items};
 use self::pieces::{Piece, Pieces};
@@ -25,7 +25,9 @@ use super::clauses::{Clause, Clauses};
 use super::text::Text;
 use super::walk::{Scope, Walk};
 use super::{select, why_alone};
-use crate::plan::{Condition, JoinPlan, MergePlan, Part, Replacement, SidePlan, Slot, Step, key_bind, side_text};
+use crate::plan::{
+    Condition, JoinPlan, MergePlan, Part, Reading, Replacement, SidePlan, Slot, Step, key_bind, reading_text,
+};
 use crate::refusal::Refusal;
 
 /// A join in the making.
@@ -45,6 +47,8 @@ struct Building<'w, 's, 'a> {
     missing: Vec<Option<BTreeSet<usize>>>,
     /// The side that gives what names no column.
     driver: usize,
+    /// Rows are locked: FOR UPDATE.
+    locks: bool,
 }
 
 /// Whether a statement that was refused so may be run as a join in the gate.
@@ -62,10 +66,14 @@ pub(super) fn plan<'a>(
     let text = walk.text;
     let clauses = Clauses::of(text).ok_or_else(|| refuse("clauses that cannot be told apart"))?;
     let counts_rows = text.tokens.iter().any(|token| text.is_word(token, "SQL_CALC_FOUND_ROWS"));
-    if text.loose_operators || counts_rows || query.with.is_some() || !query.locks.is_empty() || walk.volatile.is_some()
-    {
-        return Err(refuse("`||` as OR, XOR, SQL_CALC_FOUND_ROWS, WITH, locks, and functions of time or chance"));
+    if text.loose_operators || counts_rows || query.with.is_some() || walk.volatile.is_some() {
+        return Err(refuse("`||` as OR, XOR, SQL_CALC_FOUND_ROWS, WITH, and functions of time or chance"));
     }
+    let locks = match query.locks.as_slice() {
+        [] => false,
+        [lock] if lock.lock_type == LockType::Update && lock.of.is_none() && lock.nonblock.is_none() => true,
+        _ => return Err(refuse("locks but FOR UPDATE of all tables")),
+    };
     let mut pieces = Pieces::of(text, &clauses, select).ok_or_else(|| refuse("USING, NATURAL, and nested joins"))?;
     simplify(&mut pieces, scope);
     let sides = divide(walk, &pieces, scope).ok_or_else(|| refuse("tables in FROM that cannot be read apart"))?;
@@ -90,6 +98,7 @@ pub(super) fn plan<'a>(
         slots: Vec::new(),
         literals: BTreeSet::new(),
         asked: vec![Vec::new(); count],
+        locks,
         missing: sides.iter().map(|side| side.tied_by.map(|_| side.items.clone())).collect(),
         driver: order[0],
     };
@@ -328,15 +337,16 @@ impl Building<'_, '_, '_> {
             text.push(Part::Text(format!("{before} {asked} IN ::{}", key_bind(index)).into()));
         }
         // `sql_select_limit` would cut.
-        text.push(Part::Text(format!(" LIMIT {}", u64::MAX).into()));
-        let statement = side_text(&text, self.walk.text.statement)?;
+        let lock = if self.locks { " FOR UPDATE" } else { "" };
+        text.push(Part::Text(format!(" LIMIT {}{lock}", u64::MAX).into()));
+        let statement = reading_text(&text, self.walk.text.statement)?;
         let plan = super::choose(&statement, self.walk.context)?;
         let alone = why_alone(&Text::new(&statement), &plan.merge).is_some();
-        if plan.join.is_some() || plan.writes || alone || !matches!(plan.merge, MergePlan::Pass | MergePlan::Concat(_))
-        {
+        let plain = matches!(plan.merge, MergePlan::Pass | MergePlan::Concat(_));
+        if plan.join.is_some() || plan.writes != self.locks || alone || !plain {
             return Err(refuse("a side that is a join itself"));
         }
-        Ok(SidePlan { text, plan, key: statement.key, step })
+        Ok(SidePlan { reading: Reading { text, plan, key: statement.key }, step })
     }
 }
 

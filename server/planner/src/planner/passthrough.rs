@@ -105,6 +105,7 @@ fn read(
         },
         filling: None,
         join: None,
+        steps: None,
     })
 }
 

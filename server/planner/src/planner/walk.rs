@@ -9,7 +9,7 @@ use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
 use super::text::Text;
 use super::{PlanContext, catalog, facts, streams};
-use crate::plan::{Edit, Filling, Ids, JoinPlan, Replacement};
+use crate::plan::{Edit, Filling, Ids, JoinPlan, Replacement, StepsPlan};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
 use crate::vschema::{Placement, Sharding};
@@ -60,6 +60,8 @@ pub(super) struct Walk<'a> {
     pub(super) filling: Option<Filling>,
     /// How, then.
     pub(super) join: Option<Arc<JoinPlan>>,
+    /// How it is written in steps.
+    pub(super) steps: Option<Arc<StepsPlan>>,
     /// Rows are joined in the gate: none of them lies on a shard.
     pub(super) joined: bool,
     /// What the shards are asked for behind the select list.
@@ -83,6 +85,7 @@ impl<'a> Walk<'a> {
             ids: Ids::default(),
             filling: None,
             join: None,
+            steps: None,
             joined: false,
             added: Vec::new(),
             ctes: Vec::new(),

@@ -1,114 +1,15 @@
-//! Plans for INSERT, REPLACE, UPDATE and DELETE over sharded keyspaces.
-
-use std::ops::Range;
+//! Plans for UPDATE and DELETE over sharded keyspaces.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, Insert, ObjectName, OnInsert, SetExpr, TableFactor,
-    TableObject, TableWithJoins, Update, Value as SqlValue,
+    Assignment, AssignmentTarget, Delete, FromTable, ObjectName, TableFactor, TableWithJoins, Update,
 };
 
-use super::filling;
-use super::insert_select::{self, Target};
 use super::names::idents;
 use super::placement::Spread;
-use super::select::apart;
-use super::targets;
-use super::text::Given;
-use super::walk::{Scope, Walk};
-use crate::plan::{Divider, Filling, Ids, MergePlan, Route, RowPlan, Source};
+use super::walk::{Item, Scope, Walk};
+use super::{steps, targets};
+use crate::plan::{MergePlan, Route};
 use crate::refusal::Refusal;
-use crate::schema::{ColumnSchema, TableSchema};
-use crate::vschema::{Placement, Sharding, ShardingColumn};
-
-/// Walks an INSERT or REPLACE and, in a sharded keyspace, divides its rows.
-pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, MergePlan), Refusal> {
-    let TableObject::TableName(name) = &insert.table else {
-        return Err(Refusal::unsupported("insert-form", "this form of INSERT is not supported"));
-    };
-    let named = walk.name(name)?;
-    let source = match &insert.source {
-        Some(source) => Some((&**source, walk.query(source, &[])?)),
-        None => None,
-    };
-    walk.subqueries(&insert.on, &Scope::default(), &[])?;
-    walk.subqueries(&insert.assignments, &Scope::default(), &[])?;
-    for column in insert.columns.iter().chain(&assigned(&insert.assignments)) {
-        walk.cut_prefix(column, 3);
-    }
-    let table = name.0.last().map(ToString::to_string).unwrap_or_default().replace('`', "");
-    if !named.keyspace.sharded || walk.context.shard.is_some() {
-        let schema = walk.schema(&named.keyspace.name, &table);
-        walk.ids = ids_of(walk, insert, schema, &table);
-        return Ok((Route::AnyShard, MergePlan::Pass));
-    }
-    // Below they have to be given.
-    walk.ids = Ids::Given;
-    if let Some((query, scope)) = source.filter(|(query, _)| !matches!(&*query.body, SetExpr::Values(_))) {
-        let schema = walk.schema(&named.keyspace.name, &table);
-        let columns = columns(insert, schema, &table)?;
-        if let Some(Placement::Sharded(sharding)) = named.table.map(|table| &table.placement) {
-            keeps_sharding(insert, sharding)?;
-        }
-        return insert_select::plan(walk, insert, (query, &scope), &Target { named: &named, schema, columns });
-    }
-    if walk.placements.mark() > 0 {
-        return Err(Refusal::unsupported(
-            "insert-subquery",
-            "a value of INSERT cannot read a sharded table; read it before",
-        ));
-    }
-    let schema = walk.schema(&named.keyspace.name, &table);
-    let columns = columns(insert, schema, &table)?;
-    let rows: Vec<&[Expr]> = match insert.source.as_deref().map(|source| &*source.body) {
-        Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.as_slice()).collect(),
-        _ => Vec::new(),
-    };
-    let auto = named.table.and_then(|table| table.auto_increment.as_ref());
-    match auto {
-        Some(auto) => walk.filling = Some(filling::fill(walk, insert, auto, &columns, &rows)?),
-        None => auto_increment(insert, schema, &columns, &rows)?,
-    }
-    match named.table.map(|table| &table.placement) {
-        Some(Placement::Sharded(sharding)) => {
-            keeps_sharding(insert, sharding)?;
-            let mut dividers = Vec::with_capacity(sharding.columns.len());
-            let mut sources = Vec::with_capacity(sharding.columns.len());
-            for ShardingColumn { column, vindex, part } in &sharding.columns {
-                let known = schema.and_then(|schema| schema.column(column));
-                sources.push(if auto.is_some_and(|auto| auto.column.eq_ignore_ascii_case(column)) {
-                    (0..rows.len().max(1)).map(|row| Source::Bind(Filling::bind(row).into())).collect()
-                } else {
-                    let Some(at) = columns.iter().position(|name| name.eq_ignore_ascii_case(column)) else {
-                        return Err(Refusal::unsupported(
-                            "no-sharding-column",
-                            format!("the INSERT into `{table}` gives no value for its sharding column `{column}`"),
-                        ));
-                    };
-                    values_of(walk, insert, &rows, at, known)?
-                });
-                dividers.push(Divider { vindex: *vindex, part: *part, known: known.cloned().map(Box::new) });
-            }
-            let rows = rows_of(walk, insert, rows.len(), sources)?;
-            if insert.returning.is_some() && rows.len() > 1 {
-                return Err(Refusal::unsupported(
-                    "returning",
-                    "RETURNING over several rows is not supported; insert one by one",
-                ));
-            }
-            Ok((Route::Rows { columns: dividers, rows }, MergePlan::Writes))
-        }
-        _ => replicated(walk),
-    }
-}
-
-/// An update of the row that is there already may not move it.
-fn keeps_sharding(insert: &Insert, sharding: &Sharding) -> Result<(), Refusal> {
-    let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else { return Ok(()) };
-    match assigned(assignments).iter().find_map(|column| sharding.position(&last(column))) {
-        Some(column) => Err(moves_row(&sharding.columns[column].column)),
-        None => Ok(()),
-    }
-}
 
 /// Walks an UPDATE and finds its shards.
 pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, MergePlan), Refusal> {
@@ -128,14 +29,15 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
     if !sharded(walk) {
         return Ok((Route::AnyShard, MergePlan::Pass));
     }
-    for item in &scope.items {
-        if let Some((_, sharding)) = item.sharded
-            && let Some(moved) = targets.iter().find_map(|target| sharding.position(&last(target)))
-        {
-            return Err(moves_row(&sharding.columns[moved].column));
-        }
-    }
     let written = targets::of_columns(&scope, &targets);
+    let moves = |item: &Item<'_>| {
+        item.sharded
+            .is_some_and(|(_, sharding)| targets.iter().any(|target| sharding.position(&last(target)).is_some()))
+    };
+    let moves = match &written {
+        Some(written) => written.iter().any(|item| moves(&scope.items[*item])),
+        None => scope.items.iter().any(moves),
+    };
     if !single
         && !matches!(walk.placements.spread(), Spread::Pinned(_))
         && targets::read_what_they_write(&scope, &update.assignments)
@@ -146,7 +48,17 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
              whether that is the old value; update one table after the other",
         ));
     }
-    spread(walk, &scope, single, written, update.limit.is_some() || !single && !update.order_by.is_empty(), "UPDATE")
+    let writing = Writing {
+        scope: &scope,
+        tables: std::slice::from_ref(&update.table),
+        assignments: &update.assignments,
+        written,
+        single,
+        limited: update.limit.is_some() || !single && !update.order_by.is_empty(),
+        moves,
+        verb: "UPDATE",
+    };
+    spread(walk, &writing)
 }
 
 /// Walks a DELETE and finds its shards.
@@ -184,7 +96,17 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
     } else {
         targets::of_tables(&scope, &delete.tables)
     };
-    spread(walk, &scope, single, written, delete.limit.is_some() || !single && !delete.order_by.is_empty(), "DELETE")
+    let writing = Writing {
+        scope: &scope,
+        tables,
+        assignments: &[],
+        written,
+        single,
+        limited: delete.limit.is_some() || !single && !delete.order_by.is_empty(),
+        moves: false,
+        verb: "DELETE",
+    };
+    spread(walk, &writing)
 }
 
 fn sharded(walk: &Walk<'_>) -> bool {
@@ -198,59 +120,71 @@ fn name_of(table: &TableFactor) -> Option<&ObjectName> {
     }
 }
 
-/// Where an UPDATE or DELETE goes that writes these items, if it is clear which. `limited`: it may not write all rows that it finds.
+/// An UPDATE or DELETE in a sharded keyspace.
+struct Writing<'w, 'a> {
+    scope: &'w Scope<'a>,
+    tables: &'w [TableWithJoins],
+    assignments: &'w [Assignment],
+    /// The items that it writes, if it is clear which.
+    written: Option<Vec<usize>>,
+    /// Of one table by itself.
+    single: bool,
+    /// It may not write all rows that it finds.
+    limited: bool,
+    /// Sharding columns may change.
+    moves: bool,
+    verb: &'static str,
+}
+
+/// Where an UPDATE or DELETE goes.
 ///
 /// ORDER BY without LIMIT needs no merge: all rows are written, and those that their order decides about, by a unique key, are on one shard.
-fn spread(
-    walk: &Walk<'_>,
-    scope: &Scope<'_>,
-    single: bool,
-    written: Option<Vec<usize>>,
-    limited: bool,
-    verb: &str,
-) -> Result<(Route, MergePlan), Refusal> {
+fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, MergePlan), Refusal> {
+    let &Writing { scope, single, limited, moves, verb, .. } = writing;
     let all: Vec<usize> = (0..scope.items.len()).collect();
-    let writes_sharded = targets::are_sharded(scope, &written.unwrap_or(all));
-    if !single && !writes_sharded {
-        return Err(Refusal::unsupported(
-            "multi-table-write",
-            format!(
-                "{verb} over several tables may write only sharded tables: copies of a reference table would differ; name the table of \
-                 each column"
-            ),
-        ));
-    }
-    let unlimited = || {
-        if limited {
-            return Err(Refusal::unsupported(
+    let writes_sharded = targets::are_sharded(scope, writing.written.as_ref().unwrap_or(&all));
+    if limited && !single {
+        return match walk.placements.spread() {
+            Spread::Pinned(pins) if writes_sharded && !moves => Ok((Route::Pinned(pins), MergePlan::Pass)),
+            _ => Err(Refusal::unsupported(
                 "limited-write",
-                format!("{verb} with LIMIT over several shards is not supported; pin it by the sharding column"),
-            ));
-        }
-        Ok(())
-    };
+                format!(
+                    "{verb} of several tables over several shards takes no ORDER BY and no LIMIT; pin it by the sharding column"
+                ),
+            )),
+        };
+    }
     match walk.placements.spread() {
-        Spread::Nowhere if limited => Err(Refusal::unsupported(
-            "limited-write",
-            format!(
-                "{verb} of a reference table with LIMIT could choose other rows on each shard; name the rows in WHERE"
-            ),
-        )),
-        Spread::Nowhere => replicated(walk),
-        _ if !writes_sharded => Err(Refusal::unsupported(
-            "reference-write",
-            format!("{verb} of a reference table cannot read a sharded table, whose rows differ from shard to shard"),
-        )),
-        Spread::Pinned(pins) => Ok((Route::Pinned(pins), MergePlan::Pass)),
-        Spread::Listed(pin) => unlimited().map(|()| (Route::Listed(pin), MergePlan::Writes)),
-        Spread::Everywhere => unlimited().map(|()| (Route::AllShards, MergePlan::Writes)),
-        Spread::Apart(tables) => Err(apart(&tables)),
-        Spread::Sealed(table) => Err(apart(&[table])),
+        Spread::Nowhere if single && !limited => replicated(walk),
+        Spread::Pinned(pins) if writes_sharded && !moves => Ok((Route::Pinned(pins), MergePlan::Pass)),
+        Spread::Listed(pin) if writes_sharded && !moves && !limited => Ok((Route::Listed(pin), MergePlan::Writes)),
+        Spread::Everywhere if writes_sharded && !moves && !limited => Ok((Route::AllShards, MergePlan::Writes)),
+        Spread::Apart(_) | Spread::Sealed(_) => in_steps(walk, writing, false),
+        _ => in_steps(walk, writing, writes_sharded),
     }
 }
 
+/// Its rows are found first. `together`: subqueries find what they read on the row's shard.
+fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) -> Result<(Route, MergePlan), Refusal> {
+    let item = match writing.written.as_deref() {
+        Some([item, others @ ..]) if others.iter().all(|other| other == item) => *item,
+        _ => {
+            return Err(Refusal::unsupported(
+                "multi-table-write",
+                format!(
+                    "{} over several tables and shards may write one of them, or sharded ones that are joined by their sharding columns, and \
+                     must tell which; name the table of each column",
+                    writing.verb
+                ),
+            ));
+        }
+    };
+    let (scope, tables, assignments) = (writing.scope, writing.tables, writing.assignments);
+    steps::keyed(walk, &steps::Target { scope, item, tables, assignments, together })
+}
+
 /// The same write on every shard; it must do the same on each.
-fn replicated(walk: &Walk<'_>) -> Result<(Route, MergePlan), Refusal> {
+pub(super) fn replicated(walk: &Walk<'_>) -> Result<(Route, MergePlan), Refusal> {
     if let Some(function) = &walk.volatile {
         return Err(Refusal::unsupported(
             "volatile-replicated",
@@ -262,141 +196,7 @@ fn replicated(walk: &Walk<'_>) -> Result<(Route, MergePlan), Refusal> {
     Ok((Route::AllShards, MergePlan::Replicated))
 }
 
-/// The value of one sharding column in each row.
-fn values_of(
-    walk: &Walk<'_>,
-    insert: &Insert,
-    rows: &[&[Expr]],
-    at: usize,
-    column: Option<&ColumnSchema>,
-) -> Result<Vec<Source>, Refusal> {
-    let source = |expr: &Expr| match walk.text.value(expr) {
-        // What a fraction is in a column that is not known would be a guess.
-        Some((_, Given::Fraction)) if column.is_none() => Err(Refusal::unsupported(
-            "sharding-value",
-            "the type of the sharding column is not known; give it an integer, a text or bytes",
-        )),
-        Some((source, _)) => Ok(source),
-        None => Err(Refusal::unsupported(
-            "sharding-expression",
-            "the sharding column's value must be a literal or a bind variable, not an expression",
-        )),
-    };
-    if insert.source.is_none() {
-        let assignment = insert.assignments.get(at).ok_or_else(|| wrong_count(0))?;
-        return Ok(vec![source(&assignment.value)?]);
-    }
-    rows.iter().enumerate().map(|(index, row)| source(row.get(at).ok_or_else(|| wrong_count(index))?)).collect()
-}
-
-/// The rows of an INSERT: where they stand in the text, and the values of their sharding columns, given column by column.
-fn rows_of(walk: &Walk<'_>, insert: &Insert, count: usize, columns: Vec<Vec<Source>>) -> Result<Vec<RowPlan>, Refusal> {
-    // The only row of INSERT … SET is its text.
-    let body = walk.text.statement.body.start;
-    let ranges = if insert.source.is_none() { vec![Range { start: body, end: body }] } else { walk.text.rows() };
-    if insert.source.is_some() && ranges.len() != count {
-        return Err(Refusal::invalid("insert-rows", "the rows of the INSERT cannot be told apart"));
-    }
-    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-    let row = |range: Range<usize>| RowPlan {
-        sources: columns.iter_mut().filter_map(Iterator::next).collect(),
-        start: walk.text.anchor(range.start),
-        end: walk.text.anchor(range.end),
-    };
-    Ok(ranges.into_iter().map(row).collect())
-}
-
-pub(super) fn wrong_count(row: usize) -> Refusal {
-    Refusal::invalid("column-count", format!("column count doesn't match value count at row {}", row + 1))
-        .with_errno(1136, "21S01")
-}
-
-fn columns(insert: &Insert, schema: Option<&TableSchema>, table: &str) -> Result<Vec<String>, Refusal> {
-    if !insert.assignments.is_empty() {
-        return Ok(assigned(&insert.assignments).iter().map(last).collect());
-    }
-    if !insert.columns.is_empty() {
-        return Ok(insert.columns.iter().map(last).collect());
-    }
-    match schema {
-        Some(schema) => {
-            Ok(schema.columns.iter().filter(|column| !column.invisible).map(|column| column.name.clone()).collect())
-        }
-        None => Err(Refusal::unsupported(
-            "insert-columns",
-            format!("the columns of `{table}` are not known; name them in the INSERT"),
-        )),
-    }
-}
-
-/// Rows whose ids a plan remembers.
-const MOST_IDS: usize = 64;
-
-/// Where the values of the AUTO_INCREMENT column come from.
-fn ids_of(walk: &Walk<'_>, insert: &Insert, schema: Option<&TableSchema>, table: &str) -> Ids {
-    let Some(known) = schema else { return Ids::Unknown };
-    let Some(column) = known.columns.iter().find(|column| column.auto_increment) else { return Ids::Given };
-    let Ok(columns) = columns(insert, schema, table) else { return Ids::Unknown };
-    let Some(at) = columns.iter().position(|name| name.eq_ignore_ascii_case(&column.name)) else {
-        // An update of the row that is there already tells that row's value.
-        return if insert.on.is_none() { Ids::Generated } else { Ids::Unknown };
-    };
-    let given: Vec<Option<&Expr>> = match insert.source.as_deref().map(|source| &*source.body) {
-        Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.get(at)).collect(),
-        Some(_) => return Ids::Unknown,
-        None => vec![insert.assignments.get(at).map(|assignment| &assignment.value)],
-    };
-    if given.len() > MOST_IDS || insert.on.is_some() {
-        return Ids::Unknown;
-    }
-    let sources = given.into_iter().map(|expr| match expr? {
-        Expr::Identifier(name) if name.value.eq_ignore_ascii_case("DEFAULT") => {
-            Some(Source::Constant(vitrail_proto::value::Value::Null))
-        }
-        expr => walk.text.value(expr).map(|(source, _)| source),
-    });
-    sources.collect::<Option<Vec<_>>>().map_or(Ids::Unknown, Ids::From)
-}
-
-/// Each shard would count by itself, and two rows would get one number.
-fn auto_increment(
-    insert: &Insert,
-    schema: Option<&TableSchema>,
-    columns: &[String],
-    rows: &[&[Expr]],
-) -> Result<(), Refusal> {
-    let Some(column) = schema.and_then(|schema| schema.columns.iter().find(|column| column.auto_increment)) else {
-        return Ok(());
-    };
-    let leaves_open = |expr: Option<&Expr>| match expr {
-        Some(Expr::Value(value)) => {
-            matches!(&value.value, SqlValue::Null)
-                || matches!(&value.value, SqlValue::Number(number, _) if number == "0")
-        }
-        Some(Expr::Identifier(name)) => name.value.eq_ignore_ascii_case("DEFAULT"),
-        Some(_) => false,
-        None => true,
-    };
-    let open = match columns.iter().position(|name| name.eq_ignore_ascii_case(&column.name)) {
-        None => true,
-        Some(at) if insert.source.is_none() => {
-            leaves_open(insert.assignments.get(at).map(|assignment| &assignment.value))
-        }
-        Some(at) => rows.iter().any(|row| leaves_open(row.get(at))),
-    };
-    if open {
-        return Err(Refusal::unsupported(
-            "auto-increment",
-            format!(
-                "each shard counts `{}` by itself, so it would not be unique; give its value, or name a sequence for it in the vschema (`auto_increment`)",
-                column.name
-            ),
-        ));
-    }
-    Ok(())
-}
-
-fn moves_row(column: &str) -> Refusal {
+pub(super) fn moves_row(column: &str) -> Refusal {
     Refusal::unsupported(
         "sharding-column-update",
         format!(
@@ -405,7 +205,7 @@ fn moves_row(column: &str) -> Refusal {
     )
 }
 
-fn assigned(assignments: &[Assignment]) -> Vec<sqlparser::ast::ObjectName> {
+pub(super) fn assigned(assignments: &[Assignment]) -> Vec<sqlparser::ast::ObjectName> {
     assignments
         .iter()
         .flat_map(|assignment| match &assignment.target {
@@ -415,6 +215,6 @@ fn assigned(assignments: &[Assignment]) -> Vec<sqlparser::ast::ObjectName> {
         .collect()
 }
 
-fn last(name: &sqlparser::ast::ObjectName) -> String {
+pub(super) fn last(name: &sqlparser::ast::ObjectName) -> String {
     idents(name).and_then(|parts| parts.last().map(|ident| ident.value.clone())).unwrap_or_default()
 }

@@ -26,6 +26,16 @@ pub enum Domain {
         /// `binary`: filled up with zeros.
         filled: bool,
     },
+    /// `date`
+    Dates,
+    /// `datetime`
+    Datetimes,
+    /// `time`
+    Times,
+    /// `bit`
+    Bits,
+    /// MySQL's `json`, whose values know more types than their text form. MariaDB's is text.
+    Documents,
     /// Anything else, or not known.
     #[default]
     Other,
@@ -52,6 +62,11 @@ impl Domain {
             ("int" | "integer", _) => integers(32),
             ("bigint", _) => integers(64),
             ("year", _) => Domain::Years,
+            ("date", _) => Domain::Dates,
+            ("datetime", _) => Domain::Datetimes,
+            ("time", _) => Domain::Times,
+            ("bit", _) => Domain::Bits,
+            ("json", _) => Domain::Documents,
             ("char", length) => Domain::Characters { most: length.unwrap_or(1), trimmed: true },
             ("varchar", Some(most)) => Domain::Characters { most, trimmed: false },
             ("binary", length) => Domain::Bytes { most: length.unwrap_or(1), filled: true },
@@ -83,6 +98,8 @@ mod tests {
             ("bigint(20)", integers(i64::MIN, 9_223_372_036_854_775_807)),
             ("bigint unsigned", integers(0, u64::MAX)),
             ("year(4)", Domain::Years),
+            ("datetime(6)", Domain::Datetimes),
+            ("time", Domain::Times),
             ("char(36)", characters(36, true)),
             ("varchar(20) /*M!100301 COMPRESSED*/", characters(20, false)),
             ("binary(16)", bytes(16, true)),

@@ -1,0 +1,213 @@
+//! Writes in steps: the rows that are concerned are read, then written by statements of their own.
+//!
+//! Every statement goes through [`route`] like any other, in the session's transaction or in one that is made for the whole; what fails undoes all
+//! of it. Rows are read to their end before one is written, because a transaction has one connection per shard, and because MySQL, too, finds
+//! the rows of a statement before it changes them. They are kept meanwhile, up to [`MOST_BYTES`].
+
+mod frame;
+mod insert;
+mod keyed;
+mod moving;
+mod rows;
+mod values;
+
+use std::sync::Arc;
+
+use vitrail_listener::responder::Responder;
+use vitrail_planner::plan::{InsertId, Merge, Resolved, ShardStatement, Steps, Write};
+use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::message::{Ran, ResultEnd, Warning};
+use vitrail_proto::value::Binds;
+
+use self::frame::Frame;
+use self::rows::Rows;
+use crate::answer::Answer;
+use crate::calling::Calling;
+use crate::cluster::Keyspace;
+use crate::join::Joining;
+use crate::reading::take;
+use crate::request::Scope;
+use crate::route::{Limits, ends};
+use crate::session::Session;
+use crate::{facts, failure, route};
+
+/// Bytes of rows that are kept.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Rows that one statement writes.
+const BATCH: usize = 500;
+
+/// A write on its way.
+pub(crate) struct Stepping<'a> {
+    pub(crate) scope: &'a Scope<'a>,
+    pub(crate) keyspace: &'a Keyspace,
+    pub(crate) resolved: &'a Resolved,
+    pub(crate) steps: &'a Steps,
+    pub(crate) binds: &'a Arc<Binds>,
+}
+
+/// What the statements have done so far.
+#[derive(Default)]
+struct Done {
+    end: ResultEnd,
+    ran: Option<Ran>,
+    /// The first number that a sequence gave.
+    first: Option<u64>,
+}
+
+impl Stepping<'_> {
+    /// Writes. Gives the end of the whole, and the first number that a sequence gave for it.
+    pub(crate) async fn run(&self, session: &mut Session) -> Result<(Box<ResultEnd>, Option<u64>), ErrorBody> {
+        if self.scope.limits.read_only {
+            return Err(failure::read_only());
+        }
+        let calling = &self.scope.calling;
+        let frame = Frame::begin(session, self.keyspace, calling).await?;
+        let mut done = Done::default();
+        let outcome = Box::pin(self.work(session, &mut done)).await;
+        let first = done.first;
+        let end = outcome.map(|()| Box::new(ResultEnd { ran: done.ran, ..done.end }));
+        frame.end(session, self.keyspace, calling, end).await.map(|end| (end, first))
+    }
+
+    async fn work(&self, session: &mut Session, done: &mut Done) -> Result<(), ErrorBody> {
+        let resolved = self.steps.read(self.binds, &self.keyspace.layout)?;
+        let (rows, end) = self.read(session, &resolved, &self.scope.calling, done).await?;
+        self.judge(session, end, done)?;
+        match self.steps.write() {
+            Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await,
+            Write::Insert(insertion) => self.insert(session, insertion, rows, done).await,
+        }
+    }
+
+    /// What would be a warning of a SELECT is an error of a write in a strict `sql_mode`, unless that is told to ignore it.
+    fn judge(&self, session: &Session, end: ResultEnd, done: &mut Done) -> Result<(), ErrorBody> {
+        let ResultEnd { status, .. } = end;
+        if matches!(self.steps.write(), Write::Keyed(keyed) if keyed.judged()) {
+            done.end = ResultEnd { status, ..ResultEnd::default() };
+            return Ok(());
+        }
+        let strict = values::is_strict(&session.now.settings) && !self.steps.ignores();
+        let (mut warnings, mut warning_texts) = (end.warnings, end.warning_texts);
+        if self.scope.gate.is_mariadb() && matches!(self.steps.write(), Write::Insert(_)) {
+            // It minds what is stored, and not what numbers texts are on the way there.
+            let before = warning_texts.len();
+            warning_texts.retain(|warning| warning.errno != 1292);
+            let unminded = u32::try_from(before - warning_texts.len()).unwrap_or(u32::MAX);
+            warnings = warnings.saturating_sub(unminded);
+        }
+        let told = |warning: &&Warning| warning.level.eq_ignore_ascii_case("warning") && is_of_data(warning.errno);
+        if strict && let Some(warning) = warning_texts.iter().find(told) {
+            let state = if warning.errno == 1365 { "22012" } else { "22007" };
+            return Err(ErrorBody::new(Code::Data, warning.message.clone()).with_errno(warning.errno, state));
+        }
+        done.end = ResultEnd { warnings, warning_texts, status, ..ResultEnd::default() };
+        Ok(())
+    }
+
+    /// Reads rows to their end.
+    async fn read(
+        &self,
+        session: &mut Session,
+        resolved: &Resolved,
+        calling: &Calling<'_>,
+        done: &mut Done,
+    ) -> Result<(Rows, ResultEnd), ErrorBody> {
+        let limits = Limits { max_rows: None, ..self.scope.limits };
+        let (mut responder, replies) = Responder::channel(1);
+        let (keyspace, binds) = (self.keyspace, self.binds);
+        let run = async move {
+            let mut answer = Answer::new(&mut responder, None, true);
+            let end = match &resolved.join {
+                None => Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?,
+                Some(join) => {
+                    let shards = &keyspace.layout;
+                    let joining = Joining { keyspace, shards, resolved, join, binds, limits, calling };
+                    Box::pin(joining.run(session, &mut answer)).await?
+                }
+            };
+            Ok(answer.finish(end))
+        };
+        let mut rows = Rows::of(&self.keyspace.name);
+        let end = take(run, replies, &mut rows).await?;
+        if end.capped.is_some() {
+            return Err(failure::unsupported(
+                "a tablet's limit of rows has cut the rows that this statement is to write; write fewer at a time, or raise the limit",
+            ));
+        }
+        facts::and_then(&mut done.ran, end.ran.as_ref());
+        Ok((rows, end))
+    }
+
+    /// Runs statements that write, one per shard.
+    async fn write(
+        &self,
+        session: &mut Session,
+        statements: Vec<ShardStatement>,
+        calling: &Calling<'_>,
+        done: &mut Done,
+    ) -> Result<ResultEnd, ErrorBody> {
+        let merge = match (&self.resolved.merge, statements.len()) {
+            (_, 1) => Merge::Pass,
+            (merge, _) => merge.clone(),
+        };
+        let resolved = self.statements(statements, merge, true);
+        let (end, limits) = (self.run_for_itself(session, &resolved, calling).await?, self.scope.limits);
+        debug_assert!(!limits.read_only, "refused at the start");
+        facts::and_then(&mut done.ran, end.ran.as_ref());
+        Ok(end)
+    }
+
+    async fn run_for_itself(
+        &self,
+        session: &mut Session,
+        resolved: &Resolved,
+        calling: &Calling<'_>,
+    ) -> Result<ResultEnd, ErrorBody> {
+        let (mut responder, replies) = Responder::channel(1);
+        let (keyspace, limits) = (self.keyspace, Limits { max_rows: None, ..self.scope.limits });
+        let run = async move {
+            let mut answer = Answer::new(&mut responder, None, true);
+            let end = Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?;
+            Ok(answer.finish(end))
+        };
+        take(run, replies, &mut Rows::of(&self.keyspace.name)).await
+    }
+
+    fn statements(&self, mut statements: Vec<ShardStatement>, merge: Merge, writes: bool) -> Resolved {
+        statements.sort_by_key(|statement| statement.shard);
+        Resolved {
+            keyspace: Arc::clone(&self.resolved.keyspace),
+            statements,
+            merge,
+            writes,
+            row_key: None,
+            shareable: false,
+            insert_id: InsertId::Given,
+            join: None,
+            steps: None,
+        }
+    }
+
+    /// The client's binds and these.
+    fn with(&self, own: impl IntoIterator<Item = (String, vitrail_proto::value::Value)>) -> Arc<Binds> {
+        let mut binds = Binds::clone(self.binds);
+        for (name, value) in own {
+            binds.set(name, value);
+        }
+        Arc::new(binds)
+    }
+}
+
+impl Done {
+    /// Adds the end of a statement that did a part of the whole.
+    fn add(&mut self, end: ResultEnd) {
+        let before = std::mem::take(&mut self.end);
+        self.end = ends::add_up(vec![before, end]);
+    }
+}
+
+/// Whether a warning says that a value does not fit: those become errors of writes.
+fn is_of_data(errno: u16) -> bool {
+    matches!(errno, 1264 | 1265 | 1292 | 1365 | 1366 | 1406 | 1411 | 1441 | 1525 | 3156)
+}

@@ -1,0 +1,125 @@
+//! Values on their way from a row that was read into one that is written.
+
+use vitrail_planner::schema::{ColumnClass, ColumnSchema, Domain};
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::rows::ColumnType as T;
+use vitrail_proto::value::Value;
+use vitrail_service::call::Settings;
+
+use super::rows::malformed;
+use crate::columns::Column;
+use crate::failure;
+
+/// Whether the session's `sql_mode` makes errors of values that do not fit. MySQL's own default does.
+pub(super) fn is_strict(settings: &Settings) -> bool {
+    variable(settings, "sql_mode").is_none_or(|modes| {
+        let modes = modes.to_ascii_uppercase();
+        modes.contains("STRICT_") || modes.contains("TRADITIONAL") || modes == "DEFAULT"
+    })
+}
+
+fn variable<'s>(settings: &'s Settings, name: &str) -> Option<&'s str> {
+    let found = settings.variables.iter().find(|(known, _)| known == name);
+    found.map(|(_, literal)| literal.trim_matches('\''))
+}
+
+/// A cell of a table's own column, to name or to make a row of that table.
+pub(super) fn own(cell: Option<&[u8]>, column: &ColumnSchema) -> Result<Value, ErrorBody> {
+    let Some(cell) = cell else { return Ok(Value::Null) };
+    Ok(match column.class {
+        ColumnClass::Integer => integer(cell)?,
+        _ if column.domain == Domain::Bits => integer(cell)?,
+        ColumnClass::Decimal => Value::Decimal(text(cell)?),
+        ColumnClass::Double | ColumnClass::Float => double(cell)?,
+        ColumnClass::Binary => Value::Bytes(cell.to_vec()),
+        _ => Value::Text(text(cell)?),
+    })
+}
+
+/// Refuses what a literal cannot carry from a column of an answer into a column of a table: MySQL would convert it in another way.
+pub(super) fn check(from: &Column, to: &ColumnSchema, settings: &Settings) -> Result<(), ErrorBody> {
+    let words = matches!(to.class, ColumnClass::Text(_));
+    let carried = match from.column_type {
+        T::NULL => true,
+        T::TINY | T::SHORT | T::INT24 | T::LONG | T::LONGLONG | T::NEWDECIMAL => {
+            to.class != ColumnClass::Other || to.domain == Domain::Bits
+        }
+        T::YEAR => words || matches!(to.class, ColumnClass::Integer | ColumnClass::Decimal | ColumnClass::Double),
+        // With a fixed number of digits, its text is not its value.
+        T::DOUBLE => from.decimals == 31 && !words && to.class != ColumnClass::Other,
+        T::DATE => {
+            words || matches!(to.domain, Domain::Dates | Domain::Datetimes) || to.class == ColumnClass::Timestamp
+        }
+        T::DATETIME => words || to.domain == Domain::Datetimes || to.class == ColumnClass::Timestamp,
+        T::TIME => words || to.domain == Domain::Times,
+        T::TIMESTAMP if to.class == ColumnClass::Timestamp => {
+            if !is_fixed(variable(settings, "time_zone")) {
+                return Err(failure::unsupported(format!(
+                    "`{}` is a TIMESTAMP, and text cannot tell two instants of the hour that comes twice in a year; SET time_zone = '+00:00' \
+                     before this INSERT … SELECT over several shards",
+                    to.name
+                )));
+            }
+            true
+        }
+        T::TIMESTAMP => words || to.domain == Domain::Datetimes,
+        _ if from.labels => words || to.class == ColumnClass::Label,
+        T::VARCHAR | T::VAR_STRING | T::STRING | T::TINY_BLOB | T::BLOB | T::MEDIUM_BLOB | T::LONG_BLOB => {
+            if from.binary { matches!(to.class, ColumnClass::Binary | ColumnClass::Text(_)) } else { true }
+        }
+        _ => false,
+    };
+    if carried {
+        return Ok(());
+    }
+    Err(failure::unsupported(format!(
+        "column '{}' of this INSERT … SELECT over several shards is of a type that MySQL would convert for `{}` in a way that is not proved; \
+         CAST it to the type of `{}`",
+        from.name, to.name, to.name
+    )))
+}
+
+/// A cell of an answer, for a column that [`check`] has passed.
+pub(super) fn given(cell: Option<&[u8]>, from: &Column, to: &ColumnSchema) -> Result<Value, ErrorBody> {
+    let Some(cell) = cell else { return Ok(Value::Null) };
+    if matches!(to.class, ColumnClass::Text(_)) && !from.binary_text() {
+        return Ok(Value::Text(text(cell)?));
+    }
+    Ok(match from.column_type {
+        T::TINY | T::SHORT | T::INT24 | T::LONG | T::LONGLONG | T::YEAR => integer(cell)?,
+        T::NEWDECIMAL => Value::Decimal(text(cell)?),
+        T::DOUBLE => double(cell)?,
+        _ if from.binary_text() => Value::Bytes(cell.to_vec()),
+        _ => Value::Text(text(cell)?),
+    })
+}
+
+impl Column {
+    /// A string of bytes.
+    fn binary_text(&self) -> bool {
+        let string = matches!(
+            self.column_type,
+            T::VARCHAR | T::VAR_STRING | T::STRING | T::TINY_BLOB | T::BLOB | T::MEDIUM_BLOB | T::LONG_BLOB
+        );
+        string && self.binary && !self.labels
+    }
+}
+
+/// A zone without clocks that are set back.
+fn is_fixed(zone: Option<&str>) -> bool {
+    zone.is_some_and(|zone| zone.starts_with(['+', '-']) || zone.eq_ignore_ascii_case("utc"))
+}
+
+fn integer(cell: &[u8]) -> Result<Value, ErrorBody> {
+    let text = std::str::from_utf8(cell).map_err(|_| malformed())?;
+    text.parse().map(Value::Int).or_else(|_| text.parse().map(Value::UInt)).map_err(|_| malformed())
+}
+
+fn double(cell: &[u8]) -> Result<Value, ErrorBody> {
+    let text = std::str::from_utf8(cell).map_err(|_| malformed())?;
+    text.parse().map(Value::Double).map_err(|_| malformed())
+}
+
+fn text(cell: &[u8]) -> Result<String, ErrorBody> {
+    String::from_utf8(cell.to_vec()).map_err(|_| malformed())
+}

@@ -1,0 +1,248 @@
+//! Plans for INSERT and REPLACE over sharded keyspaces.
+
+use std::ops::Range;
+
+use sqlparser::ast::{Expr, Insert, OnInsert, SetExpr, TableObject, Value as SqlValue};
+
+use super::insert_select::{self, Target};
+use super::text::Given;
+use super::walk::{Scope, Walk};
+use super::write::{assigned, last, moves_row, replicated};
+use super::{filling, steps};
+use crate::plan::{Divider, Filling, Ids, MergePlan, Route, RowPlan, Source};
+use crate::refusal::Refusal;
+use crate::schema::{ColumnSchema, TableSchema};
+use crate::vschema::{Placement, Sharding, ShardingColumn};
+
+/// Walks an INSERT or REPLACE and, in a sharded keyspace, divides its rows.
+pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, MergePlan), Refusal> {
+    let TableObject::TableName(name) = &insert.table else {
+        return Err(Refusal::unsupported("insert-form", "this form of INSERT is not supported"));
+    };
+    let named = walk.name(name)?;
+    let source = match &insert.source {
+        Some(source) => Some((&**source, walk.query(source, &[])?)),
+        None => None,
+    };
+    walk.subqueries(&insert.on, &Scope::default(), &[])?;
+    walk.subqueries(&insert.assignments, &Scope::default(), &[])?;
+    for column in insert.columns.iter().chain(&assigned(&insert.assignments)) {
+        walk.cut_prefix(column, 3);
+    }
+    let table = name.0.last().map(ToString::to_string).unwrap_or_default().replace('`', "");
+    if !named.keyspace.sharded || walk.context.shard.is_some() {
+        let schema = walk.schema(&named.keyspace.name, &table);
+        walk.ids = ids_of(walk, insert, schema, &table);
+        return Ok((Route::AnyShard, MergePlan::Pass));
+    }
+    // Below they have to be given.
+    walk.ids = Ids::Given;
+    if let Some((query, scope)) = source.filter(|(query, _)| !matches!(&*query.body, SetExpr::Values(_))) {
+        let schema = walk.schema(&named.keyspace.name, &table);
+        let columns = columns(insert, schema, &table)?;
+        if let Some(Placement::Sharded(sharding)) = named.table.map(|table| &table.placement) {
+            keeps_sharding(insert, sharding)?;
+        }
+        let target = Target { named: &named, schema, columns };
+        let edits = walk.edits.len();
+        return match insert_select::plan(walk, insert, (query, &scope), &target) {
+            Err(refusal) if refusal.errno.is_none() => {
+                walk.edits.truncate(edits);
+                walk.join = None;
+                steps::insertion(walk, insert, &scope, &target)
+            }
+            done => done,
+        };
+    }
+    if walk.placements.mark() > 0 {
+        return Err(Refusal::unsupported(
+            "insert-subquery",
+            "a value of INSERT cannot read a sharded table; read it before",
+        ));
+    }
+    let schema = walk.schema(&named.keyspace.name, &table);
+    let columns = columns(insert, schema, &table)?;
+    let rows: Vec<&[Expr]> = match insert.source.as_deref().map(|source| &*source.body) {
+        Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.as_slice()).collect(),
+        _ => Vec::new(),
+    };
+    let auto = named.table.and_then(|table| table.auto_increment.as_ref());
+    match auto {
+        Some(auto) => walk.filling = Some(filling::fill(walk, insert, auto, &columns, &rows)?),
+        None => auto_increment(insert, schema, &columns, &rows)?,
+    }
+    match named.table.map(|table| &table.placement) {
+        Some(Placement::Sharded(sharding)) => {
+            keeps_sharding(insert, sharding)?;
+            let mut dividers = Vec::with_capacity(sharding.columns.len());
+            let mut sources = Vec::with_capacity(sharding.columns.len());
+            for ShardingColumn { column, vindex, part } in &sharding.columns {
+                let known = schema.and_then(|schema| schema.column(column));
+                sources.push(if auto.is_some_and(|auto| auto.column.eq_ignore_ascii_case(column)) {
+                    (0..rows.len().max(1)).map(|row| Source::Bind(Filling::bind(row).into())).collect()
+                } else {
+                    let Some(at) = columns.iter().position(|name| name.eq_ignore_ascii_case(column)) else {
+                        return Err(Refusal::unsupported(
+                            "no-sharding-column",
+                            format!("the INSERT into `{table}` gives no value for its sharding column `{column}`"),
+                        ));
+                    };
+                    values_of(walk, insert, &rows, at, known)?
+                });
+                dividers.push(Divider { vindex: *vindex, part: *part, known: known.cloned().map(Box::new) });
+            }
+            let rows = rows_of(walk, insert, rows.len(), sources)?;
+            if insert.returning.is_some() && rows.len() > 1 {
+                return Err(Refusal::unsupported(
+                    "returning",
+                    "RETURNING over several rows is not supported; insert one by one",
+                ));
+            }
+            Ok((Route::Rows { columns: dividers, rows }, MergePlan::Writes))
+        }
+        _ => replicated(walk),
+    }
+}
+
+/// An update of the row that is there already may not move it.
+fn keeps_sharding(insert: &Insert, sharding: &Sharding) -> Result<(), Refusal> {
+    let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else { return Ok(()) };
+    match assigned(assignments).iter().find_map(|column| sharding.position(&last(column))) {
+        Some(column) => Err(moves_row(&sharding.columns[column].column)),
+        None => Ok(()),
+    }
+}
+
+/// The value of one sharding column in each row.
+fn values_of(
+    walk: &Walk<'_>,
+    insert: &Insert,
+    rows: &[&[Expr]],
+    at: usize,
+    column: Option<&ColumnSchema>,
+) -> Result<Vec<Source>, Refusal> {
+    let source = |expr: &Expr| match walk.text.value(expr) {
+        // What a fraction is in a column that is not known would be a guess.
+        Some((_, Given::Fraction)) if column.is_none() => Err(Refusal::unsupported(
+            "sharding-value",
+            "the type of the sharding column is not known; give it an integer, a text or bytes",
+        )),
+        Some((source, _)) => Ok(source),
+        None => Err(Refusal::unsupported(
+            "sharding-expression",
+            "the sharding column's value must be a literal or a bind variable, not an expression",
+        )),
+    };
+    if insert.source.is_none() {
+        let assignment = insert.assignments.get(at).ok_or_else(|| wrong_count(0))?;
+        return Ok(vec![source(&assignment.value)?]);
+    }
+    rows.iter().enumerate().map(|(index, row)| source(row.get(at).ok_or_else(|| wrong_count(index))?)).collect()
+}
+
+/// The rows of an INSERT: where they stand in the text, and the values of their sharding columns, given column by column.
+fn rows_of(walk: &Walk<'_>, insert: &Insert, count: usize, columns: Vec<Vec<Source>>) -> Result<Vec<RowPlan>, Refusal> {
+    // The only row of INSERT … SET is its text.
+    let body = walk.text.statement.body.start;
+    let ranges = if insert.source.is_none() { vec![Range { start: body, end: body }] } else { walk.text.rows() };
+    if insert.source.is_some() && ranges.len() != count {
+        return Err(Refusal::invalid("insert-rows", "the rows of the INSERT cannot be told apart"));
+    }
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    let row = |range: Range<usize>| RowPlan {
+        sources: columns.iter_mut().filter_map(Iterator::next).collect(),
+        start: walk.text.anchor(range.start),
+        end: walk.text.anchor(range.end),
+    };
+    Ok(ranges.into_iter().map(row).collect())
+}
+
+pub(super) fn wrong_count(row: usize) -> Refusal {
+    Refusal::invalid("column-count", format!("column count doesn't match value count at row {}", row + 1))
+        .with_errno(1136, "21S01")
+}
+
+fn columns(insert: &Insert, schema: Option<&TableSchema>, table: &str) -> Result<Vec<String>, Refusal> {
+    if !insert.assignments.is_empty() {
+        return Ok(assigned(&insert.assignments).iter().map(last).collect());
+    }
+    if !insert.columns.is_empty() {
+        return Ok(insert.columns.iter().map(last).collect());
+    }
+    match schema {
+        Some(schema) => {
+            Ok(schema.columns.iter().filter(|column| !column.invisible).map(|column| column.name.clone()).collect())
+        }
+        None => Err(Refusal::unsupported(
+            "insert-columns",
+            format!("the columns of `{table}` are not known; name them in the INSERT"),
+        )),
+    }
+}
+
+/// Rows whose ids a plan remembers.
+const MOST_IDS: usize = 64;
+
+/// Where the values of the AUTO_INCREMENT column come from.
+fn ids_of(walk: &Walk<'_>, insert: &Insert, schema: Option<&TableSchema>, table: &str) -> Ids {
+    let Some(known) = schema else { return Ids::Unknown };
+    let Some(column) = known.columns.iter().find(|column| column.auto_increment) else { return Ids::Given };
+    let Ok(columns) = columns(insert, schema, table) else { return Ids::Unknown };
+    let Some(at) = columns.iter().position(|name| name.eq_ignore_ascii_case(&column.name)) else {
+        // An update of the row that is there already tells that row's value.
+        return if insert.on.is_none() { Ids::Generated } else { Ids::Unknown };
+    };
+    let given: Vec<Option<&Expr>> = match insert.source.as_deref().map(|source| &*source.body) {
+        Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.get(at)).collect(),
+        Some(_) => return Ids::Unknown,
+        None => vec![insert.assignments.get(at).map(|assignment| &assignment.value)],
+    };
+    if given.len() > MOST_IDS || insert.on.is_some() {
+        return Ids::Unknown;
+    }
+    let sources = given.into_iter().map(|expr| match expr? {
+        Expr::Identifier(name) if name.value.eq_ignore_ascii_case("DEFAULT") => {
+            Some(Source::Constant(vitrail_proto::value::Value::Null))
+        }
+        expr => walk.text.value(expr).map(|(source, _)| source),
+    });
+    sources.collect::<Option<Vec<_>>>().map_or(Ids::Unknown, Ids::From)
+}
+
+/// Each shard would count by itself, and two rows would get one number.
+fn auto_increment(
+    insert: &Insert,
+    schema: Option<&TableSchema>,
+    columns: &[String],
+    rows: &[&[Expr]],
+) -> Result<(), Refusal> {
+    let Some(column) = schema.and_then(|schema| schema.columns.iter().find(|column| column.auto_increment)) else {
+        return Ok(());
+    };
+    let leaves_open = |expr: Option<&Expr>| match expr {
+        Some(Expr::Value(value)) => {
+            matches!(&value.value, SqlValue::Null)
+                || matches!(&value.value, SqlValue::Number(number, _) if number == "0")
+        }
+        Some(Expr::Identifier(name)) => name.value.eq_ignore_ascii_case("DEFAULT"),
+        Some(_) => false,
+        None => true,
+    };
+    let open = match columns.iter().position(|name| name.eq_ignore_ascii_case(&column.name)) {
+        None => true,
+        Some(at) if insert.source.is_none() => {
+            leaves_open(insert.assignments.get(at).map(|assignment| &assignment.value))
+        }
+        Some(at) => rows.iter().any(|row| leaves_open(row.get(at))),
+    };
+    if open {
+        return Err(Refusal::unsupported(
+            "auto-increment",
+            format!(
+                "each shard counts `{}` by itself, so it would not be unique; give its value, or name a sequence for it in the vschema (`auto_increment`)",
+                column.name
+            ),
+        ));
+    }
+    Ok(())
+}

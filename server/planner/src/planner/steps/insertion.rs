@@ -1,0 +1,237 @@
+//! INSERT … SELECT whose rows go to other shards than they are read from: the gate reads them, and inserts each where it belongs.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use sqlparser::ast::{Expr, Insert, OnInsert, Query, TableObject, Visit, Visitor};
+use vitrail_sql::lexer::TokenKind;
+
+use super::super::clauses::Clauses;
+use super::super::insert_select::Target;
+use super::super::names::idents;
+use super::super::text::Text;
+use super::super::walk::{Scope, Walk};
+use super::super::write::replicated;
+use super::keys::quote;
+use super::{phrase, reading};
+use crate::plan::{Divider, Filling, Home, InsertPlan, MergePlan, Part, Route, StepsPlan, WritePlan};
+use crate::refusal::Refusal;
+use crate::schema::{ColumnSchema, TableSchema};
+use crate::vschema::Placement;
+
+/// Plans such an INSERT or REPLACE.
+pub(in super::super) fn insertion<'a>(
+    walk: &mut Walk<'a>,
+    insert: &Insert,
+    scope: &Scope<'a>,
+    target: &Target<'_, 'a>,
+) -> Result<(Route, MergePlan), Refusal> {
+    let text = walk.text;
+    let TableObject::TableName(name) = &insert.table else { return Err(refuse("into a table of this form")) };
+    let schema = target.schema.ok_or_else(|| refuse("into a table whose columns are not known"))?;
+    if insert.partitioned.is_some() || insert.insert_alias.is_some() || insert.table_alias.is_some() {
+        return Err(refuse("with PARTITION or an alias of the rows"));
+    }
+    let mut columns: Vec<ColumnSchema> = Vec::with_capacity(target.columns.len() + 1);
+    for name in &target.columns {
+        let column = schema.column(name).ok_or_else(|| {
+            let message = format!("Unknown column '{name}' in 'field list'");
+            Refusal::invalid("insert-columns", message).with_errno(1054, "42S22")
+        })?;
+        if columns.iter().any(|known| known.name == column.name) {
+            let message = format!("Column '{name}' specified twice");
+            return Err(Refusal::invalid("insert-columns", message).with_errno(1110, "42000"));
+        }
+        columns.push(column.clone());
+    }
+    let filling = filling(walk, insert, schema, target, &mut columns)?;
+    let home = match target.named.table.map(|table| &table.placement) {
+        Some(Placement::Sharded(sharding)) => {
+            let mut dividers = Vec::with_capacity(sharding.columns.len());
+            for of in &sharding.columns {
+                let place = columns.iter().position(|column| column.name.eq_ignore_ascii_case(&of.column));
+                let place = place.ok_or_else(|| {
+                    let message = format!("the INSERT gives no value for the sharding column `{}`", of.column);
+                    Refusal::unsupported("no-sharding-column", message)
+                })?;
+                let known = Some(Box::new(columns[place].clone()));
+                dividers.push((place, Divider { vindex: of.vindex, part: of.part, known }));
+            }
+            Home::Divided(dividers)
+        }
+        _ => {
+            replicated(walk)?;
+            Home::Everywhere
+        }
+    };
+    let (source, tail) = parts(text, insert.on.is_some()).ok_or_else(|| refuse("whose SELECT cannot be told apart"))?;
+    let mut after = Vec::new();
+    if let (Some(OnInsert::DuplicateKeyUpdate(assignments)), Some(tail)) = (&insert.on, tail) {
+        let mut named = Named { scope, schema, table: target_name(name), values: 0 };
+        if assignments.iter().any(|assignment| assignment.value.visit(&mut named).is_break()) {
+            return Err(refuse(
+                "whose ON DUPLICATE KEY UPDATE reads a column of the SELECT, or a subquery; use VALUES(column)",
+            ));
+        }
+        after.extend([phrase(" "), Part::Slice(text.anchor(tail.start), text.anchor(tail.end))]);
+    }
+    let end = idents(name).and_then(|parts| text.end(parts.last()?));
+    let end = end.ok_or_else(|| refuse("into a table whose place in the text is not known"))?;
+    let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
+    let start = text.statement.body.start;
+    let before =
+        vec![Part::Slice(text.anchor(start), text.anchor(end)), Part::Text(format!(" ({})", names.join(", ")).into())];
+    let mut read = vec![Part::Slice(text.anchor(source.start), text.anchor(source.end))];
+    if is_unlimited(insert.source.as_deref()) && Clauses::of(text).is_some() {
+        // `sql_select_limit` would cut; MySQL does not heed it here.
+        read.push(Part::Text(format!(" LIMIT {}", u64::MAX).into()));
+    }
+    let read = reading(walk, read)?;
+    let merge = if matches!(home, Home::Everywhere) { MergePlan::Replicated } else { MergePlan::Writes };
+    let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling });
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore }));
+    Ok((Route::AllShards, merge))
+}
+
+/// The column that a sequence fills, added to the others if the SELECT does not give it.
+fn filling(
+    walk: &Walk<'_>,
+    insert: &Insert,
+    schema: &TableSchema,
+    target: &Target<'_, '_>,
+    columns: &mut Vec<ColumnSchema>,
+) -> Result<Option<(Filling, usize)>, Refusal> {
+    let place =
+        |columns: &[ColumnSchema], name: &str| columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
+    let Some(auto) = target.named.table.and_then(|table| table.auto_increment.as_ref()) else {
+        let counted = schema.columns.iter().find(|column| column.auto_increment);
+        return match counted.filter(|column| place(columns, &column.name).is_none()) {
+            Some(column) => Err(Refusal::unsupported(
+                "auto-increment",
+                format!(
+                    "each shard counts `{}` by itself, so it would not be unique; give its value, or name a sequence for it in the vschema \
+                     (`auto_increment`)",
+                    column.name
+                ),
+            )),
+            None => Ok(None),
+        };
+    };
+    let given = place(columns, &auto.column);
+    let place = match given {
+        Some(place) => place,
+        None => {
+            let column =
+                schema.column(&auto.column).ok_or_else(|| refuse("into a table without its counted column"))?;
+            columns.push(column.clone());
+            columns.len() - 1
+        }
+    };
+    let sequence = auto.sequence(walk.context.vschema);
+    let (keyspace, table) = sequence.map_err(|reason| Refusal::not_found("sequence", reason))?;
+    let filling = Filling {
+        keyspace,
+        table,
+        column: Arc::clone(&auto.column),
+        updates: insert.on.is_some(),
+        given: given.map(|_| None).into_iter().collect(),
+    };
+    Ok(Some((filling, place)))
+}
+
+/// The bytes of the SELECT, and of what stands behind it.
+fn parts(text: &Text<'_>, updates: bool) -> Option<(Range<usize>, Option<Range<usize>>)> {
+    let mut depth = 0;
+    let mut start = None;
+    let mut tail = None;
+    for (index, token) in text.tokens.iter().enumerate() {
+        let begins = |at: usize| {
+            text.tokens.get(at).is_some_and(|token| text.is_word(token, "SELECT") || text.is_word(token, "WITH"))
+        };
+        let opens = token.kind == TokenKind::Open && begins(index + 1);
+        if depth == 0 && start.is_none() && index > 0 && (begins(index) || opens) {
+            start = Some(index);
+        }
+        let duplicate = text.tokens.get(index + 1).is_some_and(|next| text.is_word(next, "DUPLICATE"));
+        if updates && depth == 0 && start.is_some() && text.is_word(token, "ON") && duplicate {
+            tail = Some(index);
+        }
+        depth += text.nesting(token);
+    }
+    let end = tail.unwrap_or(text.tokens.len());
+    let bytes = |range: Range<usize>| text.tokens[range.start].start..text.tokens[range.end - 1].end;
+    Some((bytes(start?..end), tail.map(|tail| bytes(tail..text.tokens.len()))))
+}
+
+/// The SELECT may be given a LIMIT at its end.
+fn is_unlimited(query: Option<&Query>) -> bool {
+    query.is_some_and(|query| {
+        query.limit_clause.is_none()
+            && query.fetch.is_none()
+            && query.locks.is_empty()
+            && matches!(&*query.body, sqlparser::ast::SetExpr::Select(_))
+    })
+}
+
+fn target_name(name: &sqlparser::ast::ObjectName) -> String {
+    super::super::write::last(name)
+}
+
+/// Breaks at what is no column of the table that is inserted into, no VALUES, and no plain value.
+struct Named<'n, 'a> {
+    scope: &'n Scope<'a>,
+    schema: &'n TableSchema,
+    table: String,
+    /// How many calls of VALUES are around.
+    values: usize,
+}
+
+impl Named<'_, '_> {
+    fn is_own(&self, column: &str) -> bool {
+        let elsewhere =
+            |item: &super::super::walk::Item<'_>| item.schema.is_none_or(|schema| schema.column(column).is_some());
+        self.schema.column(column).is_some() && !self.scope.items.iter().any(elsewhere)
+    }
+
+    fn is_values(expr: &Expr) -> bool {
+        matches!(expr, Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("values"))
+    }
+}
+
+impl Visitor for Named<'_, '_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let allowed = match expr {
+            expr if Named::is_values(expr) => {
+                self.values += 1;
+                true
+            }
+            _ if self.values > 0 => true,
+            Expr::Identifier(name) => name.value.starts_with('@') || self.is_own(&name.value),
+            Expr::CompoundIdentifier(parts) => {
+                let alias = |item: &super::super::walk::Item<'_>| item.alias.eq_ignore_ascii_case(&self.table);
+                matches!(parts.as_slice(), [table, _] if table.value.eq_ignore_ascii_case(&self.table))
+                    && !self.scope.items.iter().any(alias)
+            }
+            _ => true,
+        };
+        if allowed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.values -= usize::from(Named::is_values(expr));
+        ControlFlow::Continue(())
+    }
+}
+
+fn refuse(what: &str) -> Refusal {
+    Refusal::unsupported(
+        "insert-select",
+        format!("INSERT … SELECT over several shards {what} is not supported; read the rows and insert them"),
+    )
+}

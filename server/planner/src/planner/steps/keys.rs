@@ -1,0 +1,170 @@
+//! The key by which a row is read and written again, and what moves of a row whose sharding columns change.
+
+use sqlparser::ast::{Assignment, AssignmentTarget};
+
+use super::super::order::quoted;
+use super::super::walk::{Item, Walk};
+use super::super::write::last;
+use super::refuse;
+use crate::plan::{Divider, Home, Moving, MovingPlan};
+use crate::refusal::Refusal;
+use crate::schema::{ColumnClass, ColumnSchema, Domain};
+use crate::vschema::Sharding;
+
+/// Columns whose values name one row of all shards.
+pub(super) struct Key<'a> {
+    pub(super) columns: Vec<&'a ColumnSchema>,
+    sharding: Option<&'a Sharding>,
+}
+
+/// The key of a table: that of a unique key without NULL, and the sharding columns.
+pub(super) fn choose<'a>(item: &Item<'a>, table: &str) -> Result<Key<'a>, Refusal> {
+    let unknown = || refuse(&format!("a table whose columns are not known (`{table}`)"));
+    let schema = item.schema.ok_or_else(unknown)?;
+    let sharding = item.sharded.map(|(_, sharding)| sharding);
+    let fits = |column: &ColumnSchema| {
+        let exact = matches!(
+            column.class,
+            ColumnClass::Integer
+                | ColumnClass::Decimal
+                | ColumnClass::Temporal
+                | ColumnClass::Binary
+                | ColumnClass::Text(_)
+        );
+        exact && !column.nullable
+    };
+    let of_key = |key: &Vec<String>| {
+        let columns = key.iter().map(|name| schema.column(name)).collect::<Option<Vec<_>>>()?;
+        columns.iter().all(|column| fits(column)).then_some(columns)
+    };
+    let mut columns = schema.unique_keys.iter().find_map(of_key).ok_or_else(|| {
+        refuse(&format!("a table without a primary or unique key of numbers, dates, bytes or text (`{table}`)"))
+    })?;
+    for sharding in sharding.iter().flat_map(|sharding| &sharding.columns) {
+        let column = schema.column(&sharding.column).ok_or_else(unknown)?;
+        if !columns.iter().any(|known| known.name == column.name) {
+            columns.push(column);
+        }
+    }
+    Ok(Key { columns, sharding })
+}
+
+impl Key<'_> {
+    fn place(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Where rows are by their keys.
+    pub(super) fn home(&self) -> Home {
+        let Some(sharding) = self.sharding else { return Home::Everywhere };
+        let divider = |column: &crate::vschema::ShardingColumn| {
+            let place = self.place(&column.column)?;
+            let known = Some(Box::new(self.columns[place].clone()));
+            Some((place, Divider { vindex: column.vindex, part: column.part, known }))
+        };
+        Home::Divided(sharding.columns.iter().filter_map(divider).collect())
+    }
+}
+
+/// The columns of a key in text: one by itself, several in parentheses.
+pub(super) fn names(table: &str, columns: &[&ColumnSchema]) -> String {
+    let names: Vec<String> = columns.iter().map(|column| quoted(&(table.to_owned(), column.name.clone()))).collect();
+    match &names[..] {
+        [only] => only.clone(),
+        names => format!("({})", names.join(", ")),
+    }
+}
+
+/// How rows move, if SET changes their sharding columns.
+pub(super) fn moving(
+    walk: &Walk<'_>,
+    item: &Item<'_>,
+    table: &str,
+    key: &Key<'_>,
+    assignments: &[Assignment],
+) -> Result<Option<MovingPlan>, Refusal> {
+    let (Some(sharding), Some(schema)) = (key.sharding, item.schema) else { return Ok(None) };
+    let mut set = Vec::new();
+    for assignment in assignments {
+        match &assignment.target {
+            AssignmentTarget::ColumnName(name) => set.push((last(name), &assignment.value)),
+            AssignmentTarget::Tuple(names) => {
+                if names.iter().any(|name| sharding.position(&last(name)).is_some()) {
+                    return Err(refuse("a sharding column that is set in a tuple"));
+                }
+            }
+        }
+    }
+    if !set.iter().any(|(name, _)| sharding.position(name).is_some()) {
+        return Ok(None);
+    }
+    let mut assigned = Vec::new();
+    for (name, value) in &set {
+        let Some(place) = key.place(name) else { continue };
+        if sharding.position(name).is_none() {
+            return Err(refuse("a sharding column that changes together with another column of the table's key"));
+        }
+        let (source, _) = walk.text.value(value).ok_or_else(|| {
+            Refusal::unsupported(
+                "sharding-column-update",
+                format!(
+                    "the sharding column `{name}` takes a literal or a bind variable, which tells where the row goes; delete it and \
+                     insert it anew"
+                ),
+            )
+        })?;
+        if assigned.iter().any(|(known, _)| *known == place) {
+            return Err(refuse("a sharding column that is set twice"));
+        }
+        assigned.push((place, source));
+    }
+    let in_key = |name: &String| {
+        let of_sharding = |key: &&Vec<String>| key.iter().any(|column| sharding.position(column).is_some());
+        schema.unique_keys.iter().filter(of_sharding).flatten().any(|column| column.eq_ignore_ascii_case(name))
+    };
+    // The order in which rows change would decide whether they collide on their way.
+    if set.iter().any(|(name, _)| sharding.position(name).is_none() && in_key(name)) {
+        return Err(refuse("a sharding column that changes together with another column of a unique key"));
+    }
+    let columns: Vec<ColumnSchema> = schema.columns.iter().filter(|column| !column.generated).cloned().collect();
+    let mut select = Vec::with_capacity(columns.len() + 1);
+    let mut documents = Vec::new();
+    for column in &columns {
+        let name = quote(&column.name);
+        select.push(match (&column.class, column.domain) {
+            // Its text has fewer digits than its value.
+            (ColumnClass::Float, _) => format!("{name} + 0e0"),
+            (_, Domain::Bits) => format!("{name} + 0"),
+            (_, Domain::Documents) => {
+                let text = format!("CAST({name} AS CHAR)");
+                documents.push(format!(
+                    "({name} IS NULL OR {name} = CAST({text} AS JSON) AND CAST({text} AS BINARY) = CAST(CAST(CAST({text} AS JSON) AS CHAR) AS BINARY))"
+                ));
+                text
+            }
+            (ColumnClass::Other, _) => {
+                return Err(refuse(&format!("a column whose values cannot be moved (`{}`)", column.name)));
+            }
+            _ => name,
+        });
+    }
+    let checked = !documents.is_empty();
+    if checked {
+        select.push(documents.join(" AND "));
+    }
+    let insert: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
+    let moving = Moving {
+        table: quote(table).into(),
+        select: select.join(", ").into(),
+        insert: insert.join(", ").into(),
+        columns,
+        names: names(table, &key.columns).into(),
+        checked,
+    };
+    Ok(Some(MovingPlan { moving, assigned }))
+}
+
+/// A name in backticks.
+pub(super) fn quote(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}

@@ -1,0 +1,69 @@
+-- Parcels that go from depot to depot, each depot's on one shard, with columns of every type that has to travel along.
+CREATE TABLE parcel (
+  depot    BIGINT       NOT NULL,
+  id       INT          NOT NULL,
+  name     VARCHAR(40)  CHARACTER SET latin1,
+  weight   FLOAT,
+  price    DOUBLE,
+  cost     DECIMAL(20,4),
+  flags    BIT(12),
+  data     JSON,
+  noted    TIMESTAMP(3) NULL DEFAULT NULL,
+  arrived  DATETIME(6),
+  day      DATE,
+  lasted   TIME(2),
+  made     YEAR,
+  kind     ENUM('small','large',''),
+  tags     SET('glass','cold'),
+  raw      VARBINARY(40),
+  body     BLOB,
+  note     TEXT,
+  gross    DECIMAL(24,4) AS (cost * 1.19) STORED,
+  heavy    INT AS (weight > 10) VIRTUAL,
+  PRIMARY KEY (depot, id),
+  UNIQUE KEY name (depot, name)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE scan (
+  id       BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+  depot    BIGINT          NOT NULL,
+  parcel   INT             NOT NULL,
+  hits     INT             NOT NULL DEFAULT 0,
+  stamp    TIMESTAMP       NULL DEFAULT NULL,
+  place    VARCHAR(20)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE label (
+  text     VARCHAR(20)  NOT NULL PRIMARY KEY,
+  parcel   INT,
+  size     DOUBLE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+-- Nothing names a row of it.
+CREATE TABLE event (
+  depot    BIGINT NOT NULL,
+  what     VARCHAR(20),
+  KEY depot (depot)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE driver (
+  depot    BIGINT NOT NULL,
+  id       INT    NOT NULL,
+  name     VARCHAR(20),
+  UNIQUE KEY id (depot, id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+-- What hangs on a driver goes with it on one MySQL.
+CREATE TABLE tour (
+  depot    BIGINT NOT NULL,
+  driver   INT    NOT NULL,
+  day      DATE   NOT NULL,
+  PRIMARY KEY (depot, driver, day),
+  CONSTRAINT tour_driver FOREIGN KEY (depot, driver) REFERENCES driver (depot, id) ON DELETE CASCADE ON UPDATE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE kind (
+  code     CHAR(3)      NOT NULL PRIMARY KEY,
+  name     VARCHAR(40)  NOT NULL,
+  used     BIGINT       NOT NULL DEFAULT 0
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
