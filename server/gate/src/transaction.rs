@@ -51,7 +51,7 @@ const ROLLED_BACK: [u16; 6] = [DEADLOCK, 1180, 1206, 1402, 1614, 3101];
 pub(crate) struct Transaction {
     /// How each participant begins.
     pub(crate) options: BeginOptions,
-    /// In order of joining, which is the order of commit.
+    /// In the order of commit: that of joining, but for [`Transaction::commits_first`].
     participants: Vec<Participant>,
     /// The client's savepoints that are set, oldest first. A shard that joins later sets them, too.
     savepoints: Vec<Box<str>>,
@@ -237,6 +237,12 @@ impl Transaction {
         of_keyspace.map(|participant| Arc::clone(&participant.shard)).collect()
     }
 
+    /// Lets these shards commit before the others: what they have taken over, others have given up.
+    pub(crate) fn commits_first(&mut self, keyspace: &str, shards: &[Arc<str>]) {
+        self.participants.sort_by_key(|participant| !is_one_of(participant, keyspace, shards));
+        self.show();
+    }
+
     /// Sets a savepoint of the gate's own on these participants.
     pub(crate) async fn guard(
         &self,
@@ -298,7 +304,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Commits on each participant, in order of joining.
+    /// Commits on each participant, in order of joining but for [`Transaction::commits_first`].
     ///
     /// A failure on the first one rolls the others back. One in between leaves those before it committed: the error says
     /// `partial`, and names them. The request's deadline does not interrupt it: a commit that was begun is brought to its end. A

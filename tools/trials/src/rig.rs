@@ -22,15 +22,17 @@ pub const BALANCE: i64 = 1_000;
 /// Rows of `number` on each account, to be streamed.
 pub const NUMBERS: i64 = 40;
 
-const SCHEMA: [&str; 3] = [
+const SCHEMA: [&str; 4] = [
     "CREATE TABLE account (id BIGINT NOT NULL PRIMARY KEY, balance BIGINT NOT NULL) ENGINE=InnoDB",
     // Without a unique key: what is written twice is there twice.
     "CREATE TABLE ledger (account BIGINT NOT NULL, entry BIGINT NOT NULL, amount BIGINT NOT NULL, note MEDIUMTEXT, KEY (account), KEY (entry)) ENGINE=InnoDB",
+    "CREATE TABLE journal (account BIGINT NOT NULL, entry BIGINT NOT NULL, amount BIGINT NOT NULL, PRIMARY KEY (account, entry), KEY (entry)) ENGINE=InnoDB",
     "CREATE TABLE number (account BIGINT NOT NULL, n BIGINT NOT NULL, padding VARCHAR(200) NOT NULL, PRIMARY KEY (account, n)) ENGINE=InnoDB",
 ];
 
 const VSCHEMA: &str = r#"{"sharded": true, "vindexes": {"bits": {"type": "reverse_bits"}}, "tables": {
     "account": {"column_vindexes": [{"column": "id", "name": "bits"}]},
+    "journal": {"column_vindexes": [{"column": "account", "name": "bits"}]},
     "ledger": {"column_vindexes": [{"column": "account", "name": "bits"}]},
     "number": {"column_vindexes": [{"column": "account", "name": "bits"}]}}}"#;
 

@@ -4,6 +4,7 @@
 //! deleted. Settings that could change a value on its way are those of no session: time zone and `sql_mode` are fixed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use vitrail_planner::plan::{KEYS, Keyed, Merge, Moving, ShardStatement, Window};
 use vitrail_proto::error::ErrorBody;
@@ -14,7 +15,7 @@ use super::rows::{Rows, cells, malformed};
 use super::{Done, Stepping, values};
 use crate::calling::Calling;
 use crate::failure;
-use crate::session::Session;
+use crate::session::{Session, TransactionState};
 use crate::settings;
 
 impl Stepping<'_> {
@@ -54,7 +55,13 @@ impl Stepping<'_> {
             )));
         }
         let insertions = self.arrivals(keyed, moving, &rows)?;
+        // Where a row arrives is committed first: if the rest fails, it is there twice, and never lost.
+        let arrive = insertions.iter().map(|statement| statement.shard).filter(|shard| !leaving.contains_key(shard));
+        let arrive: Vec<_> = arrive.map(|shard| Arc::clone(&self.keyspace.shards[shard].name)).collect();
         self.write(session, insertions, &calling, done).await?;
+        if let TransactionState::Open(transaction) = &mut session.transaction {
+            transaction.commits_first(&self.keyspace.name, &arrive);
+        }
         let text = format!("DELETE FROM {table} WHERE {names} IN ::{KEYS}");
         let deletions = self.by_keys(&text, leaving);
         self.write(session, deletions, &calling, done).await?;

@@ -29,6 +29,12 @@ enum Write {
     Insert,
     Update,
     Delete,
+    /// In steps: with LIMIT.
+    Limited,
+    /// In steps: its row goes from the first shard to the second.
+    Moved,
+    /// In steps: INSERT … SELECT of rows of the other shard each.
+    Copied,
 }
 
 /// What the statement is part of.
@@ -66,7 +72,7 @@ impl Told {
 }
 
 impl Write {
-    const ALL: [Write; 3] = [Write::Insert, Write::Update, Write::Delete];
+    const ALL: [Write; 6] = [Write::Insert, Write::Update, Write::Delete, Write::Limited, Write::Moved, Write::Copied];
 
     fn sql(self) -> &'static str {
         match self {
@@ -75,14 +81,36 @@ impl Write {
             }
             Write::Update => "UPDATE ledger SET amount = amount + 1 WHERE entry = :entry",
             Write::Delete => "DELETE FROM ledger WHERE entry = :entry",
+            Write::Limited => "UPDATE journal SET amount = amount + 1 WHERE entry = :entry ORDER BY account LIMIT 10",
+            Write::Moved => {
+                "UPDATE journal SET account = :second, amount = 1 WHERE entry = :entry AND account = :first"
+            }
+            Write::Copied => {
+                "INSERT INTO journal (account, entry, amount) \
+                 SELECT CASE account WHEN :first THEN :second ELSE :first END, :entry, 1 FROM journal WHERE entry = -:entry"
+            }
+        }
+    }
+
+    fn table(self) -> &'static str {
+        match self {
+            Write::Insert | Write::Update | Write::Delete => "ledger",
+            Write::Limited | Write::Moved | Write::Copied => "journal",
         }
     }
 
     /// Makes the rows that it changes.
     async fn prepare(self, rig: &Rig, entry: i64) {
-        for (shard, account) in accounts().into_iter().enumerate().filter(|_| self != Write::Insert) {
+        let (shards, entry) = match self {
+            Write::Insert => return,
+            Write::Update | Write::Delete | Write::Limited => (2, entry),
+            Write::Moved => (1, entry),
+            Write::Copied => (2, -entry),
+        };
+        for (shard, account) in accounts().into_iter().enumerate().take(shards) {
             let mut connection = rig.shard(shard).await;
-            let sql = format!("INSERT INTO ledger (account, entry, amount) VALUES ({account}, {entry}, 0)");
+            let table = self.table();
+            let sql = format!("INSERT INTO {table} (account, entry, amount) VALUES ({account}, {entry}, 0)");
             connection.execute(&sql).await.unwrap();
             connection.quit().await;
         }
@@ -90,14 +118,21 @@ impl Write {
 
     /// Whether it was done on a shard; panics if it was done by halves, or twice.
     async fn is_done(self, rig: &Rig, shard: usize, entry: i64) -> bool {
-        let sql = format!("SELECT COUNT(*), COALESCE(SUM(amount), 0) FROM ledger WHERE entry = {entry}");
+        let table = self.table();
+        let sql = format!("SELECT COUNT(*), COALESCE(SUM(amount), 0) FROM {table} WHERE entry = {entry}");
         let mut connection = rig.shard(shard).await;
         let row = connection.fetch_all(&sql).await.unwrap().remove(0);
         connection.quit().await;
         let cells: Vec<i64> = row.into_iter().map(|cell| cell.unwrap().parse().unwrap()).collect();
-        match (self, cells[..] == [1, 1], &cells[..]) {
-            (Write::Insert, _, [0, 0]) | (Write::Update | Write::Delete, _, [1, 0]) => false,
-            (Write::Insert | Write::Update, true, _) | (Write::Delete, _, [0, 0]) => true,
+        // The row is removed from there, appears there, or is changed there.
+        let (before, after) = match (self, shard) {
+            (Write::Insert | Write::Copied, _) | (Write::Moved, 1) => ([0, 0], [1, 1]),
+            (Write::Delete, _) | (Write::Moved, _) => ([1, 0], [0, 0]),
+            (Write::Update | Write::Limited, _) => ([1, 0], [1, 1]),
+        };
+        match &cells[..] {
+            cells if cells == before => false,
+            cells if cells == after => true,
             _ => panic!("{self:?} left rows and a sum of {cells:?} on shard {shard}"),
         }
     }
