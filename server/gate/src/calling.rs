@@ -7,9 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vitrail_proto::message::{SessionValues, Share};
+use vitrail_service::QueryService;
 use vitrail_service::call::{Call, CallId, Settings, Statement};
 use vitrail_service::overdue::GATE_PATIENCE;
 
+use crate::cluster::Shard;
+use crate::measure::Measure;
 use crate::places::Places;
 use crate::preferences::Preferences;
 
@@ -42,6 +45,8 @@ pub(crate) struct Calling<'a> {
     pub(crate) warnings: u32,
     /// The client's cancel.
     pub(crate) cancel: &'a CancellationToken,
+    /// What the statement under way does is measured here.
+    pub(crate) measure: Option<Arc<Measure>>,
     /// Where statements over several shards wait for their turn.
     pub(crate) places: &'a Places,
 }
@@ -62,6 +67,14 @@ impl<'a> Calling<'a> {
     /// Whether the statement may share an execution, if it can: directive, request and session come before user and gate.
     pub(crate) fn share(&self) -> Share {
         self.preferences.share.unwrap_or(self.default_share)
+    }
+
+    /// The service of a shard, for a statement of the client's.
+    pub(crate) fn service(&self, shard: &Shard) -> Arc<dyn QueryService> {
+        match &self.measure {
+            Some(measure) => measure.watch(&shard.service, &shard.name),
+            None => Arc::clone(&shard.service),
+        }
     }
 
     /// A call of its own id.

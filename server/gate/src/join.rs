@@ -28,6 +28,7 @@ use crate::answer::Answer;
 use crate::calling::Calling;
 use crate::cluster::Keyspace;
 use crate::columns::Columns;
+use crate::measure::Measure;
 use crate::merge::row::Row;
 use crate::route::Limits;
 use crate::scatter::{Calls, Lane};
@@ -75,7 +76,7 @@ impl Joining<'_> {
             _ => Default::default(),
         };
         let (parts, receiver) = mpsc::channel(2);
-        let lane = Lane::of_gate(Box::new(Joined(receiver)));
+        let lane = Lane::of_gate(Box::new(Joined { parts: receiver, measure: self.calling.measure.clone() }));
         let stream = Stream::new(parts, plan, order, window);
         let joined = self.join(&mut reader, packed, stream);
         let merged = async {
@@ -103,6 +104,9 @@ impl Joining<'_> {
         let mut kept: Vec<Row> = Vec::new();
         let mut columns: Vec<Option<Columns>> = Vec::new();
         for side in 0..self.join.sides() {
+            if let Some(measure) = &self.calling.measure {
+                measure.enter(side);
+            }
             let last = side + 1 == self.join.sides();
             let mut further = if last { None } else { Some(Output::kept()) };
             let out = further.as_mut().unwrap_or(&mut output);
@@ -149,12 +153,19 @@ impl Joining<'_> {
 }
 
 /// The joined rows, as those of a shard.
-struct Joined(mpsc::Receiver<Part>);
+struct Joined {
+    parts: mpsc::Receiver<Part>,
+    measure: Option<Arc<Measure>>,
+}
 
 #[async_trait::async_trait]
 impl vitrail_service::execution::PartStream for Joined {
     async fn next(&mut self) -> Result<Option<Part>, ErrorBody> {
-        Ok(self.0.recv().await)
+        let part = self.parts.recv().await;
+        if let (Some(measure), Some(Part::Rows(batch))) = (&self.measure, &part) {
+            measure.joined(batch.count.into());
+        }
+        Ok(part)
     }
 }
 

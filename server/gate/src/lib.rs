@@ -4,7 +4,7 @@
 //! Layout, along a statement's way: `request` (one request of a session) → `statement` (one statement) → `control` (what the
 //! gate answers itself) or `planning` (from text to plan, through `plan_cache`) → `route` (in autocommit, or in a
 //! `transaction`) → `scatter` (shards side by side) → `merge` (one answer of several, or of the rows that `join` has matched) → `answer` (REPLYs), with
-//! `facts` (how it ran).
+//! `facts` (how it ran) and `measure` (what each part did, for EXPLAIN ANALYZE).
 //! A statement that names its session goes by `values` (user variables, `LAST_INSERT_ID()`) and `substitute` (what the gate knows);
 //! `diagnostics` keeps what it says of itself for the next one.
 //! Beside it: [`access`] (who may do what), `insight` (figures of statements and their log), [`cluster`] (keyspaces and shards),
@@ -31,6 +31,7 @@ mod gate;
 mod holdings;
 mod insight;
 mod join;
+mod measure;
 mod merge;
 mod pins;
 mod places;

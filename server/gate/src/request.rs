@@ -204,6 +204,7 @@ fn scope<'a>(
             preferences: session.now.preferences,
             values: None,
             apart: false,
+            measure: None,
             traceparent: request.traceparent.take().map(Arc::from),
             default_share,
             warnings: request.warnings.max(WARNINGS),

@@ -90,7 +90,8 @@ async fn admit(scope: &Scope<'_>, session: &mut Session, statement: &Normalised)
     Ok(())
 }
 
-async fn perform(
+/// Runs a statement that its user may run.
+pub(crate) async fn perform(
     scope: &mut Scope<'_>,
     session: &mut Session,
     statement: &Normalised,
@@ -101,6 +102,11 @@ async fn perform(
     // What is rare is boxed: it would make the request of every other statement larger.
     if statement.kind == StatementKind::Set {
         return Box::pin(control::set::run(scope, session, statement, answer, watch)).await.map(Box::new);
+    }
+    if statement.kind == StatementKind::Explain
+        && let Some(inner) = control::explain::analysed(statement, session)?
+    {
+        return Box::pin(control::explain::analyse(scope, session, &inner, binds, answer, watch)).await;
     }
     if statement.kind == StatementKind::Other
         && let Some(prepared) = prepare::parse(statement)?

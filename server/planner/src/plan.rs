@@ -13,6 +13,7 @@ mod row_key;
 mod steps;
 mod stored;
 mod template;
+mod why;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use steps::{Insertion, KEYS, Keyed, Moving, Steps, Write};
 pub use template::Plan;
 pub(crate) use template::{Divider, Edit, Ids, MergePlan, Pin, Pins, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::{Binds, Value};
+pub use why::Node;
 
 /// One statement for one shard.
 #[derive(Debug, Clone, PartialEq)]

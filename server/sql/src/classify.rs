@@ -52,6 +52,13 @@ pub fn classify(bytes: &[u8], start: usize, mode: LexMode) -> Result<StatementKi
             ) => StatementKind::Explain,
             _ => StatementKind::Show,
         },
+        // MariaDB's; `ANALYZE TABLE` is none.
+        "analyze" => match words.next()?.as_deref() {
+            Some("select" | "with" | "insert" | "replace" | "update" | "delete" | "(" | "format") => {
+                StatementKind::Explain
+            }
+            _ => StatementKind::Other,
+        },
         // DROP PREPARE drops what the session has, no table.
         "drop" if words.next()?.as_deref() == Some("prepare") => StatementKind::Other,
         "create" | "alter" | "drop" | "truncate" | "rename" => StatementKind::Ddl,

@@ -387,6 +387,10 @@ fn patterns_match_names() {
 fn explained_statements_are_found() {
     for (sql, expected) in [
         ("EXPLAIN FORMAT=VITRAIL SELECT 1", Ok(Explain::Own { statement: "SELECT 1" })),
+        ("EXPLAIN ANALYZE FORMAT=VITRAIL SELECT 1", Ok(Explain::Analyze { statement: "SELECT 1" })),
+        ("analyze format = vitrail DELETE FROM a", Ok(Explain::Analyze { statement: "DELETE FROM a" })),
+        ("EXPLAIN ANALYZE SELECT 1", Ok(Explain::Server { prefix: "EXPLAIN ANALYZE ", statement: "SELECT 1" })),
+        ("ANALYZE SELECT 1", Ok(Explain::Server { prefix: "ANALYZE ", statement: "SELECT 1" })),
         ("EXPLAIN SELECT 1", Ok(Explain::Server { prefix: "EXPLAIN ", statement: "SELECT 1" })),
         (
             "explain format = json (SELECT 1)",

@@ -1,6 +1,7 @@
 //! Statements of a join on their shards, and what is done with their rows.
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use vitrail_listener::responder::Responder;
 use vitrail_planner::plan::Resolved;
 use vitrail_proto::error::ErrorBody;
@@ -131,7 +132,12 @@ impl<'r, 's> Reader<'r, 's> {
             let end = Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?;
             Ok(answer.finish(end))
         };
-        let end = take(run, replies, sink).await?;
+        let began = Instant::now();
+        let end = take(run, replies, sink).await;
+        if let Some(measure) = &calling.measure {
+            measure.batch(began.elapsed());
+        }
+        let end = end?;
         if end.capped.is_some() {
             return Err(failure::unsupported(
                 "a tablet's limit of rows has cut a side of a join over several shards; add conditions on it, or raise the limit",

@@ -215,6 +215,7 @@ fn calling(cancel: &CancellationToken) -> Calling<'_> {
         preferences: Preferences::default(),
         values: None,
         apart: false,
+        measure: None,
         application: Arc::default(),
         caller: "anna".into(),
         deadline: None,

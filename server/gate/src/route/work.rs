@@ -145,7 +145,7 @@ impl Work<'_> {
         // What sees values of its session is for that session alone.
         let may_share = self.resolved.shareable && matches!(on, On::Pool) && self.calling.values.is_none();
         Task {
-            service: Arc::clone(&self.keyspace.shards[statement.shard].service),
+            service: self.calling.service(&self.keyspace.shards[statement.shard]),
             shard: self.keyspace.label(statement.shard),
             call: self.calling.call(self.shard_cap()),
             statement: Statement {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{
     Aggregate, Comparator, Condition, Divider, Edit, Equality, Filling, Fold, Grouping, Home, InsertPlan, JoinPlan,
-    KeyedPlan, MergePlan, Operand, Pick, Pin, Pins, Plan, Replacement, Route, Slot, SortKey, Source, StepsPlan,
+    KeyedPlan, MergePlan, Node, Operand, Pick, Pin, Pins, Plan, Replacement, Route, Slot, SortKey, Source, StepsPlan,
     WindowPlan, WritePlan,
 };
 use crate::vindex::{Part, Vindex};
@@ -12,16 +12,23 @@ use crate::vindex::{Part, Vindex};
 impl Plan {
     /// The plan as lines: how answers are merged, and below it where they come from.
     pub fn describe(&self) -> String {
+        self.describe_with(&|_| Vec::new())
+    }
+
+    /// The same, with what `notes` says of each node: of [`Node::Shards`] in lines of their own, of others behind them.
+    pub fn describe_with(&self, notes: &dyn Fn(Node) -> Vec<String>) -> String {
         let mut out = String::new();
         let mut indent = "";
         if !matches!(self.merge, MergePlan::Pass) {
-            out.push_str(&merge(&self.merge));
-            out.push('\n');
+            let _ = writeln!(out, "{}{}", merge(&self.merge), behind(notes(Node::Merge)));
             indent = "  ";
         }
         let writes = if self.writes { ", writes" } else { "" };
         if let Some(join) = &self.join {
-            out.push_str(&describe_join(join, indent));
+            out.push_str(&describe_join(join, indent, notes));
+            for note in notes(Node::Shards(None)) {
+                let _ = writeln!(out, "{indent}  {note}");
+            }
             return out;
         }
         out.push_str(&format!("{indent}{} on `{}`{writes}\n", route(&self.route), self.keyspace));
@@ -46,6 +53,9 @@ impl Plan {
                 Replacement::WindowEnd => "limit each shard to offset + limit".to_owned(),
             };
             out.push_str(&format!("{indent}  {when}{change}\n"));
+        }
+        for note in notes(Node::Shards(None)) {
+            let _ = writeln!(out, "{indent}  {note}");
         }
         out
     }
@@ -95,9 +105,14 @@ fn describe_filling(filling: &Filling) -> String {
     format!("fill `{}` from the sequence `{}.{}`", filling.column, filling.keyspace, filling.table)
 }
 
+fn behind(notes: Vec<String>) -> String {
+    if notes.is_empty() { String::new() } else { format!(": {}", notes.join(", ")) }
+}
+
 /// The sides of a join, each with its plan. With one shard, all goes there.
-fn describe_join(join: &JoinPlan, indent: &str) -> String {
-    let mut out = format!("{indent}join in the gate, if several shards; columns from the first\n");
+fn describe_join(join: &JoinPlan, indent: &str, notes: &dyn Fn(Node) -> Vec<String>) -> String {
+    let joined = behind(notes(Node::Join));
+    let mut out = format!("{indent}join in the gate, if several shards; columns from the first{joined}\n");
     let slot = |slot: usize| {
         let Slot { side, column } = join.slots[slot];
         format!("side {side} column {column}")
@@ -129,8 +144,13 @@ fn describe_join(join: &JoinPlan, indent: &str) -> String {
                     write!(conditions, ", {what} {}", describe_condition(condition, &[]).replace("column ", "slot "));
             }
         }
-        let _ = writeln!(out, "{indent}  side {number}: {how}{outer}{conditions}");
-        for line in side.reading.plan.describe().lines() {
+        let behind = behind(notes(Node::Side(number)));
+        let _ = writeln!(out, "{indent}  side {number}: {how}{outer}{conditions}{behind}");
+        let of_side = |node| match node {
+            Node::Shards(None) => notes(Node::Shards(Some(number))),
+            _ => Vec::new(),
+        };
+        for line in side.reading.plan.describe_with(&of_side).lines() {
             let _ = writeln!(out, "{indent}    {line}");
         }
     }

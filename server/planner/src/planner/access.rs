@@ -229,7 +229,11 @@ fn shown(statement: &Normalised) -> Needs {
 /// What the explained statement needs: its plan tells of its tables, and ANALYZE runs it.
 fn explained(statement: &Normalised, depth: usize) -> Needs {
     let inner = match explain::parse(statement) {
-        Ok(Explain::Own { statement: inner } | Explain::Server { statement: inner, .. }) => inner,
+        Ok(
+            Explain::Own { statement: inner }
+            | Explain::Analyze { statement: inner }
+            | Explain::Server { statement: inner, .. },
+        ) => inner,
         Err(_) => return Needs::on_everything(Right::Admin, "EXPLAIN"),
     };
     match normalise(inner.into(), statement.mode) {

@@ -12,6 +12,11 @@ pub enum Explain<'a> {
         /// The statement.
         statement: &'a str,
     },
+    /// `EXPLAIN ANALYZE FORMAT=VITRAIL …`, `ANALYZE FORMAT=VITRAIL …`: runs it, and tells what each part of Vitrail's plan has done.
+    Analyze {
+        /// The statement.
+        statement: &'a str,
+    },
     /// MySQL's plan, of the statement as a shard gets it.
     Server {
         /// What stands before the statement, blanks included: `EXPLAIN FORMAT=JSON `.
@@ -27,12 +32,15 @@ pub enum Explain<'a> {
 /// [`SqlError::Syntax`] if it is none of them; version comments.
 pub fn parse(statement: &Normalised) -> Result<Explain<'_>, SqlError> {
     let mut words = Words::of(statement)?;
-    if !(words.take(&["EXPLAIN"]) || words.take(&["DESCRIBE"]) || words.take(&["DESC"]) || words.take(&["ANALYZE"])) {
+    let explains = words.take(&["EXPLAIN"]) || words.take(&["DESCRIBE"]) || words.take(&["DESC"]);
+    let mut ahead = words.clone();
+    let analyzes = ahead.take(&["ANALYZE"]);
+    if !explains && !analyzes {
         return Err(words.unexpected());
     }
-    let mut ahead = words.clone();
     if ahead.take(&["FORMAT"]) && ahead.take_symbol("=") && ahead.take(&["VITRAIL"]) {
-        return Ok(Explain::Own { statement: ahead.rest()? });
+        let statement = ahead.rest()?;
+        return Ok(if analyzes { Explain::Analyze { statement } } else { Explain::Own { statement } });
     }
     while words.peek().is_some_and(|token| !begins(token)) {
         words.next();

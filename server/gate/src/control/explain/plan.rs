@@ -1,0 +1,105 @@
+//! What EXPLAIN says of a plan: its tree, the statements that it sends, its tier, its shards, and why.
+
+use std::sync::Arc;
+
+use vitrail_planner::plan::{Node, Plan, Resolved};
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::value::Binds;
+use vitrail_sql::normalise::Normalised;
+
+use crate::cluster::Keyspace;
+use crate::planning::{self, Planned};
+use crate::request::Scope;
+use crate::session::Session;
+use crate::{catalog, sequences};
+
+/// Bytes of a statement that are shown.
+const TEXT: usize = 1024;
+
+/// The lines of a statement's plan. What `notes` has to say of a node replaces what is said of it otherwise.
+pub(super) async fn lines(
+    scope: &Scope<'_>,
+    session: &Session,
+    statement: &Normalised,
+    binds: &Arc<Binds>,
+    notes: &(dyn Fn(Node) -> Vec<String> + Sync),
+) -> Result<Vec<String>, ErrorBody> {
+    let planned = planning::plan(scope, session, statement)?;
+    let of_catalog;
+    let (plan, statement, binds) = match &*planned {
+        Planned::Plan(plan) | Planned::Locks(plan) => (&**plan, statement, binds),
+        Planned::Catalog => {
+            of_catalog = catalog::plan(scope, session, statement, (binds, binds)).await?;
+            (&of_catalog.plan, &of_catalog.statement, &of_catalog.all_binds)
+        }
+        Planned::Own(_) => return Ok(vec!["answered by the gate".to_owned()]),
+    };
+    let keyspace = scope.view.cluster.keyspace(plan.keyspace())?;
+    // It inserts nothing, and takes no number of a sequence.
+    let unfilled = plan.filling().map(|filling| sequences::unfilled(filling, binds));
+    let binds = unfilled.as_ref().unwrap_or(binds);
+    let resolved = plan.resolve(statement, binds, &keyspace.layout);
+    let sent = |node| match (notes(node), &resolved) {
+        (said, _) if !said.is_empty() => said,
+        (_, Ok(resolved)) => said_of(node, resolved, keyspace, binds),
+        (_, Err(_)) => Vec::new(),
+    };
+    let mut lines: Vec<String> = plan.describe_with(&sent).lines().map(str::to_owned).collect();
+    match &resolved {
+        Ok(resolved) => lines.extend(summary(plan, resolved, keyspace)),
+        // A bind that EXPLAIN was not given, or a value that its column cannot have.
+        Err(refusal) => lines.push(format!("shards: not known, {}", refusal.message)),
+    }
+    Ok(lines)
+}
+
+/// Tier, shards and reason.
+fn summary(plan: &Plan, resolved: &Resolved, keyspace: &Keyspace) -> [String; 3] {
+    let (count, all) = (resolved.statements.len(), keyspace.shards.len());
+    let tier = match (count, &resolved.join) {
+        (1, _) => "one place",
+        (_, Some(_)) => "joined in the gate",
+        _ => "over shards",
+    };
+    let names: Vec<&str> = resolved.statements.iter().map(|of| &*keyspace.shards[of.shard].name).collect();
+    [
+        format!("tier: {tier}"),
+        format!("shards: {} ({count} of {all} of `{}`)", names.join(", "), keyspace.name),
+        format!("why: {}", plan.why(keyspace.sharded)),
+    ]
+}
+
+/// The statements of a node; shards that get the same text share a line.
+fn said_of(node: Node, resolved: &Resolved, keyspace: &Keyspace, binds: &Arc<Binds>) -> Vec<String> {
+    let of_side;
+    let statements = match (node, &resolved.join) {
+        (Node::Merge, _) if resolved.statements.len() == 1 => return vec!["not needed, there is one shard".to_owned()],
+        (Node::Shards(None), None) => &resolved.statements,
+        (Node::Shards(Some(0)), Some(join)) => match join.read(0, Vec::new(), binds, &keyspace.layout) {
+            Ok(resolved) => {
+                of_side = resolved.statements;
+                &of_side
+            }
+            Err(refusal) => return vec![refusal.message],
+        },
+        // Where it goes is known with the values that the sides before have.
+        (Node::Shards(Some(side)), Some(join)) => return vec![format!("send: {}", shown(join.text(side)))],
+        _ => return Vec::new(),
+    };
+    let mut lines: Vec<(Vec<&str>, &str)> = Vec::new();
+    for statement in statements {
+        let name = &*keyspace.shards[statement.shard].name;
+        match lines.last_mut() {
+            Some((names, text)) if **text == *statement.sql => names.push(name),
+            _ => lines.push((vec![name], &statement.sql)),
+        }
+    }
+    lines.into_iter().map(|(names, text)| format!("send to {}: {}", names.join(", "), shown(text))).collect()
+}
+
+/// A statement's text in one line, as far as it is shown.
+pub(super) fn shown(text: &str) -> String {
+    let cut = &text[..text.floor_char_boundary(TEXT)];
+    let line = cut.replace(['\n', '\r'], " ");
+    if cut.len() < text.len() { format!("{line}…") } else { line }
+}
