@@ -145,6 +145,13 @@ pub(crate) async fn run_one(task: Task) -> Result<Box<ResultEnd>, ErrorBody> {
     start_one(task, false).await?.lane.finish().await
 }
 
+/// Runs a task that takes a connection, to its end; the connection is the caller's to release.
+pub(crate) async fn run_reserved(task: Task) -> Result<(ConnectionId, Result<Box<ResultEnd>, ErrorBody>), ErrorBody> {
+    let Started { connection, mut lane } = start_one(task, false).await?;
+    let connection = connection.ok_or_else(|| failure::internal("a reservation without a connection"))?;
+    Ok((connection, lane.finish().await))
+}
+
 /// Runs one task to its end; gives the text of every cell of its rows.
 pub(crate) async fn fetch_one(task: Task) -> Result<Vec<Option<Vec<u8>>>, ErrorBody> {
     let mut lane = start_one(task, false).await?.lane;

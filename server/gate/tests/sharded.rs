@@ -350,22 +350,6 @@ async fn a_batch_is_a_chain_or_atomic() {
 }
 
 #[tokio::test]
-async fn ddl_that_fails_on_a_shard_names_it() {
-    for (flavour, way) in settings() {
-        let world = bank(flavour, way, 2).await;
-        let databases = &world.databases;
-        let mut shard = databases.server.connect(&databases.shards[1]).await;
-        shard.execute("ALTER TABLE account ADD COLUMN extra INT").await.expect("altered");
-        let mut session = world.open();
-        world.run(&mut session, "USE bank").await.expect("a keyspace");
-        let sql = "ALTER TABLE account ADD COLUMN extra INT";
-        let failed = world.run(&mut session, sql).await.expect_err("one has it");
-        assert_eq!((failed.errno, failed.executed), (1060, Executed::Partial));
-        assert!(failed.message.contains("failed on shards 80-; done on -80"), "{}", failed.message);
-    }
-}
-
-#[tokio::test]
 async fn requests_end_when_cancelled_or_late() {
     for (flavour, way) in settings() {
         let world = bank(flavour, way, 2).await;

@@ -2,6 +2,7 @@
 
 use vitrail_proto::message::{BeginOptions, Isolation};
 use vitrail_proto::target::{TabletType, Target};
+use vitrail_sql::control::ddl::{self, Again};
 use vitrail_sql::control::explain::{self, Explain};
 use vitrail_sql::control::kill::{self, Extent, Victim};
 use vitrail_sql::control::pinned::{self, LockName, Locks, OfConnection};
@@ -10,7 +11,7 @@ use vitrail_sql::control::select::{self, Fact};
 use vitrail_sql::control::set::{self, Assignment, Given, Set, Variable};
 use vitrail_sql::control::show::{self, Like, Listed, Show};
 use vitrail_sql::control::transaction::{self, Chain, Savepoint};
-use vitrail_sql::control::{TableName, ddl, use_target};
+use vitrail_sql::control::{TableName, use_target};
 use vitrail_sql::{LexMode, Normalised, SqlError, normalise};
 
 const DEFAULT: LexMode = LexMode { no_backslash_escapes: false, ansi_quotes: false, pipes_as_concat: false };
@@ -255,6 +256,44 @@ fn qualifiers_are_cut() {
         ),
     ] {
         assert_eq!(ddl::without_qualifiers(&read_as(sql, mode), "k").as_deref(), Ok(expected));
+    }
+}
+
+#[test]
+fn definitions_are_tried_on_copies() {
+    for (sql, expected) in [
+        ("ALTER TABLE k.t ADD COLUMN x INT", Some("ALTER TABLE `c` ADD COLUMN x INT")),
+        ("alter ignore table `t` add x int, algorithm=inplace, LOCK NONE", Some("alter ignore table `c` add x int")),
+        ("ALTER TABLE t LOCK=NONE, ALGORITHM=COPY, ADD lock INT", Some("ALTER TABLE `c`   ADD lock INT")),
+        (
+            "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES k.u (b)",
+            Some("ALTER TABLE `c` ADD FOREIGN KEY (a) REFERENCES u (b)"),
+        ),
+        ("CREATE UNIQUE INDEX i ON k.t (x) ALGORITHM=INPLACE LOCK=NONE", Some("CREATE UNIQUE INDEX i ON `c` (x)  ")),
+        ("DROP INDEX i ON t", Some("DROP INDEX i ON `c`")),
+        ("DROP TABLE t", None),
+    ] {
+        assert_eq!(ddl::on_copy(&read(sql), "k", "c").ok().as_deref(), expected, "{sql}");
+    }
+    for (sql, expected) in [
+        ("DROP TABLE k.a, b CASCADE", "DROP TABLE IF EXISTS a, b CASCADE"),
+        ("drop tables a", "drop tables IF EXISTS a"),
+    ] {
+        assert_eq!(ddl::of_what_is_left(&read(sql), "k").as_deref(), Ok(expected));
+    }
+    for (sql, expected) in [
+        ("CREATE TABLE a (id INT)", Again::Exists),
+        ("CREATE TABLE IF NOT EXISTS a (id INT)", Again::Same),
+        ("CREATE OR REPLACE TABLE a (id INT)", Again::Same),
+        ("DROP TABLE a", Again::Lacks),
+        ("DROP TABLE IF EXISTS a, b", Again::Same),
+        ("ALTER TABLE IF EXISTS a ADD x INT", Again::Changes),
+        ("CREATE INDEX i ON a (x)", Again::Changes),
+        ("TRUNCATE a", Again::Same),
+    ] {
+        let statement = read(sql);
+        let change = ddl::parse(&statement).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!((change.again, &*change.tables[0].table), (expected, "a"), "{sql}");
     }
 }
 

@@ -94,6 +94,14 @@ fn with_auto_increment(text: String, next: Option<u64>) -> String {
     format!("{} AUTO_INCREMENT={next}{}", &text[..place.start], &text[place.end..])
 }
 
+/// The same text without a number that its rows decide.
+pub(super) fn without_auto_increment(text: &str) -> String {
+    match auto_increment(text) {
+        Some((place, _)) => format!("{}{}", &text[..place.start], &text[place.end..]),
+        None => text.to_owned(),
+    }
+}
+
 /// Where the line with the table's options begins. No line of a column or key begins like it.
 fn options(text: &str) -> Option<usize> {
     text.find("\n) ENGINE=").map(|at| at + 1)

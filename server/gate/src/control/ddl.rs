@@ -1,12 +1,13 @@
 //! DDL: on every shard of the table's keyspace, one keyspace at a time.
 
-use std::pin::pin;
+mod resume;
+mod run;
+mod tables;
+
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::ResultEnd;
-use vitrail_service::call::On;
 use vitrail_sql::control::TableName;
 use vitrail_sql::control::ddl::{self, Change};
 use vitrail_sql::normalise::Normalised;
@@ -14,12 +15,10 @@ use vitrail_sql::normalise::Normalised;
 use super::temporary;
 use crate::answer::Answer;
 use crate::cluster::Keyspace;
+use crate::failure;
 use crate::pins::{Pins, hold};
-use crate::position::Positions;
 use crate::request::Scope;
-use crate::scatter::{Calls, at_shard};
 use crate::session::{Session, TransactionState};
-use crate::{calling, failure, scatter};
 
 /// Runs a DDL statement. Commits the open transaction first, as MySQL does.
 pub(super) async fn run(
@@ -44,9 +43,8 @@ pub(super) async fn run(
         return Ok(end);
     }
     check(scope, keyspace, &change)?;
-    let sql: Arc<str> = ddl::without_qualifiers(statement, &keyspace.name)?.into();
     super::implicit_commit(scope, session).await?;
-    let outcome = on_all_shards(scope, keyspace, &sql, session.pins.as_deref()).await;
+    let outcome = on_shards(scope, keyspace, (statement, &change), session.pins.as_deref()).await;
     scope.gate.refresh_some(std::slice::from_ref(&keyspace.name)).await;
     match outcome {
         Err(error) => Err(hold::after_failure(session, &scope.calling, error).await),
@@ -54,73 +52,40 @@ pub(super) async fn run(
     }
 }
 
-/// Runs on the target's shard, or on all, side by side; each is brought to its end, whatever happens on the others.
-async fn on_all_shards(
+/// Runs on the target's shard, or on all. Where they differ, on those that lack it.
+async fn on_shards(
     scope: &Scope<'_>,
     keyspace: &Keyspace,
-    sql: &Arc<str>,
+    (statement, change): (&Normalised, &Change<'_>),
     pins: Option<&Pins>,
 ) -> Result<ResultEnd, ErrorBody> {
-    let chosen = match &scope.target.shard {
-        Some(shard) => vec![keyspace.shard(shard)?],
-        None => (0..keyspace.shards.len()).collect(),
+    let sql: Arc<str> = ddl::without_qualifiers(statement, &keyspace.name)?.into();
+    let only = match &scope.target.shard {
+        Some(shard) => Some(keyspace.shard(shard)?),
+        None => (keyspace.shards.len() == 1).then_some(0),
     };
-    let made: Vec<_> = chosen.iter().map(|index| (*index, scope.calling.call(None))).collect();
-    let calls = Calls::new(
-        scope.calling.cancel,
-        made.iter().map(|(index, call)| (Arc::clone(&keyspace.shards[*index].service), call.id)),
-    );
-    let running = join_all(made.into_iter().map(|(index, call)| async move {
-        let shard = &keyspace.shards[index];
-        // Its own LOCK TABLES would lock it out.
-        let own = pins.and_then(|pins| pins.get(&keyspace.name, &shard.name));
-        let task = scatter::Task {
-            service: Arc::clone(&shard.service),
-            shard: keyspace.label(index),
-            call,
-            statement: calling::statement(Arc::clone(sql), true),
-            on: own.map_or(On::Pool, |pin| On::Connection(pin.connection)),
-        };
-        (index, scatter::run_one(task).await.map(|end| *end))
-    }));
-    let (mut done, mut failed, mut total, mut positions) =
-        (Vec::new(), Vec::new(), ResultEnd::default(), Positions::default());
-    for (index, outcome) in calls.guard(pin!(running)).await {
-        let name = &keyspace.shards[index].name;
-        match outcome {
-            Ok(mut end) => {
-                positions.add(end.position.take());
-                total.warnings = total.warnings.saturating_add(end.warnings);
-                total.warning_texts.extend(end.warning_texts);
-                done.push(&**name);
-            }
-            Err(error) => failed.push((&**name, at_shard(error, &keyspace.label(index)))),
+    if let Some(only) = only {
+        return run::run(scope, keyspace, vec![(only, sql)], pins).await.outcome();
+    }
+    // Before anything is changed: a shard that cannot be asked would not take part either.
+    let states = tables::read(scope, keyspace, &change.tables).await?;
+    let differed = states.windows(2).any(|pair| pair[0] != pair[1]);
+    let resumed = resume::decide(scope, keyspace, (statement, &sql), change, &states).await?;
+    let mut report = run::run(scope, keyspace, resumed.texts, pins).await;
+    report.before = resumed.before.into_iter().map(|shard| &*keyspace.shards[shard].name).collect();
+    if differed && !change.empties && report.failed.is_empty() {
+        let states = tables::read(scope, keyspace, &change.tables).await?;
+        let differences = tables::differences(keyspace, &change.tables, &states);
+        if !differences.is_empty() {
+            let done = report.done.join(", ");
+            let message = format!(
+                "it is done on {done}, and the shards still differ: {differences}; bring them in line, with USE `{}:shard`",
+                keyspace.name
+            );
+            return Err(ErrorBody { executed: Executed::Partial, ..failure::unsupported(message) });
         }
     }
-    match failed.is_empty() {
-        true => Ok(ResultEnd { position: positions.into_token(), ..total }),
-        false => Err(partial(done, failed)),
-    }
-}
-
-/// The first failure; if some shards are done, it says which, and which are not.
-fn partial(done: Vec<&str>, mut failed: Vec<(&str, ErrorBody)>) -> ErrorBody {
-    let names: Vec<&str> = failed.iter().map(|(name, _)| *name).collect();
-    let unknown = failed.iter().any(|(_, error)| error.executed != Executed::No);
-    let mut error = failed.swap_remove(0).1;
-    if !done.is_empty() {
-        error.message = format!(
-            "{} (failed on shards {}; done on {}: repair those that failed, and run it there with USE keyspace:shard)",
-            error.message,
-            names.join(", "),
-            done.join(", ")
-        );
-        error.executed = Executed::Partial;
-    } else if unknown {
-        error.executed = Executed::Unknown;
-    }
-    error.normalise();
-    error
+    report.outcome()
 }
 
 fn keyspace_of<'s>(scope: &'s Scope<'_>, change: &Change<'_>) -> Result<&'s Keyspace, ErrorBody> {
@@ -163,19 +128,4 @@ fn check(scope: &Scope<'_>, keyspace: &Keyspace, change: &Change<'_>) -> Result<
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn partial_failures_name_the_shards() {
-        let error = || ErrorBody::new(Code::Unavailable, "down");
-        let none = partial(vec![], vec![("-80", error())]);
-        assert_eq!((none.executed, none.retryable), (Executed::No, true));
-        let some = partial(vec!["80-"], vec![("-80", error())]);
-        assert_eq!((some.executed, some.retryable), (Executed::Partial, false));
-        assert!(some.message.contains("failed on shards -80; done on 80-"), "{}", some.message);
-    }
 }

@@ -1,9 +1,26 @@
-//! DDL: which tables a statement changes, and its text as a shard's database takes it.
+//! DDL: which tables a statement changes and how, and its text as a shard's database takes it.
 
+mod text;
+
+pub use self::text::{of_what_is_left, on_copy, without_qualifiers};
 use super::words::{Token, Words};
 use super::{TableName, unsupported};
 use crate::error::SqlError;
 use crate::normalise::Normalised;
+
+/// What it means to run a DDL statement where it has been run already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Again {
+    /// It does the same once more: TRUNCATE, OR REPLACE, IF [NOT] EXISTS of tables, views.
+    #[default]
+    Same,
+    /// It finds its table: CREATE TABLE.
+    Exists,
+    /// It lacks a table: DROP TABLE.
+    Lacks,
+    /// It may fail, or change its table once more: ALTER TABLE, CREATE and DROP INDEX.
+    Changes,
+}
 
 /// What a DDL statement does to which tables.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +35,10 @@ pub struct Change<'a> {
     pub drops: bool,
     /// Makes or drops a view.
     pub view: bool,
+    /// What it means to run it again.
+    pub again: Again,
+    /// Leaves definitions as they are: TRUNCATE.
+    pub empties: bool,
     /// Every table that it changes.
     pub tables: Vec<TableName<'a>>,
 }
@@ -30,12 +51,13 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
     let mut words = Words::of(statement)?;
     let mut change = Change::default();
     if words.take(&["CREATE"]) {
-        words.take(&["OR", "REPLACE"]);
+        let replaces = words.take(&["OR", "REPLACE"]);
         let temporary = words.take(&["TEMPORARY"]);
         if words.take(&["TABLE"]) {
-            words.take(&["IF", "NOT", "EXISTS"]);
+            let same = words.take(&["IF", "NOT", "EXISTS"]) || replaces;
             change.tables.push(words.table()?);
-            return Ok(Change { creates: true, selects: has_word(&words, "select"), temporary, ..change });
+            let again = if same { Again::Same } else { Again::Exists };
+            return Ok(Change { creates: true, selects: has_word(&words, "select"), temporary, again, ..change });
         }
         if temporary {
             return Err(unsupported("a temporary object that is no table", "create a temporary table"));
@@ -51,18 +73,21 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
     } else if words.take(&["ALTER"]) {
         words.take(&["IGNORE"]);
         if words.take(&["TABLE"]) {
+            words.take(&["IF", "EXISTS"]);
             change.tables.push(words.table()?);
+            change.again = Again::Changes;
             return if renames(&words) { Err(no_rename()) } else { Ok(change) };
         }
     } else if words.take(&["DROP"]) {
         let temporary = words.take(&["TEMPORARY"]);
         let view = !temporary && words.take(&["VIEW"]);
         if view || words.take(&["TABLE"]) || words.take(&["TABLES"]) {
-            words.take(&["IF", "EXISTS"]);
+            let same = words.take(&["IF", "EXISTS"]) || view;
             loop {
                 change.tables.push(words.table()?);
                 if !words.take_symbol(",") {
-                    return Ok(Change { view, temporary, drops: true, ..change });
+                    let again = if same { Again::Same } else { Again::Lacks };
+                    return Ok(Change { view, temporary, drops: true, again, ..change });
                 }
             }
         }
@@ -76,7 +101,7 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
         words.take(&["TABLE"]);
         change.tables.push(words.table()?);
         words.end()?;
-        return Ok(change);
+        return Ok(Change { empties: true, ..change });
     } else if words.take(&["RENAME"]) {
         return Err(no_rename());
     }
@@ -84,34 +109,6 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
         "this DDL",
         "there are CREATE, ALTER, DROP and TRUNCATE TABLE, CREATE and DROP INDEX, and views of unsharded keyspaces",
     ))
-}
-
-/// The statement's text with `keyspace.` cut off wherever it qualifies a name: on a shard the database has another name.
-///
-/// # Errors
-/// What the lexer refuses.
-pub fn without_qualifiers(statement: &Normalised, keyspace: &str) -> Result<String, SqlError> {
-    let words = Words::of(statement)?;
-    let text = words.text();
-    let mut out = String::with_capacity(text.len());
-    let mut from = 0;
-    let tokens = words.tokens();
-    let dot = Token::Symbol(".");
-    for (index, window) in tokens.windows(3).enumerate() {
-        let [(name, span), (middle, _), (after, next)] = window else { continue };
-        let is_keyspace = match name {
-            Token::Word(word) => *word == keyspace,
-            Token::Name(name) => name == keyspace,
-            _ => false,
-        };
-        let leads = index == 0 || tokens[index - 1].0 != dot;
-        if is_keyspace && leads && *middle == dot && matches!(after, Token::Word(_) | Token::Name(_)) {
-            out.push_str(&text[from..span.start]);
-            from = next.start;
-        }
-    }
-    out.push_str(&text[from..]);
-    Ok(out)
 }
 
 /// `[IF [NOT] EXISTS] name … ON table`
@@ -122,7 +119,7 @@ fn index<'a>(mut words: Words<'a>, mut change: Change<'a>) -> Result<Change<'a>,
         words.next().ok_or_else(|| words.unexpected())?;
     }
     change.tables.push(words.table()?);
-    Ok(change)
+    Ok(Change { again: Again::Changes, ..change })
 }
 
 /// `RENAME` of anything but columns and indexes.

@@ -161,6 +161,11 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// Where the next token stands, by its number among [`Words::tokens`].
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
     /// Nothing is left.
     pub(super) fn is_done(&self) -> bool {
         self.at >= self.tokens.len()
