@@ -283,9 +283,14 @@ fn gate_command(plan: &Plan) -> &'static str {
 }
 
 fn config_text(plan: &Plan, role: &str, shards: &[(&str, &str)]) -> String {
+    // Whoever asks a tablet is a gate.
+    let administrator = match role {
+        "gate" => "",
+        _ => "[users.admin]\ngrants = [{ role = \"admin\" }]\n\n",
+    };
     let mut text = format!(
         "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\ndrain = \"2s\"\nmax_connections = {}\n\n\
-         [users.app]\nrole = \"{role}\"\n\n[tablet.pool]\nsize = {}\nqueue = 100000\nwait = \"60s\"\n\n\
+         [users.app]\nrole = \"{role}\"\n\n{administrator}[tablet.pool]\nsize = {}\nqueue = 100000\nwait = \"60s\"\n\n\
          [tablet.transactions]\nsize = {}\nqueue = 100000\nwait = \"60s\"\nmax_idle = \"{}ms\"\n\n[tablet.streams]\nsize = {}\n\n\
          [tablet.overload]\ntarget = \"0s\"\n\n\
          [tablet.hot_rows]\nqueue = 100000\ntotal = 100000\nwait = \"60s\"\n\n[tablet.limits]\nkill_grace = \"{}ms\"\n\n\

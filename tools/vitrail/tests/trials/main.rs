@@ -6,6 +6,7 @@
 mod atomicity;
 mod boundaries;
 mod crowds;
+mod definitions;
 mod sequences;
 mod signals;
 mod soaking;
