@@ -19,6 +19,9 @@ use crate::preferences::Preferences;
 /// How long a rollback or release may take when nobody waits for it.
 const CLEANUP: Duration = Duration::from_secs(10);
 
+/// How long the schema of a shard may take.
+const SCHEMA: Duration = Duration::from_secs(120);
+
 /// How long one may take while a request waits whose deadline has passed.
 const MOMENT: Duration = Duration::from_millis(200);
 
@@ -123,6 +126,11 @@ pub(crate) fn background(caller: &Arc<str>, settings: &Arc<Settings>) -> Call {
         warnings: 0,
         traceparent: None,
     }
+}
+
+/// A call for a schema, which may be that of thousands of tables.
+pub(crate) fn of_schema(caller: &Arc<str>, settings: &Arc<Settings>) -> Call {
+    Call { deadline: Some(Instant::now() + SCHEMA), ..background(caller, settings) }
 }
 
 /// A statement of the gate's own, without binds.

@@ -1,6 +1,6 @@
 //! The gate: sessions on one side, the shards' services on the other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -33,7 +33,7 @@ use crate::session::{Basis, Session};
 use crate::settings::{self, Interner};
 use crate::stats::{Counters, Stats};
 use crate::variables;
-use crate::view::{Finding, View};
+use crate::view::{Finding, Level, View, Wanted};
 
 /// What a gate may be told besides its cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,18 +156,18 @@ impl Gate {
     pub async fn replace(&self, cluster: Cluster) -> Vec<Finding> {
         let cluster = Arc::new(cluster);
         let all: Vec<Arc<str>> = cluster.keyspaces().map(|keyspace| Arc::clone(&keyspace.name)).collect();
-        self.load(Some(cluster), &all).await
+        self.load(Some(cluster), Wanted::Keyspaces(&all)).await
     }
 
     /// Loads the schemas of all keyspaces anew. Gives what an operator should look at.
     pub async fn refresh(&self) -> Vec<Finding> {
         let all: Vec<Arc<str>> = self.cluster().keyspaces().map(|keyspace| Arc::clone(&keyspace.name)).collect();
-        self.load(None, &all).await
+        self.load(None, Wanted::Keyspaces(&all)).await
     }
 
-    /// Loads the schemas of some keyspaces anew.
-    pub(crate) async fn refresh_some(&self, keyspaces: &[Arc<str>]) -> Vec<Finding> {
-        self.load(None, keyspaces).await
+    /// Loads the schemas of some keyspaces, or of some tables, anew.
+    pub(crate) async fn refresh_some(&self, wanted: Wanted<'_>) -> Vec<Finding> {
+        self.load(None, wanted).await
     }
 
     /// Who may do what from now on: sessions that are open have it with their next request.
@@ -200,14 +200,13 @@ impl Gate {
         Stats { cached_plans, cached_plan_bytes, plan_hits, plan_misses, version, ..counted }
     }
 
-    async fn load(&self, cluster: Option<Arc<Cluster>>, keyspaces: &[Arc<str>]) -> Vec<Finding> {
+    async fn load(&self, cluster: Option<Arc<Cluster>>, wanted: Wanted<'_>) -> Vec<Finding> {
         let _one_at_a_time = self.loading.lock().await;
         let now = self.view.load_full();
         let cluster = cluster.unwrap_or_else(|| Arc::clone(&now.cluster));
-        let (next, findings) = now.load(cluster, keyspaces, &Arc::from("vitrail")).await;
-        for finding in &findings {
-            tracing::warn!(%finding, "schema");
-        }
+        let next = now.load(cluster, wanted, &Arc::from("vitrail")).await;
+        log_news(&now, &next);
+        let findings = next.findings().cloned().collect();
         self.view.store(Arc::new(next));
         findings
     }
@@ -321,6 +320,24 @@ impl Service for Gate {
 
     fn is_busy(&self, session: &Session) -> bool {
         session.seat.entry.is_bound()
+    }
+}
+
+/// Logs what was not found before, as far as anybody would read it.
+fn log_news(before: &View, now: &View) {
+    const MOST: usize = 100;
+    let known: HashSet<&Finding> = before.findings().collect();
+    let mut news: Vec<&Finding> = now.findings().filter(|finding| !known.contains(finding)).collect();
+    // A stable sort: what stops statements comes first.
+    news.sort_by_key(|finding| std::cmp::Reverse(finding.level()));
+    for finding in news.iter().take(MOST) {
+        match finding.level() {
+            Level::Error => tracing::error!(%finding, "schema"),
+            Level::Warning => tracing::warn!(%finding, "schema"),
+        }
+    }
+    if news.len() > MOST {
+        tracing::warn!(more = news.len() - MOST, "SHOW VITRAIL SCHEMA lists all findings");
     }
 }
 

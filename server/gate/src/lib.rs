@@ -63,5 +63,5 @@ pub use insight::log::{QueryLog, QueryLogConfig, Reason, Record};
 pub use insight::{BOUNDS_US, QueryFigures, Took, Totals};
 pub use session::Session;
 pub use stats::Stats;
-pub use view::Finding;
+pub use view::{Finding, Level};
 pub use vitrail_sql::control::queries::QueryOrder;

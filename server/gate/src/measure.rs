@@ -147,8 +147,8 @@ impl QueryService for Watched {
         self.service.cancel(call).await;
     }
 
-    async fn schema(&self, call: Call) -> Result<Schema> {
-        self.service.schema(call).await
+    async fn schema(&self, call: Call, tables: Vec<String>) -> Result<Schema> {
+        self.service.schema(call, tables).await
     }
 
     async fn consolidations(&self, call: Call) -> Result<Vec<Consolidation>> {

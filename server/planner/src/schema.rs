@@ -13,7 +13,8 @@ pub type Schemas = HashMap<Arc<str>, Arc<KeyspaceSchema>>;
 /// The tables of one keyspace, by name as MySQL has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeyspaceSchema {
-    tables: HashMap<String, TableSchema>,
+    /// Shared, so that a schema in which few tables have changed is made at little cost.
+    tables: HashMap<Arc<str>, Arc<TableSchema>>,
 }
 
 /// The columns and unique keys of one table.
@@ -75,17 +76,29 @@ pub enum ColumnClass {
 impl KeyspaceSchema {
     /// A schema of these tables.
     pub fn new(tables: impl IntoIterator<Item = (String, TableSchema)>) -> KeyspaceSchema {
-        KeyspaceSchema { tables: tables.into_iter().collect() }
+        KeyspaceSchema { tables: tables.into_iter().map(|(name, table)| (name.into(), Arc::new(table))).collect() }
+    }
+
+    /// The same, but for these tables; `None`: there is no such table any more.
+    pub fn with(&self, changed: impl IntoIterator<Item = (String, Option<TableSchema>)>) -> KeyspaceSchema {
+        let mut next = self.clone();
+        for (name, table) in changed {
+            match table {
+                Some(table) => next.tables.insert(name.into(), Arc::new(table)),
+                None => next.tables.remove(&*name),
+            };
+        }
+        next
     }
 
     /// The table of this name.
     pub fn table(&self, name: &str) -> Option<&TableSchema> {
-        self.tables.get(name)
+        self.tables.get(name).map(|table| &**table)
     }
 
     /// All tables, in no order.
     pub fn tables(&self) -> impl Iterator<Item = (&str, &TableSchema)> {
-        self.tables.iter().map(|(name, table)| (name.as_str(), table))
+        self.tables.iter().map(|(name, table)| (&**name, &**table))
     }
 }
 

@@ -47,8 +47,8 @@ pub trait QueryService: Send + Sync + 'static {
     /// result if the cancel was late. Unknown calls are ignored.
     async fn cancel(&self, call: CallId);
 
-    /// Columns, keys and collations of every table, as a JSON text of `schema::Schema`.
-    async fn schema(&self, call: Call) -> Result<schema::Schema>;
+    /// Columns, keys and collations of the tables of these names that are there; of every table if none is named.
+    async fn schema(&self, call: Call, tables: Vec<String>) -> Result<schema::Schema>;
 
     /// Which statements shared executions, most saved first; does not touch MySQL.
     async fn consolidations(&self, call: Call) -> Result<Vec<Consolidation>>;

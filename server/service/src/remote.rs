@@ -160,10 +160,11 @@ impl QueryService for RemoteService {
         }
     }
 
-    async fn schema(&self, call: Call) -> Result<Schema> {
+    async fn schema(&self, call: Call, tables: Vec<String>) -> Result<Schema> {
         let inner = &self.inner;
         let mut request = Request::new(Op::TabletSchema);
         wire::write_call(&mut request, &call);
+        wire::write_tables(&mut request, tables);
         let json = inner.json(&request).await?;
         serde_json::from_str(&json).map_err(|error| inner.broken(&format!("its schema cannot be read: {error}")))
     }

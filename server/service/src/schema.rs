@@ -20,6 +20,9 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Primary and unique keys, each the names of its columns; the primary one first.
     pub unique_keys: Vec<Vec<String>>,
+    /// All keys as gates compare and show them: `name (a, b(3))`.
+    #[serde(default)]
+    pub keys: Vec<String>,
 }
 
 /// One column.

@@ -4,12 +4,14 @@
 //!   executions in a session, where it replaces the session's settings from then on.
 //! * `read_only` is the opposite of [`Statement::writes`].
 //! * The deadline travels as what remains of it, and starts anew when the request arrives.
+//! * The tables whose schema is asked for are the bind `tables`, a list of texts.
 //! * Health is the JSON form of [`ServiceInfo`](crate::execution::ServiceInfo), the schema that of [`Schema`](crate::schema::Schema).
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 use vitrail_proto::message::{Request, SessionState, Share};
+use vitrail_proto::value::Value;
 
 use crate::call::{Call, CallId, Settings, Statement};
 
@@ -46,6 +48,27 @@ pub fn write_call(request: &mut Request, call: &Call) {
     request.application = (!call.application.is_empty()).then(|| call.application.as_ref().to_owned());
     request.facts = true;
 }
+
+/// Writes the tables whose schema is asked for; none: all.
+pub fn write_tables(request: &mut Request, tables: Vec<String>) {
+    if !tables.is_empty() {
+        request.binds.set(TABLES, Value::List(tables.into_iter().map(Value::Text).collect()));
+    }
+}
+
+/// The tables whose schema a request asks for; none: all.
+pub fn take_tables(request: &mut Request) -> Vec<String> {
+    match std::mem::take(&mut request.binds).get(TABLES) {
+        Some(Value::List(names)) => names
+            .iter()
+            .filter_map(|name| if let Value::Text(name) = name { Some(name.clone()) } else { None })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The bind that names tables.
+const TABLES: &str = "tables";
 
 /// Writes a statement into a request.
 pub fn write_statement(request: &mut Request, statement: &Statement) {
@@ -118,6 +141,15 @@ mod tests {
         assert_eq!(settings.variables, expected);
         assert!(settings.found_rows);
         assert_eq!(settings_of(&state_of(&settings)), settings);
+    }
+
+    #[test]
+    fn tables_survive_the_wire() {
+        for tables in [vec![], vec!["a".to_owned(), "b `c`".to_owned()]] {
+            let mut request = Request::new(vitrail_proto::message::Op::TabletSchema);
+            write_tables(&mut request, tables.clone());
+            assert_eq!(take_tables(&mut request), tables);
+        }
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl Service for TabletService {
     async fn handle(
         &self,
         session: &mut TabletSession,
-        request: Box<Request>,
+        mut request: Box<Request>,
         context: &RequestContext,
         responder: &mut Responder,
     ) -> Result<Reply, ErrorBody> {
@@ -244,7 +244,7 @@ impl Service for TabletService {
             Op::Rollback => self.conclude(session, &request, Conclusion::Rollback, context).await,
             Op::TabletSchema => {
                 let call = self.call(session, &request, context);
-                let schema = self.service.schema(call).await?;
+                let schema = self.service.schema(call, wire::take_tables(&mut request)).await?;
                 json_reply(&schema)
             }
             Op::TabletConsolidations => {

@@ -146,12 +146,12 @@ impl QueryService for Tablet {
         self.shared.running.cancel(call);
     }
 
-    async fn schema(&self, call: Call) -> Result<Schema> {
+    async fn schema(&self, call: Call, tables: Vec<String>) -> Result<Schema> {
         let shared = self.shared.clone();
         let load = async move {
             let mut lease = shared.lease(Place::Shared, &call.caller, call.deadline).await?;
             lease.marked = true;
-            let schema = schema::load(lease.connection())
+            let schema = schema::load(lease.connection(), &tables)
                 .await
                 .map_err(|error| mysql_errors::to_body(&error, &shared.names, false))?;
             lease.marked = false;

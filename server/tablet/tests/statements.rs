@@ -227,11 +227,18 @@ async fn the_schema_is_loaded_whole() {
         ] {
             subject.run(sql).await;
         }
-        let schema = subject.service.schema(call()).await.unwrap();
+        let schema = subject.service.schema(call(), Vec::new()).await.unwrap();
         let names: Vec<(&str, bool)> = schema.tables.iter().map(|table| (table.name.as_str(), table.view)).collect();
         assert_eq!(names, [("item", false), ("v", true)]);
         let item = &schema.tables[0];
         assert_eq!(item.unique_keys, [vec!["id".to_owned()], vec!["b".into(), "a".into()]]);
+        assert_eq!(item.keys, ["PRIMARY (id)", "unique part (b(3))", "unique two (b, a)"]);
+        for (wanted, found) in [(vec!["v", "nothing", "odd '`\\"], vec!["v"]), (vec!["item"], vec!["item"])] {
+            let wanted = wanted.into_iter().map(str::to_owned).collect();
+            let part = subject.service.schema(call(), wanted).await.unwrap();
+            assert_eq!(part.tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>(), found);
+            assert!(part.tables.iter().all(|table| schema.tables.contains(table)));
+        }
         let columns: Vec<String> = item
             .columns
             .iter()

@@ -19,6 +19,7 @@ use crate::failure;
 use crate::pins::{Pins, hold};
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
+use crate::view::Wanted;
 
 /// Runs a DDL statement. Commits the open transaction first, as MySQL does.
 pub(super) async fn run(
@@ -45,11 +46,17 @@ pub(super) async fn run(
     check(scope, keyspace, &change)?;
     super::implicit_commit(scope, session).await?;
     let outcome = on_shards(scope, keyspace, (statement, &change), session.pins.as_deref()).await;
-    scope.gate.refresh_some(std::slice::from_ref(&keyspace.name)).await;
+    refresh(scope, keyspace, &change).await;
     match outcome {
         Err(error) => Err(hold::after_failure(session, &scope.calling, error).await),
         done => done,
     }
+}
+
+/// Reads what the statement has changed.
+pub(super) async fn refresh(scope: &Scope<'_>, keyspace: &Keyspace, change: &Change<'_>) {
+    let tables: Vec<String> = change.tables.iter().map(|named| named.table.to_string()).collect();
+    scope.gate.refresh_some(Wanted::Tables(&keyspace.name, &tables)).await;
 }
 
 /// Runs on the target's shard, or on all. Where they differ, on those that lack it.

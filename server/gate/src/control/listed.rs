@@ -117,9 +117,10 @@ fn within_sight(scope: &Scope<'_>, keyspace: &Keyspace, query: &Query, condition
 
 /// Only rows of tables that the user sees.
 fn in_sight(scope: &Scope<'_>, keyspace: &Keyspace, column: Option<&str>) -> String {
-    let (Some(column), Some(schema)) = (column, scope.view.tables.get(&keyspace.name)) else { return "FALSE".into() };
-    let seen = schema.tables.iter().filter(|table| scope.permit.sees_table(&keyspace.name, &table.name));
-    let names: Vec<String> = seen.map(|table| text_literal(&table.name)).collect();
+    let (Some(column), Some(schema)) = (column, scope.view.schemas.get(&keyspace.name)) else { return "FALSE".into() };
+    let seen = schema.tables().filter(|(table, _)| scope.permit.sees_table(&keyspace.name, table));
+    let mut names: Vec<String> = seen.map(|(table, _)| text_literal(table)).collect();
+    names.sort_unstable();
     if names.is_empty() { "FALSE".into() } else { format!("{column} IN ({})", names.join(", ")) }
 }
 

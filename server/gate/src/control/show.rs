@@ -158,8 +158,9 @@ pub(super) fn known<'s>(
     let known = scope.view.keyspace(name, &scope.permit)?;
     let temporary = super::temporary::is_one(scope, session, known, table)?;
     if !temporary
-        && let Some(schema) = scope.view.tables.get(&known.name)
-        && !schema.tables.iter().any(|known| known.name.eq_ignore_ascii_case(table))
+        && let Some(schema) = scope.view.schemas.get(&known.name)
+        && schema.table(table).is_none()
+        && !schema.tables().any(|(known, _)| known.eq_ignore_ascii_case(table))
     {
         return Err(failure::unknown_table(name, table));
     }

@@ -76,7 +76,7 @@ pub(super) async fn by_name(
     };
     let outcome = hold::run_on(pin, std::sync::Arc::clone(&only.sql), &scope.calling).await;
     // Other tables of the statement may be base tables.
-    scope.gate.refresh_some(std::slice::from_ref(&keyspace.name)).await;
+    super::ddl::refresh(scope, keyspace, change).await;
     let end = match outcome {
         Ok(end) => end,
         Err(error) => return Err(hold::after_failure(session, &scope.calling, error).await),

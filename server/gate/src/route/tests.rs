@@ -103,7 +103,7 @@ impl QueryService for Scripted {
 
     async fn cancel(&self, _call: CallId) {}
 
-    async fn schema(&self, _call: Call) -> Result<Schema, ErrorBody> {
+    async fn schema(&self, _call: Call, _tables: Vec<String>) -> Result<Schema, ErrorBody> {
         Ok(Schema::default())
     }
 
