@@ -215,7 +215,7 @@ impl Process {
         }
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends at once. SIGHUP reads the configuration anew.
+    /// Serves until SIGTERM or SIGINT, then drains. A second signal ends at once. SIGHUP reads the configuration and the schemas anew.
     ///
     /// # Errors
     ///
@@ -247,6 +247,13 @@ impl Process {
             Err(error) => Err(error.to_string()),
         };
         self.reloads.count(outcome.is_ok());
+        if let Some(gate) = self.gate.clone() {
+            // Beside it: thousands of tables take a while, and a signal to end must not wait.
+            tokio::spawn(async move {
+                let findings = gate.refresh().await.len();
+                tracing::info!(findings, "schemas were read anew");
+            });
+        }
         match outcome {
             Ok(restart) => {
                 tracing::info!(target: "vitrail::audit", "users, grants and certificates were read anew");

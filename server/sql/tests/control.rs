@@ -7,6 +7,7 @@ use vitrail_sql::control::explain::{self, Explain};
 use vitrail_sql::control::kill::{self, Extent, Victim};
 use vitrail_sql::control::pinned::{self, LockName, Locks, OfConnection};
 use vitrail_sql::control::queries::{self, Queries, QueryOrder};
+use vitrail_sql::control::refresh;
 use vitrail_sql::control::select::{self, Fact};
 use vitrail_sql::control::set::{self, Assignment, Given, Set, Variable};
 use vitrail_sql::control::show::{self, Like, Listed, Show};
@@ -305,6 +306,8 @@ fn lists_are_told_apart() {
         (r"SHOW KEYSPACES LIKE 'a\_b'", DEFAULT, Show::Keyspaces { title: "Keyspace", like: like(r"a\_b", true) }),
         (r"SHOW SCHEMAS LIKE 'a\'", PLAIN_BACKSLASH, Show::Keyspaces { title: "Database", like: like(r"a\", false) }),
         ("SHOW VITRAIL SHARDS", DEFAULT, Show::Shards),
+        ("SHOW VITRAIL SCHEMA", DEFAULT, Show::Schema { keyspace: None }),
+        ("SHOW VITRAIL SCHEMA FROM k", DEFAULT, Show::Schema { keyspace: Some("k".into()) }),
         ("show vitrail consolidations", DEFAULT, Show::Consolidations),
         (
             "SHOW FULL TABLES IN k LIKE 'x%'",
@@ -400,6 +403,22 @@ fn queries_are_listed_and_reset() {
         ("RESET VITRAIL QUERIES now", Err("syntax")),
     ] {
         assert_eq!(queries::is_reset(&read(sql)).map_err(|error| fault::<()>(Err(error))), expected, "{sql}");
+    }
+}
+
+#[test]
+fn schemas_are_refreshed() {
+    for (sql, expected) in [
+        ("REFRESH VITRAIL SCHEMA", Ok(Some(None))),
+        ("refresh vitrail schema `a b`", Ok(Some(Some("a b")))),
+        ("REFRESH TABLE a", Ok(None)),
+        ("SELECT 1", Ok(None)),
+        ("REFRESH VITRAIL SCHEMA a b", Err("syntax")),
+    ] {
+        let statement = read(sql);
+        let found = refresh::parse(&statement);
+        let keyspace = found.as_ref().map(|found| found.as_ref().map(|refresh| refresh.keyspace.as_deref()));
+        assert_eq!(keyspace.map_err(|error| fault::<()>(Err(error.clone()))), expected, "{sql}");
     }
 }
 

@@ -163,6 +163,93 @@ async fn sighup_replaces_users_and_a_bad_file_changes_nothing() {
     }
 }
 
+/// Its vschema is wrong about each table but the first.
+const VSCHEMA: &str = r#"{"sharded": true, "vindexes": {"hash": {"type": "hash"}}, "tables": {
+    "item": {"column_vindexes": [{"column": "id", "name": "hash"}]},
+    "bill": {"column_vindexes": [{"column": "shop", "name": "hash"}]},
+    "note": {"column_vindexes": [{"column": "text", "name": "hash"}]},
+    "gone": {"column_vindexes": [{"column": "id", "name": "hash"}]}}}"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn schemas_are_held_against_the_vschema_and_read_anew_on_sighup() {
+    for flavour in vitrail_harness::flavours() {
+        let databases = vitrail_harness::Cluster::new(flavour, 2, "reload").await;
+        databases
+            .execute_everywhere(&[
+                "CREATE TABLE item (id BIGINT PRIMARY KEY, name VARCHAR(20))",
+                "CREATE TABLE bill (id BIGINT PRIMARY KEY, shop_id BIGINT NOT NULL)",
+                "CREATE TABLE note (id BIGINT PRIMARY KEY, text VARCHAR(20))",
+            ])
+            .await;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, vschema) = (folder.path().join("vitrail.toml"), folder.path().join("shop.json"));
+        std::fs::write(&vschema, VSCHEMA).unwrap();
+        let mut text = "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\n\n[users.app]\n\n\
+             [keyspaces.shop]\nvschema = \"shop.json\"\n"
+            .to_owned();
+        for (name, database) in ["-80", "80-"].iter().zip(&databases.shards) {
+            let socket = databases.server.socket().display().to_string();
+            text += &format!(
+                "[[keyspaces.shop.shards]]\nname = \"{name}\"\ndatabase = \"{database}\"\nmysql = {{ socket = \"{socket}\", user = \"root\" }}\n"
+            );
+        }
+        std::fs::write(&path, text).unwrap();
+        let process = Process::start(&path);
+        let log = process.log();
+        for (level, finding) in [
+            (
+                "ERROR",
+                "the vschema of 'shop' does not fit its table `bill`: MySQL has no column `shop`, by which it is sharded",
+            ),
+            (
+                "ERROR",
+                "the vschema of 'shop' does not fit its table `note`: the vindex `hash` does not take values of the column `text`",
+            ),
+            (
+                "WARN",
+                "the vschema of 'shop' does not fit its table `gone`: it is in the vschema, and MySQL has no such table",
+            ),
+        ] {
+            let line = log.lines().find(|line| line.contains(finding)).unwrap_or_else(|| panic!("{finding}\n{log}"));
+            assert!(line.contains(&format!("\"level\":\"{level}\"")), "{line}");
+        }
+
+        let client = Client::connect(&format!("vitrail://app@{}/shop?tls=disable", process.address)).await.unwrap();
+        let mut session = client.session();
+        session.execute("INSERT INTO item VALUES (1, 'a'), (2, 'b'), (4, 'd')", ()).await.unwrap();
+        let by_price = "SELECT * FROM item ORDER BY price DESC, id";
+        session.execute(by_price, ()).await.expect_err("there is no such column yet");
+        for database in &databases.shards {
+            let mut connection = databases.server.connect(database).await;
+            connection.execute("ALTER TABLE item ADD COLUMN price INT NOT NULL DEFAULT 3 FIRST").await.unwrap();
+            connection.execute("UPDATE item SET price = id").await.unwrap();
+        }
+        process.reload("vitrail_reloads_total").await;
+        let known = async {
+            loop {
+                match session.query_all(by_price, ()).await {
+                    Ok(rows) => break rows,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        let rows = tokio::time::timeout(LONG, known).await.unwrap_or_else(|_| panic!("{}", process.log()));
+        let prices: Vec<&[u8]> = rows.iter().filter_map(|row| row.raw(0)).collect();
+        assert_eq!(prices, [b"4", b"2", b"1"]);
+        let mut findings: Vec<String> = session
+            .query_all("SHOW VITRAIL SCHEMA", ())
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| String::from_utf8_lossy(row.raw(1).unwrap_or_default()).into_owned())
+            .collect();
+        findings.dedup();
+        assert_eq!(findings, ["bill", "gone", "note"]);
+        session.close().await.unwrap();
+        client.close();
+    }
+}
+
 #[test]
 fn grants_on_the_command_line_are_checked() {
     for (grant, expected) in [("owner", "no role"), ("reader:", "has no name"), ("reader:a.", "has no name")] {

@@ -10,6 +10,7 @@ mod listed;
 mod pinned;
 pub(crate) mod prepare;
 mod queries;
+mod schema;
 mod sessions;
 pub(crate) mod set;
 pub(crate) mod show;
@@ -56,8 +57,9 @@ pub(crate) async fn answer(
         StatementKind::Kill => Box::pin(kill::run(scope, session, normalised, binds)).await,
         StatementKind::Other => match queries::reset(scope, normalised) {
             Some(done) => done,
-            None => match refused_by_name(normalised) {
-                Some(refusal) => Err(refusal),
+            None => match Box::pin(schema::refresh(scope, normalised)).await {
+                Some(done) => done,
+                None if let Some(refusal) = refused_by_name(normalised) => Err(refusal),
                 None => return Box::pin(pinned::answer(scope, session, normalised, binds, answer)).await,
             },
         },

@@ -30,6 +30,7 @@ pub(super) async fn run(
     match show::parse(statement)? {
         Show::Keyspaces { title, like } => keyspaces(scope, title, like, answer).await,
         Show::Shards => shards(scope, answer).await,
+        Show::Schema { keyspace } => super::schema::show(scope, keyspace.as_deref(), answer).await,
         Show::Consolidations => consolidations::list(scope, answer).await,
         Show::Queries(wanted) => super::queries::show(scope, &wanted, answer).await,
         Show::Sessions => super::sessions::list(scope, session, answer).await,

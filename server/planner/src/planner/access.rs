@@ -10,6 +10,7 @@ mod tree;
 use vitrail_sql::control::TableName;
 use vitrail_sql::control::ddl;
 use vitrail_sql::control::explain::{self, Explain};
+use vitrail_sql::control::refresh::{self, Refresh};
 use vitrail_sql::control::show::{self, Show};
 use vitrail_sql::normalise::{Normalised, StatementKind, normalise};
 
@@ -193,6 +194,7 @@ fn shown(statement: &Normalised) -> Needs {
         // What these list is what the user may see.
         Show::Keyspaces { .. }
         | Show::Shards
+        | Show::Schema { .. }
         | Show::Sessions
         | Show::Processlist { .. }
         | Show::Preferences { .. }
@@ -295,6 +297,16 @@ fn other(statement: &Normalised) -> Needs {
             needs.add_keyspace(Right::Write, "LOCK TABLES");
             needs
         }
+        // Whoever may change tables, wherever it looks.
+        Some("REFRESH") => match refresh::parse(statement) {
+            Ok(Some(Refresh { keyspace: Some(keyspace) })) => {
+                let mut needs = Needs::default();
+                needs.add_table(Some(&keyspace), "*", Right::Admin, "ALTER");
+                needs
+            }
+            Ok(Some(Refresh { keyspace: None })) => Needs::on_everything(Right::Admin, "ALTER"),
+            _ => Needs::on_everything(Right::Admin, "SUPER"),
+        },
         Some("ANALYZE" | "CHECK" | "CHECKSUM" | "OPTIMIZE" | "REPAIR") => {
             let mut needs = scan.unread();
             needs.add_keyspace(Right::Admin, "ALTER");

@@ -9,6 +9,7 @@ pub mod kill;
 pub mod pinned;
 pub mod prepare;
 pub mod queries;
+pub mod refresh;
 pub mod select;
 pub mod set;
 pub mod show;

@@ -20,6 +20,11 @@ pub enum Show<'a> {
     },
     /// `SHOW VITRAIL SHARDS`
     Shards,
+    /// `SHOW VITRAIL SCHEMA [FROM keyspace]`: what is wrong with schemas.
+    Schema {
+        /// Of which; else of all.
+        keyspace: Option<Cow<'a, str>>,
+    },
     /// `SHOW VITRAIL CONSOLIDATIONS`
     Consolidations,
     /// `SHOW VITRAIL QUERIES`
@@ -155,6 +160,11 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
         words.end()?;
         return Ok(Show::Shards);
     }
+    if words.take(&["VITRAIL", "SCHEMA"]) {
+        let keyspace = of_keyspace(&mut words)?;
+        words.end()?;
+        return Ok(Show::Schema { keyspace });
+    }
     if words.take(&["VITRAIL", "CONSOLIDATIONS"]) {
         words.end()?;
         return Ok(Show::Consolidations);
@@ -270,7 +280,7 @@ pub fn parse(statement: &Normalised) -> Result<Show<'_>, SqlError> {
     Err(unsupported(
         "this SHOW",
         "there are SHOW DATABASES, TABLES, TABLE STATUS, COLUMNS, INDEX, CREATE TABLE, CREATE DATABASE, TRIGGERS, EVENTS, PROCEDURE \
-         STATUS, FUNCTION STATUS, WARNINGS, GRANTS, VARIABLES, STATUS, COLLATION, CHARACTER SET, ENGINES, PLUGINS, PROCESSLIST, VITRAIL CONSOLIDATIONS, VITRAIL QUERIES, VITRAIL SESSIONS, VITRAIL SHARDS and VITRAIL VARIABLES",
+         STATUS, FUNCTION STATUS, WARNINGS, GRANTS, VARIABLES, STATUS, COLLATION, CHARACTER SET, ENGINES, PLUGINS, PROCESSLIST, VITRAIL CONSOLIDATIONS, VITRAIL QUERIES, VITRAIL SCHEMA, VITRAIL SESSIONS, VITRAIL SHARDS and VITRAIL VARIABLES",
     ))
 }
 
