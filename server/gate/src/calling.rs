@@ -62,6 +62,7 @@ impl<'a> Calling<'a> {
             application: Arc::clone(&self.application),
             settings: Arc::new(settings),
             values: None,
+            measure: self.measure.clone(),
             traceparent: self.traceparent.clone(),
             ..*self
         }

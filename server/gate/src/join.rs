@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use vitrail_planner::key_range::Shards;
-use vitrail_planner::plan::{Join, Merge, Resolved, ShardStatement};
+use vitrail_planner::plan::{Join, Merge, Node, Resolved, ShardStatement};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::{Binds, Value};
@@ -105,7 +105,7 @@ impl Joining<'_> {
         let mut columns: Vec<Option<Columns>> = Vec::new();
         for side in 0..self.join.sides() {
             if let Some(measure) = &self.calling.measure {
-                measure.enter(side);
+                measure.enter(Node::Shards(Some(side)));
             }
             let last = side + 1 == self.join.sides();
             let mut further = if last { None } else { Some(Output::kept()) };

@@ -23,9 +23,9 @@ pub(crate) struct Measure(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The side of a join that statements are run for.
-    side: Option<usize>,
-    on_shards: BTreeMap<(Option<usize>, Arc<str>), OnShard>,
+    /// What statements are run for, if that is a part of the whole.
+    part: Option<Node>,
+    on_shards: BTreeMap<(Node, Arc<str>), OnShard>,
     sides: BTreeMap<usize, Side>,
     joined_rows: u64,
 }
@@ -53,15 +53,15 @@ pub(crate) struct Side {
 }
 
 impl Measure {
-    /// Statements are for this side of a join from now on.
-    pub(crate) fn enter(&self, side: usize) {
-        self.0.lock().side = Some(side);
+    /// Statements are those of this node from now on.
+    pub(crate) fn enter(&self, node: Node) {
+        self.0.lock().part = Some(node);
     }
 
     /// A batch of the side was read.
     pub(crate) fn batch(&self, took: Duration) {
         let mut state = self.0.lock();
-        if let Some(side) = state.side {
+        if let Some(Node::Shards(Some(side))) = state.part {
             let side = state.sides.entry(side).or_default();
             side.batches += 1;
             side.took += took;
@@ -79,17 +79,22 @@ impl Measure {
     }
 
     /// What each shard has done, in order of their names.
-    pub(crate) fn on_shards(&self, side: Option<usize>) -> Vec<(Arc<str>, OnShard)> {
+    pub(crate) fn on_shards(&self, node: Node) -> Vec<(Arc<str>, OnShard)> {
         let state = self.0.lock();
-        let of_side = state.on_shards.iter().filter(|((known, _), _)| *known == side);
-        of_side.map(|((_, shard), done)| (Arc::clone(shard), done.clone())).collect()
+        let of_node = state.on_shards.iter().filter(|((known, _), _)| *known == node);
+        of_node.map(|((_, shard), done)| (Arc::clone(shard), done.clone())).collect()
     }
 
     /// In one line what is known of a node: nothing of those that have not run.
     pub(crate) fn of(&self, node: Node) -> Option<String> {
         let state = self.0.lock();
         let rows = |side: Option<usize>| -> u64 {
-            state.on_shards.iter().filter(|((known, _), _)| *known == side).map(|(_, done)| done.rows).sum()
+            state
+                .on_shards
+                .iter()
+                .filter(|((known, _), _)| *known == Node::Shards(side))
+                .map(|(_, done)| done.rows)
+                .sum()
         };
         match node {
             Node::Join if state.sides.is_empty() => None,
@@ -100,7 +105,7 @@ impl Measure {
             }),
             Node::Merge if state.sides.is_empty() => Some(format!("{} rows in", rows(None))),
             Node::Merge => Some(format!("{} rows in", state.joined_rows)),
-            Node::Shards(_) => None,
+            Node::Shards(_) | Node::Read | Node::Write => None,
         }
     }
 }
@@ -122,7 +127,7 @@ impl QueryService for Watched {
         let began = Instant::now();
         let key = {
             let mut state = self.measure.0.lock();
-            let key = (state.side, Arc::clone(&self.shard));
+            let key = (state.part.unwrap_or(Node::Shards(None)), Arc::clone(&self.shard));
             let done = state.on_shards.entry(key.clone()).or_default();
             if done.statements == 0 {
                 done.text = Arc::clone(&statement.sql);
@@ -163,7 +168,7 @@ impl QueryService for Watched {
 struct Watching {
     parts: Box<dyn PartStream>,
     measure: Arc<Measure>,
-    key: (Option<usize>, Arc<str>),
+    key: (Node, Arc<str>),
     began: Instant,
 }
 

@@ -14,7 +14,7 @@ mod values;
 use std::sync::Arc;
 
 use vitrail_listener::responder::Responder;
-use vitrail_planner::plan::{InsertId, Merge, Resolved, ShardStatement, Steps, Write};
+use vitrail_planner::plan::{InsertId, Merge, Node, Resolved, ShardStatement, Steps, Write};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::{Ran, ResultEnd, Warning};
 use vitrail_proto::value::Binds;
@@ -72,11 +72,20 @@ impl Stepping<'_> {
 
     async fn work(&self, session: &mut Session, done: &mut Done) -> Result<(), ErrorBody> {
         let resolved = self.steps.read(self.binds, &self.keyspace.layout)?;
+        self.enter(Node::Read);
         let (rows, end) = self.read(session, &resolved, &self.scope.calling, done).await?;
         self.judge(session, end, done)?;
+        self.enter(Node::Write);
         match self.steps.write() {
             Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await,
             Write::Insert(insertion) => self.insert(session, insertion, rows, done).await,
+        }
+    }
+
+    /// EXPLAIN ANALYZE counts the statements by what they are for.
+    fn enter(&self, node: Node) {
+        if let Some(measure) = &self.scope.calling.measure {
+            measure.enter(node);
         }
     }
 

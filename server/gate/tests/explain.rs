@@ -152,3 +152,30 @@ async fn analyze_runs_the_statement_and_counts() {
         assert_eq!(other.code, Code::Unsupported);
     }
 }
+
+/// A write in steps: what reads and what writes are told apart.
+#[tokio::test]
+async fn steps_are_shown_and_counted_each_by_itself() {
+    for (flavour, way) in settings() {
+        let world = hotel(flavour, way, 2).await;
+        let mut session = world.open();
+        world.run(&mut session, "USE hotel").await.expect("a keyspace");
+        let write = "UPDATE stay SET nights = nights + 10 ORDER BY id LIMIT 7";
+        let text = lines(&world, &mut session, &format!("EXPLAIN FORMAT=VITRAIL {write}")).await;
+        assert!(text.contains("tier: in steps"), "{text}");
+        assert!(text.contains("why: no shard can decide by itself"), "{text}");
+        assert!(text.contains("send to -80, 80-: SELECT `stay`.`id` FROM stay"), "{text}");
+        assert!(
+            text.contains("send: UPDATE stay SET nights = nights + 10 WHERE `stay`.`id` IN ::vitrail_keys"),
+            "{text}"
+        );
+        let text = lines(&world, &mut session, &format!("EXPLAIN ANALYZE FORMAT=VITRAIL {write}")).await;
+        assert!(text.contains("ran: 7 rows affected"), "{text}");
+        let (read, written): (Vec<&str>, Vec<&str>) =
+            text.lines().filter(|line| line.contains(" rows, ")).partition(|line| line.contains(": SELECT"));
+        assert_eq!((read.len(), written.len()), (2, 2), "{text}");
+        assert!(written.iter().all(|line| line.contains(": UPDATE")), "{text}");
+        let rows = world.run(&mut session, "SELECT COUNT(*) FROM stay WHERE nights > 9").await.expect("rows").1;
+        assert_eq!(rows, ["7"]);
+    }
+}

@@ -113,7 +113,7 @@ pub(crate) async fn analyse(
         _ => format!("{} rows affected", end.affected),
     };
     let notes = |node| match node {
-        Node::Shards(side) => measure.on_shards(side).iter().map(done_on).collect(),
+        Node::Shards(_) | Node::Read | Node::Write => measure.on_shards(node).iter().map(done_on).collect(),
         Node::Merge => measure.of(node).map(|said| format!("{said}, {count} out")).into_iter().collect(),
         _ => measure.of(node).into_iter().collect(),
     };

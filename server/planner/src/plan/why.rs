@@ -13,6 +13,10 @@ pub enum Node {
     Side(usize),
     /// The statements for shards: of the whole, or of a side.
     Shards(Option<usize>),
+    /// The statements that read the rows of a write in steps, if those are not a join's.
+    Read,
+    /// The statements that write them.
+    Write,
 }
 
 impl Plan {
@@ -22,6 +26,9 @@ impl Plan {
             return "the keyspace is not sharded".to_owned();
         }
         match &self.route {
+            _ if self.steps.is_some() => {
+                "no shard can decide by itself which rows are written, or where they belong".to_owned()
+            }
             Route::AnyShard => "it reads no sharded table, and every shard has all that it needs".to_owned(),
             Route::Named(_) => "the target names the shard".to_owned(),
             Route::Pinned(pins) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vitrail_planner::plan::{Node, Plan, Resolved};
+use vitrail_planner::plan::{Node, Plan, Resolved, Steps, Write};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Binds;
 use vitrail_sql::normalise::Normalised;
@@ -59,6 +59,7 @@ fn summary(plan: &Plan, resolved: &Resolved, keyspace: &Keyspace) -> [String; 3]
     let tier = match (count, &resolved.join) {
         (1, _) => "one place",
         (_, Some(_)) => "joined in the gate",
+        _ if resolved.steps.is_some() => "in steps",
         _ => "over shards",
     };
     let names: Vec<&str> = resolved.statements.iter().map(|of| &*keyspace.shards[of.shard].name).collect();
@@ -73,6 +74,17 @@ fn summary(plan: &Plan, resolved: &Resolved, keyspace: &Keyspace) -> [String; 3]
 fn said_of(node: Node, resolved: &Resolved, keyspace: &Keyspace, binds: &Arc<Binds>) -> Vec<String> {
     let of_side;
     let statements = match (node, &resolved.join) {
+        (Node::Read, _) => match resolved.steps.as_ref().map(|steps| steps.read(binds, &keyspace.layout)) {
+            Some(Ok(resolved)) => {
+                of_side = resolved.statements;
+                &of_side
+            }
+            Some(Err(refusal)) => return vec![refusal.message],
+            None => return Vec::new(),
+        },
+        (Node::Write, _) => {
+            return resolved.steps.iter().map(|steps| format!("send: {}", shown(&written(steps)))).collect();
+        }
         (Node::Merge, _) if resolved.statements.len() == 1 => return vec!["not needed, there is one shard".to_owned()],
         (Node::Shards(None), None) => &resolved.statements,
         (Node::Shards(Some(0)), Some(join)) => match join.read(0, Vec::new(), binds, &keyspace.layout) {
@@ -95,6 +107,14 @@ fn said_of(node: Node, resolved: &Resolved, keyspace: &Keyspace, binds: &Arc<Bin
         }
     }
     lines.into_iter().map(|(names, text)| format!("send to {}: {}", names.join(", "), shown(text))).collect()
+}
+
+/// The text that writes rows, once it is known which.
+fn written(steps: &Steps) -> String {
+    match steps.write() {
+        Write::Keyed(keyed) => keyed.text(),
+        Write::Insert(insertion) => insertion.text(1),
+    }
 }
 
 /// A statement's text in one line, as far as it is shown.
