@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden micro instructions accept-instructions diff bench crowd soak deny fuzz servers clean
+.PHONY: help demo check-demo build test lint fmt golden micro instructions accept-instructions diff bench crowd tables soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench: build ## the table of the hot path's goals, in target/bench/table.json (f
 	@$(CARGO) build --release --package vitrail-trials --bin goals --bin counted
 	@$(TARGET)/release/goals --vitrail $(TARGET)/release/vitrail --counted $(TARGET)/release/counted \
 		--json $(TARGET)/bench/table.json $(foreach part,$(ONLY),--only $(part)) $(if $(CHECK),--check)
+
+tables: build servers ## a keyspace of 10,000 tables: start, memory, DDL, refresh and statements meanwhile (some minutes)
+	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin tables -- --vitrail target/release/vitrail
 
 crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, their work checked (some minutes)
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail

@@ -90,6 +90,9 @@ async fn plan_for(
     keyspace: &Keyspace,
     (binds, all_binds): (&Arc<Binds>, &Arc<Binds>),
 ) -> Result<Catalogued, ErrorBody> {
+    if let Some(table) = catalog::strangers(&statement).first() {
+        known_to_the_server(scope, keyspace, table).await?;
+    }
     let wanted = catalog::wanted(&statement)?;
     let columns = columns(scope, keyspace, &wanted).await?;
     let catalog = Catalog::new(&statement, &keyspace.name, &wanted, &columns, scope.gate.is_mariadb())?;
@@ -119,6 +122,19 @@ async fn plan_for(
         Arc::new(all)
     };
     Ok(Catalogued { plan, statement, binds: with(binds), all_binds: with(all_binds) })
+}
+
+/// Fails as MySQL does if its `information_schema` has no such table.
+async fn known_to_the_server(scope: &Scope<'_>, keyspace: &Keyspace, table: &str) -> Result<(), ErrorBody> {
+    let sql = format!(
+        "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = {}",
+        substitute::text_literal(&table.to_ascii_uppercase())
+    );
+    let shard = shards(scope, keyspace)?.first().copied().unwrap_or_default();
+    let count = fetch(scope, keyspace, shard, sql).await?.into_iter().next().flatten();
+    // MySQL writes these names in upper case, MariaDB as they came.
+    let shown = if scope.gate.is_mariadb() { table.to_owned() } else { table.to_ascii_uppercase() };
+    if count.as_deref() == Some(b"0") { Err(catalog::unknown(&shown).into()) } else { Ok(()) }
 }
 
 /// The columns of the tables whose rows belong to databases, as a shard's MySQL has them.

@@ -40,7 +40,7 @@ pub(crate) fn hidden_by_temporary(keyspace: &str, table: &str) -> ErrorBody {
 
 /// A table that does not exist.
 pub(crate) fn unknown_table(keyspace: &str, table: &str) -> ErrorBody {
-    ErrorBody::new(Code::NotFound, format!("table '{keyspace}.{table}' does not exist")).with_errno(1146, "42S02")
+    ErrorBody::new(Code::NotFound, format!("Table '{keyspace}.{table}' doesn't exist")).with_errno(1146, "42S02")
 }
 
 /// A write that does not say which rows it means; MySQL's own number for it, as with `sql_safe_updates`.

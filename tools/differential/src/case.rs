@@ -29,6 +29,8 @@ pub struct Case {
     pub exact: Option<Scope>,
     /// A known fault of Vitrail, in a line.
     pub bug: Option<String>,
+    /// An error has MySQL's text, not its number only.
+    pub text: bool,
     /// It is run on these.
     pub flavours: Vec<Flavour>,
 }
@@ -210,17 +212,18 @@ fn case(file: &Path, parts: Parts, expected: Expected, view: View, comment: &[St
         let named = Flavour::parse(label).ok_or_else(|| anyhow!("`{label}` is neither mariadb nor mysql"))?;
         flavours.retain(|flavour| (*flavour == named) == only);
     }
-    let (mut exact, mut bug) = (None, None);
+    let (mut exact, mut bug, mut text) = (None, None, false);
     for line in comment.iter().map(|line| line.trim()) {
         match line {
             "exact" => exact = Some(Scope::All),
+            "text" => text = true,
             _ => {
                 let inside = |word: &str| line.strip_prefix(word)?.strip_prefix('(')?.strip_suffix(')');
                 if let Some(name) = inside("exact") {
                     let flavour = Flavour::parse(name).ok_or_else(|| anyhow!("exact({name}) names no flavour"))?;
                     exact = Some(Scope::Only(flavour));
-                } else if let Some(text) = inside("bug") {
-                    bug = Some(text.to_owned());
+                } else if let Some(fault) = inside("bug") {
+                    bug = Some(fault.to_owned());
                 }
             }
         }
@@ -229,7 +232,7 @@ fn case(file: &Path, parts: Parts, expected: Expected, view: View, comment: &[St
         Connection::Default => String::new(),
         Connection::Named(name) => name,
     };
-    Ok(Case { file: file.to_owned(), line, sql, session, expected, view, exact, bug, flavours })
+    Ok(Case { file: file.to_owned(), line, sql, session, expected, view, exact, bug, text, flavours })
 }
 
 /// The view that column types and label ask for.
@@ -300,6 +303,7 @@ mod tests {
         let case = one("# bug(the last row is lost)\nstatement ok\nDELETE FROM t\n");
         assert_eq!(case.bug.as_deref(), Some("the last row is lost"));
         assert_eq!(one("# exact\n\nstatement ok\nDELETE FROM t\n").exact, None);
+        assert!(one("# text\nstatement error 1062\nDELETE FROM t\n").text);
         let case = one("# exact(mysql)\nconnection b\nstatement error 1062\nDELETE FROM t\n");
         assert_eq!((case.exact, &*case.session), (Some(Scope::Only(Flavour::MySql)), "b"));
         assert!(matches!(case.expected, Expected::Error(ExpectedError::Inline(_))));

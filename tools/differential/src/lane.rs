@@ -172,6 +172,12 @@ async fn judge(pair: &mut Pair, case: &Case, merged: bool) -> Result<Verdict> {
     {
         return Ok(Verdict::Refused(found.message.clone()));
     }
+    if let (Answer::Failed(found), Answer::Failed(expected)) = (&found, &expected)
+        && case.text
+        && found.message != expected.message
+    {
+        return Ok(Verdict::Different(format!("the error says {:?} instead of {:?}", found.message, expected.message)));
+    }
     let unlimited = match clause::without_limit(&case.sql) {
         Some(sql) if case.view.limited => match answer::of_mysql(&mut pair.oracle, sql).await? {
             Answer::Rows(rows) => Some(rows.rows),

@@ -135,6 +135,6 @@ fn planned(scope: &Scope<'_>, session: &Session, statement: &Normalised) -> Resu
 }
 
 fn unknown(name: &str, command: &str) -> ErrorBody {
-    let message = format!("unknown prepared statement handler ({name}) given to {command}");
+    let message = format!("Unknown prepared statement handler ({name}) given to {command}");
     ErrorBody::new(Code::NotFound, message).with_errno(1243, "HY000")
 }

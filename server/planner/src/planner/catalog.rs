@@ -73,6 +73,18 @@ pub fn wanted(statement: &Normalised) -> Result<Vec<Wanted>, Refusal> {
     Ok(wanted)
 }
 
+/// The tables of `information_schema` that a statement names, as it writes them, and that are not among those of keyspaces: they tell of a
+/// server, or there are no such tables.
+pub fn strangers(statement: &Normalised) -> Vec<String> {
+    let stranger = |name: &String| tables::known(&name.to_ascii_uppercase()).is_none();
+    written(statement).into_iter().filter(stranger).collect()
+}
+
+/// The error of a table that `information_schema` does not have.
+pub fn unknown(table: &str) -> Refusal {
+    Refusal::not_found("system-tables", format!("Unknown table '{table}' in {NAME}")).with_errno(1109, "42S02")
+}
+
 impl Catalog {
     /// The tables as `keyspace` has them. `columns`: of each table whose rows belong to databases, by its name in upper case.
     ///
@@ -93,8 +105,7 @@ impl Catalog {
                 (None, _) => None,
                 (Some(owner), Some(columns)) => Some(derived(table, owner, keyspace, columns, *sums, &spelt).into()),
                 (Some(_), None) => {
-                    return Err(Refusal::not_found("system-tables", format!("Unknown table '{table}' in {NAME}"))
-                        .with_errno(1109, "42S02"));
+                    return Err(unknown(table));
                 }
             };
             tables.insert(table.clone(), derived);
@@ -202,7 +213,19 @@ fn stars(statement: &Normalised, tokens: &[Token]) -> bool {
     })
 }
 
+/// The names in upper case, each once.
 fn names(statement: &Normalised) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for table in written(statement) {
+        let table = table.to_ascii_uppercase();
+        if !names.contains(&table) {
+            names.push(table);
+        }
+    }
+    names
+}
+
+fn written(statement: &Normalised) -> Vec<String> {
     let tokens = text::tokens(statement);
     let mut names: Vec<String> = Vec::new();
     for three in tokens.windows(3) {
@@ -211,10 +234,7 @@ fn names(statement: &Normalised) -> Vec<String> {
             && name(statement, schema).is_some_and(|name| is_schema(&name))
             && let Some(table) = name(statement, table)
         {
-            let table = table.to_ascii_uppercase();
-            if !names.contains(&table) {
-                names.push(table);
-            }
+            names.push(table);
         }
     }
     names

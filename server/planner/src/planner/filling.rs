@@ -78,7 +78,7 @@ pub(super) fn fill(
 fn given(text: &Text<'_>, value: Option<&Expr>, auto: &AutoIncrement) -> Result<Option<Source>, Refusal> {
     match value {
         None => {
-            Err(Refusal::invalid("column-count", "column count doesn't match value count").with_errno(1136, "21S01"))
+            Err(Refusal::invalid("column-count", "Column count doesn't match value count").with_errno(1136, "21S01"))
         }
         Some(Expr::Identifier(name)) if name.value.eq_ignore_ascii_case("DEFAULT") => Ok(None),
         Some(value) => match text.value(value) {

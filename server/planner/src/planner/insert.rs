@@ -66,6 +66,10 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
         Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.as_slice()).collect(),
         _ => Vec::new(),
     };
+    // Rows without any value have the defaults of all columns.
+    if let Some(row) = rows.iter().position(|row| !row.is_empty() && row.len() != columns.len()) {
+        return Err(wrong_count(row));
+    }
     let auto = named.table.and_then(|table| table.auto_increment.as_ref());
     match auto {
         Some(auto) => walk.filling = Some(filling::fill(walk, insert, auto, &columns, &rows)?),
@@ -158,7 +162,7 @@ fn rows_of(walk: &Walk<'_>, insert: &Insert, count: usize, columns: Vec<Vec<Sour
 }
 
 pub(super) fn wrong_count(row: usize) -> Refusal {
-    Refusal::invalid("column-count", format!("column count doesn't match value count at row {}", row + 1))
+    Refusal::invalid("column-count", format!("Column count doesn't match value count at row {}", row + 1))
         .with_errno(1136, "21S01")
 }
 

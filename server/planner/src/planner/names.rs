@@ -85,6 +85,11 @@ impl<'a> PlanContext<'a> {
     fn inside(&self, keyspace: &'a Keyspace, name: &str) -> Result<Named<'a>, Refusal> {
         let table = keyspace.table(name);
         if table.is_none() && keyspace.sharded && !self.explicit(keyspace) {
+            // As MySQL says it, where there is no such table at all.
+            if self.schemas.get(&keyspace.name).is_some_and(|schema| schema.table(name).is_none()) {
+                let message = format!("Table '{}.{name}' doesn't exist", keyspace.name);
+                return Err(Refusal::not_found("unknown-table", message));
+            }
             return Err(Refusal::not_found(
                 "unknown-table",
                 format!("the vschema of keyspace `{}` has no table `{name}`; add it there", keyspace.name),

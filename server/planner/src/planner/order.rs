@@ -12,7 +12,7 @@ use super::numbers;
 use super::walk::{Scope, Walk};
 use crate::plan::{Comparison, Edit, MergePlan, Replacement, SortKey, WindowPlan};
 use crate::refusal::Refusal;
-use crate::schema::ColumnClass;
+use crate::schema::{ColumnClass, TableSchema};
 
 /// One column of the answer.
 pub(super) struct Output {
@@ -167,6 +167,12 @@ fn unknown_columns() -> Refusal {
     )
 }
 
+/// All tables are known, and none of them has the column.
+fn is_nowhere(column: &str, scope: &Scope<'_>) -> bool {
+    let lacks = |schema: &TableSchema| schema.column(column).is_none();
+    !scope.items.is_empty() && scope.items.iter().all(|item| item.schema.is_some_and(lacks))
+}
+
 /// An ORDER BY expression: its column of the answer, the table's column it is, and its class.
 type Found = (Option<usize>, Option<(String, String)>, Option<ColumnClass>);
 
@@ -180,7 +186,7 @@ pub(super) fn find(expr: &Expr, select: &Select, outputs: &[Output], scope: &Sco
             let position =
                 value.value.to_string().parse::<usize>().ok().filter(|position| (1..=outputs.len()).contains(position));
             position.map(|position| at(position - 1)).ok_or_else(|| {
-                Refusal::invalid("order-by", format!("unknown column '{}' in ORDER BY", value.value))
+                Refusal::invalid("order-by", format!("Unknown column '{}' in 'order clause'", value.value))
                     .with_errno(1054, "42S22")
             })
         }
@@ -196,8 +202,12 @@ pub(super) fn find(expr: &Expr, select: &Select, outputs: &[Output], scope: &Sco
                     Ok(at(first))
                 }
                 (Some(_), Some(_)) => {
-                    Err(Refusal::invalid("order-by", format!("column '{}' in ORDER BY is ambiguous", name.value))
+                    Err(Refusal::invalid("order-by", format!("Column '{}' in order clause is ambiguous", name.value))
                         .with_errno(1052, "23000"))
+                }
+                (None, _) if is_nowhere(&name.value, scope) => {
+                    Err(Refusal::invalid("order-by", format!("Unknown column '{}' in 'order clause'", name.value))
+                        .with_errno(1054, "42S22"))
                 }
                 (None, _) => Ok((None, plain(expr, scope), class(expr, scope))),
             }
