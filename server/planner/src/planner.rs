@@ -7,12 +7,14 @@
 pub mod access;
 
 mod aggregate;
+mod answer;
 mod calls;
 pub mod catalog;
 mod clauses;
 mod columns;
 mod compared;
 mod ddl;
+mod derived;
 mod facts;
 mod filling;
 mod folding;
@@ -41,7 +43,9 @@ mod sweep;
 mod targets;
 mod text;
 mod texts;
+mod union;
 mod walk;
+mod windows;
 mod write;
 
 use std::ops::ControlFlow;
@@ -54,6 +58,7 @@ use vitrail_sql::parse::parse;
 
 use self::access::Needs;
 use self::catalog::Catalog;
+use self::derived::Shelf;
 use self::names::shared;
 use self::text::Text;
 use self::walk::Walk;
@@ -169,7 +174,8 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
         let modifier = text.str(modifier).to_ascii_uppercase();
         return Err(Refusal::unsupported("table-form", format!("UPDATE {modifier} is not supported; leave it out")));
     }
-    let mut walk = Walk::new(context, &text);
+    let shelf = Shelf::default();
+    let mut walk = Walk::new(context, &text, &shelf);
     walk.individual =
         text.tokens.iter().any(|token| token.kind == TokenKind::SystemVariable) || text::has_version_comment(statement);
     walk.sweep(&parsed.statement)?;

@@ -71,6 +71,8 @@ pub enum ColumnClass {
     Label,
     /// Anything else: `bit`, `json`, geometry.
     Other,
+    /// Of a derived table, whose types only MySQL knows.
+    Unknown,
 }
 
 impl KeyspaceSchema {

@@ -95,6 +95,18 @@ pub(crate) struct Pins {
     pub(crate) all: bool,
 }
 
+impl Pins {
+    /// Each value by itself, if they are several of the only sharding column.
+    pub(crate) fn each(&self) -> Option<Vec<Pins>> {
+        let [Pin { source: Source::Several(sources), .. }] = self.columns.as_slice() else { return None };
+        let pins = |source: &Source| Pins {
+            columns: vec![Pin { source: source.clone(), ..self.columns[0].clone() }],
+            all: self.all,
+        };
+        Some(sources.iter().map(pins).collect())
+    }
+}
+
 /// A value that decides the shard, or a part of the keyspace id.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pin {

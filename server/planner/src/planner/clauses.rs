@@ -225,7 +225,7 @@ fn edit(walk: &mut Walk<'_>, span: Range<usize>, replacement: Replacement) {
 }
 
 /// The clause whose keyword stands at `index`.
-fn begins(text: &Text<'_>, index: usize) -> Option<Clause> {
+pub(super) fn begins(text: &Text<'_>, index: usize) -> Option<Clause> {
     let token = &text.tokens[index];
     let before = index.checked_sub(1).map(|before| &text.tokens[before]);
     // `t.limit` is a name, `USE INDEX FOR ORDER BY (k)` a hint.

@@ -107,11 +107,11 @@ pub(super) fn plain(expr: &Expr, scope: &Scope<'_>) -> Option<(String, String)> 
     }
 }
 
-/// The class of a plain column.
+/// The class of a plain column, if it is known.
 pub(super) fn class(expr: &Expr, scope: &Scope<'_>) -> Option<ColumnClass> {
     let (table, name) = plain(expr, scope)?;
     let item = scope.items.iter().find(|item| item.alias == table)?;
-    Some(item.schema?.column(&name)?.class.clone())
+    Some(item.schema?.column(&name)?.class.clone()).filter(|class| *class != ColumnClass::Unknown)
 }
 
 /// The sharding column of an item that a name means, in a block at this depth.

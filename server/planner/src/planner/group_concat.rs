@@ -90,6 +90,7 @@ fn is_compact(column: &ColumnSchema) -> bool {
         ColumnClass::Text(collation) => {
             ["utf8mb4_", "utf8mb3_", "utf8_", "latin1_", "ascii_"].iter().any(|charset| collation.starts_with(charset))
         }
+        ColumnClass::Unknown => false,
         _ => true,
     }
 }

@@ -66,7 +66,11 @@ impl Folding<'_, '_, '_> {
         };
         let mut keys = Vec::with_capacity(exprs.len());
         for (index, expr) in exprs.into_iter().enumerate() {
-            keys.push(self.key_of_output(index, expr)?);
+            if expr.is_some_and(|expr| contains_query(expr) || is_volatile(expr)) {
+                return Err(incomparable("subqueries, time or chance"));
+            }
+            let found = self.compared(expr, Some(index), |this| this.output_text(index))?;
+            keys.push(GroupKey::new(Some(index), expr.cloned(), found));
         }
         Ok(keys)
     }

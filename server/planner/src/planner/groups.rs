@@ -26,6 +26,17 @@ pub(super) fn duplicates_stay(walk: &Walk<'_>, select: &Select, scope: &Scope<'_
         && stay_together(walk, select, select.projection.iter().filter_map(expression), scope)
 }
 
+/// Whether every column of the answer is, as it is written, a key of the groups, and a column of a table.
+pub(super) fn lists_keys(select: &Select) -> bool {
+    let GroupByExpr::Expressions(keys, modifiers) = &select.group_by else { return false };
+    let is_key = |item: &SelectItem| {
+        expression(item).is_some_and(|expr| {
+            matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)) && keys.contains(expr)
+        })
+    };
+    modifiers.is_empty() && select.projection.iter().all(is_key)
+}
+
 fn expression(item: &SelectItem) -> Option<&Expr> {
     match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
@@ -103,7 +114,7 @@ pub(super) fn never_null(select: &Select, item: usize) -> bool {
 /// Whether each row of the block comes from the shard of a row of a sharded table. Rows that a reference table gives by itself
 /// (before LEFT JOIN, or beside subqueries on sharded tables) would come from every shard.
 pub(super) fn rows_have_shards(select: &Select, scope: &Scope<'_>) -> bool {
-    let divided = |item: &super::walk::Item<'_>| item.sharded.is_some() || item.streams;
+    let divided = |item: &super::walk::Item<'_>| item.sharded.is_some() || item.streams.is_some();
     scope.items.iter().enumerate().any(|(index, item)| divided(item) && never_null(select, index))
 }
 

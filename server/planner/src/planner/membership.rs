@@ -44,7 +44,7 @@ impl<'a> Walk<'a> {
 /// The SELECT that a subquery is.
 fn plain(query: &Query) -> Option<&Select> {
     match &*query.body {
-        SetExpr::Select(select) if streams::only_its_body(query) => Some(select),
+        SetExpr::Select(select) if query.limit_clause.is_none() && query.fetch.is_none() => Some(select),
         _ => None,
     }
 }

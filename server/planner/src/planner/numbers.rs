@@ -84,8 +84,8 @@ pub(super) fn result_class(walk: &Walk<'_>, expr: &Expr, scope: &Scope<'_>) -> O
         _ => None,
     };
     match &*function.name.to_string().to_ascii_uppercase() {
-        _ if function.over.is_some() => None,
         "COUNT" => Some(ColumnClass::Integer),
+        "ROW_NUMBER" | "RANK" | "DENSE_RANK" | "NTILE" if function.over.is_some() => Some(ColumnClass::Integer),
         "SUM" | "AVG" => exact(number(walk, single_argument(function)?, scope)?),
         "MIN" | "MAX" => class(single_argument(function)?, scope).filter(|class| {
             !matches!(class, ColumnClass::Text(_) | ColumnClass::Float | ColumnClass::Label | ColumnClass::Other)

@@ -78,6 +78,11 @@ pub(super) fn sort(
                 Some(index) => (index, Comparison::Native),
                 None => (hide(name().ok_or_else(|| unordered("an expression"))?), Comparison::Native),
             },
+            // Of a derived table: only the answer tells.
+            None if column.is_some() => {
+                let known = index.or_else(|| Some(hide(name()?)));
+                (known.ok_or_else(|| unordered("an expression"))?, Comparison::Discrete)
+            }
             None => {
                 return Err(unordered("an expression, or a column whose type is not known; order by a plain column"));
             }
@@ -155,7 +160,7 @@ fn expand(index: usize, scope: &Scope<'_>, outputs: &mut Vec<Output>) -> Result<
     outputs.extend(schema.columns.iter().filter(|column| !column.invisible).map(|column| Output {
         name: Some(column.name.clone()),
         column: Some((item.alias.clone(), column.name.clone())),
-        class: Some(column.class.clone()),
+        class: Some(column.class.clone()).filter(|class| *class != ColumnClass::Unknown),
     }));
     Ok(())
 }
@@ -212,7 +217,7 @@ pub(super) fn find(expr: &Expr, select: &Select, outputs: &[Output], scope: &Sco
                 (None, _) => Ok((None, plain(expr, scope), class(expr, scope))),
             }
         }
-        Expr::Function(function) if of_plain_columns(function, scope) => {
+        Expr::Function(function) if function.over.is_none() && of_plain_columns(function, scope) => {
             // The same aggregate in the select list: the same value. Literals are not part of a plan's key.
             let same = |item: &SelectItem| match item {
                 SelectItem::UnnamedExpr(known) | SelectItem::ExprWithAlias { expr: known, .. } => known == expr,

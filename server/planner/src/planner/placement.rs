@@ -130,13 +130,15 @@ impl Placements {
     }
 
     /// The members from `mark` on, and those from `middle` on, give rows independently of each other, each on its own shard: together they
-    /// are asked for everywhere, or where the pin of all leads. `false`, and nothing is changed: some of them depend on others.
+    /// are asked for everywhere, or where the pin of all leads. One of them may have no members. `false`, and nothing is changed: some of them depend on others.
     pub(super) fn gather(&mut self, mark: Member, middle: Member) -> bool {
-        let roots = |placements: &Placements, range: std::ops::Range<Member>| {
-            let roots: BTreeSet<Member> = range.map(|member| placements.root(member)).collect();
-            <[Member; 1]>::try_from(roots.into_iter().collect::<Vec<_>>()).ok().map(|[root]| root)
-        };
-        let (Some(left), Some(right)) = (roots(self, mark..middle), roots(self, middle..self.nodes.len())) else {
+        let end = self.nodes.len();
+        if mark == middle || middle == end {
+            // One of them has no sharded tables: it gives its rows wherever the other is asked.
+            return self.only_root(mark..end).is_none_or(|root| !self.nodes[root].sealed)
+                && self.roots(mark..end).len() < 2;
+        }
+        let (Some(left), Some(right)) = (self.only_root(mark..middle), self.only_root(middle..end)) else {
             return false;
         };
         if self.nodes[left].sealed || self.nodes[right].sealed {
@@ -162,6 +164,33 @@ impl Placements {
         }
         self.nodes[right].parent = left;
         true
+    }
+
+    /// Whether the members from `mark` on, at least one, lie on the shard of one pin, and nothing looks at their rows before.
+    pub(super) fn lies_on_one_shard(&self, mark: Member) -> bool {
+        self.only_root(mark..self.nodes.len()).is_some_and(|root| {
+            let node = &self.nodes[root];
+            node.pinned().is_some() && !node.sealed
+        })
+    }
+
+    fn roots(&self, members: std::ops::Range<Member>) -> BTreeSet<Member> {
+        members.map(|member| self.root(member)).collect()
+    }
+
+    /// The root of all of these, if there is only one.
+    fn only_root(&self, members: std::ops::Range<Member>) -> Option<Member> {
+        let roots = self.roots(members);
+        roots.first().copied().filter(|_| roots.len() == 1)
+    }
+
+    /// Whether the members from `mark` on, and those from `middle` on, are each pinned by several columns.
+    pub(super) fn share_pins_of_several_columns(&self, mark: Member, middle: Member) -> bool {
+        let pinned = |members: std::ops::Range<Member>| {
+            self.only_root(members)
+                .is_some_and(|root| self.nodes[root].columns > 1 && self.nodes[root].pinned().is_some())
+        };
+        pinned(mark..middle) && pinned(middle..self.nodes.len())
     }
 
     /// The values that a root with one sharding column is pinned to, each by itself. `None`: it is not, or to lists that only its statement

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Distinct, Expr, LimitClause, OrderByExpr, OrderByKind, Query, SetExpr, Visit};
+use sqlparser::ast::{Distinct, Expr, LimitClause, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Visit};
 
-use super::calls::Calls;
+use super::calls::{Calls, finds};
 use super::clauses::Clauses;
 use super::folding::{self, By};
 use super::group_order::is_constant;
 use super::placement::Spread;
 use super::walk::{Scope, Walk};
-use super::{groups, join, order};
+use super::{groups, join, order, union, windows};
 use crate::plan::{Edit, MergePlan, Replacement, Route, WindowPlan};
 use crate::refusal::Refusal;
 
@@ -39,7 +39,18 @@ fn together<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result
     match walk.placements.spread() {
         Spread::Nowhere => Ok((Route::AnyShard, MergePlan::Pass)),
         Spread::Pinned(pins) => Ok((Route::Pinned(pins), MergePlan::Pass)),
-        Spread::Listed(pin) => Ok((Route::Listed(pin), merge(walk, query, scope)?)),
+        Spread::Listed(pins) => {
+            let edits = walk.edits.len();
+            match merge(walk, query, scope) {
+                // On the one shard that all of them lead to, if they do.
+                Err(refusal) if !matches!(&*query.body, SetExpr::Select(_)) => {
+                    walk.edits.truncate(edits);
+                    let each = pins.each().ok_or(refusal)?;
+                    Ok((Route::Pinned(each), MergePlan::Pass))
+                }
+                merge => Ok((Route::Listed(pins), merge?)),
+            }
+        }
         Spread::Everywhere => Ok((Route::AllShards, merge(walk, query, scope)?)),
         Spread::Apart(tables) => Err(apart(&tables)),
         Spread::Sealed(table) => Err(Refusal::unsupported(
@@ -75,16 +86,7 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
             ),
         ))
     };
-    let SetExpr::Select(select) = &*query.body else {
-        let window = window(walk, query)?;
-        return match () {
-            () if !scope.streams => over_shards("query-form", "this form of a query"),
-            () if query.order_by.is_some() || window.offset.is_some() => {
-                over_shards("union-order", "ORDER BY or OFFSET behind UNION ALL")
-            }
-            () => Ok(MergePlan::Concat(window)),
-        };
-    };
+    let SetExpr::Select(select) = &*query.body else { return union::merge(walk, query, scope) };
     if query.fetch.is_some() {
         return over_shards("query-form", "FETCH in place of LIMIT");
     }
@@ -105,8 +107,12 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
             "an aggregate in a subquery that folds rows of the query around it",
         );
     }
-    if calls.window || !select.named_window.is_empty() {
-        return over_shards("window", "a window function");
+    let windows = calls.window || !select.named_window.is_empty();
+    let stay = || {
+        windows::stay(walk, select, &select.projection, scope) && windows::stay(walk, select, &query.order_by, scope)
+    };
+    if windows && !stay() {
+        return over_shards("window", "a window whose PARTITION BY does not name the sharding column,");
     }
     let order: &[OrderByExpr] = match &query.order_by {
         None => &[],
@@ -120,6 +126,9 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
     let distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
     // HAVING without aggregates and GROUP BY filters rows, as WHERE does.
     let of_all = !grouped && calls.aggregate;
+    if windows && of_all {
+        return over_shards("window", "a window over one group of all rows");
+    }
     match select.distinct {
         // One row is distinct.
         _ if of_all => return folding::plan(walk, select, scope, order, window, By::Nothing),
@@ -128,11 +137,21 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
     }
     let scattered = grouped && !groups::groups_stay(walk, select, scope);
     let repeated = distinct && !groups::duplicates_stay(walk, select, scope);
-    if distinct && scattered || repeated && grouped {
-        return over_shards("distinct", "DISTINCT beside GROUP BY");
+    if windows && (scattered || repeated) {
+        return over_shards("window", "a window beside DISTINCT, or beside groups that do not stay on their shards,");
+    }
+    if distinct && scattered {
+        // Rows that differ in nothing but their groups become one.
+        if calls.aggregate || select.having.is_some() || !groups::lists_keys(select) {
+            return over_shards("distinct", "DISTINCT beside aggregates of groups");
+        }
+        return folding::plan(walk, select, scope, order, window, By::AllColumns);
     }
     if scattered {
         return folding::plan(walk, select, scope, order, window, By::Keys);
+    }
+    if repeated && grouped && select.projection.iter().any(averages) {
+        return over_shards("distinct", "DISTINCT beside averages of groups");
     }
     if repeated {
         return folding::plan(walk, select, scope, order, window, By::AllColumns);
@@ -151,8 +170,20 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
     }
 }
 
+/// Whether a column may have more digits than it shows.
+fn averages(item: &SelectItem) -> bool {
+    let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { return true };
+    finds(expr, |part| match part {
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_ascii_uppercase();
+            !matches!(&*name, "COUNT" | "SUM" | "MIN" | "MAX")
+        }
+        _ => false,
+    })
+}
+
 /// LIMIT and OFFSET of the whole.
-fn window(walk: &Walk<'_>, query: &Query) -> Result<WindowPlan, Refusal> {
+pub(super) fn window(walk: &Walk<'_>, query: &Query) -> Result<WindowPlan, Refusal> {
     let (limit, offset) = match &query.limit_clause {
         None => return Ok(WindowPlan::default()),
         Some(LimitClause::LimitOffset { limit, offset, .. }) => {

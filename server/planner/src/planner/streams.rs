@@ -1,38 +1,106 @@
-//! Blocks whose rows are divided over the shards as their tables' rows are: every shard gives its own, and all of them together are the
-//! block's. Such a block may stand in FROM, or beside others in UNION ALL, without anybody seeing all of its rows at once.
+//! How the rows that shards give of a query make up its own. A block whose rows are divided over the shards may stand in FROM, or beside
+//! others in UNION, without anybody seeing all of its rows at once.
 
-use sqlparser::ast::{Query, Select, SetExpr, SetOperator, SetQuantifier, Visit};
+use sqlparser::ast::{GroupByExpr, Query, Select, SetOperator, SetQuantifier, Visit};
 
+use super::answer::{self, Column};
 use super::calls::Calls;
-use super::groups;
+use super::placement::Member;
 use super::walk::{Scope, Walk};
+use super::{groups, windows};
 
-/// Whether each row of the block comes from one row of a sharded table, with what belongs to it.
-pub(super) fn select(select: &Select, scope: &Scope<'_>) -> bool {
-    select.distinct.is_none() && is_plain(select, scope)
+/// What the rows of all shards are to a query's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Rows {
+    /// Others.
+    #[default]
+    Other,
+    /// The same, if each is taken once: equal rows may come from several shards.
+    Repeated,
+    /// The same.
+    Divided,
 }
 
-/// Likewise, but for rows that DISTINCT leaves out.
-pub(super) fn is_plain(select: &Select, scope: &Scope<'_>) -> bool {
-    !groups::is_grouped(select)
-        && select.having.is_none()
-        && !calls_of(select).aggregate
-        && looks_at_rows(select, scope)
+impl<'a> Walk<'a> {
+    /// The rows of a block whose tables are those from `mark` on.
+    pub(super) fn rows_of(&self, select: &Select, scope: &Scope<'a>, mark: Member) -> Rows {
+        if mark == self.placements.mark() {
+            return if self.is_same_everywhere(select, scope) { Rows::Repeated } else { Rows::Other };
+        }
+        let elsewhere_none = || self.placements.lies_on_one_shard(mark) && is_empty_without_rows(select, scope);
+        match () {
+            () if is_whole(self, select, scope) && select.distinct.is_none() => Rows::Divided,
+            () if is_whole(self, select, scope) && groups::duplicates_stay(self, select, scope) => Rows::Divided,
+            () if elsewhere_none() => Rows::Divided,
+            () if is_whole(self, select, scope) => Rows::Repeated,
+            () => Rows::Other,
+        }
+    }
+
+    /// The rows of a query whose body has these.
+    pub(super) fn rows_of_query(&self, query: &Query, body: Rows, mark: Member) -> Rows {
+        let cut = query.limit_clause.is_some() || query.fetch.is_some();
+        let whole = body == Rows::Divided && self.placements.lies_on_one_shard(mark);
+        if cut && !whole { Rows::Other } else { body }
+    }
+
+    /// The rows of two bodies, the tables of which are those from `mark` and from `middle` on, as one.
+    pub(super) fn rows_of_both(
+        &mut self,
+        (op, quantifier): (SetOperator, SetQuantifier),
+        (left, right): (&Scope<'a>, &Scope<'a>),
+        columns: Option<&[Column<'a>]>,
+        (mark, middle): (Member, Member),
+    ) -> Rows {
+        let known = matches!(quantifier, SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None);
+        let least = left.rows.min(right.rows);
+        let tables = mark < self.placements.mark();
+        let all = quantifier == SetQuantifier::All;
+        let one_place = !all && self.placements.share_pins_of_several_columns(mark, middle);
+        if !known || least == Rows::Other || one_place || !self.placements.gather(mark, middle) {
+            return Rows::Other;
+        }
+        let one_shard = tables && self.placements.lies_on_one_shard(mark);
+        let stay = one_shard || columns.is_some_and(answer::decide_shard);
+        match op {
+            _ if !tables => Rows::Repeated,
+            SetOperator::Union if all => least,
+            _ if least == Rows::Divided && stay => Rows::Divided,
+            SetOperator::Union => Rows::Repeated,
+            _ => Rows::Other,
+        }
+    }
+
+    /// Whether a block without sharded tables has the same rows on each shard.
+    fn is_same_everywhere(&self, select: &Select, scope: &Scope<'a>) -> bool {
+        let constant = self.volatile.is_none() && self.unknown_function.is_none() && !self.individual;
+        constant && is_row_by_row(select) && !calls_of(select).folds_outside(scope)
+    }
 }
 
-/// Whether each row of the block comes from one row of a sharded table, or from a group of them that lies on one shard.
+/// Whether each row of the block comes from one row of a sharded table, or from a group of them that lies on one shard; but for rows that
+/// DISTINCT leaves out.
 pub(super) fn is_whole(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> bool {
-    is_plain(select, scope) || groups::groups_stay(walk, select, scope) && looks_at_rows(select, scope)
+    let divided = is_row_by_row(select) || groups::groups_stay(walk, select, scope);
+    divided
+        && select.qualify.is_none()
+        && windows::stay(walk, select, &select.projection, scope)
+        && !calls_of(select).folds_outside(scope)
+        && groups::rows_have_shards(select, scope)
 }
 
-/// Whether nothing looks at all rows or groups, or from the query around at those here.
-fn looks_at_rows(select: &Select, scope: &Scope<'_>) -> bool {
+/// Whether nothing looks at several rows.
+fn is_row_by_row(select: &Select) -> bool {
     let calls = calls_of(select);
-    select.qualify.is_none()
-        && select.named_window.is_empty()
-        && !calls.window
-        && !calls.folds_outside(scope)
-        && groups::rows_have_shards(select, scope)
+    !groups::is_grouped(select) && select.having.is_none() && !calls.aggregate
+}
+
+/// Whether the block has no rows where its sharded tables have none.
+fn is_empty_without_rows(select: &Select, scope: &Scope<'_>) -> bool {
+    let calls = calls_of(select);
+    let rolls_up = !matches!(&select.group_by, GroupByExpr::Expressions(_, modifiers) if modifiers.is_empty());
+    let sums_nothing = calls.aggregate && !groups::is_grouped(select);
+    !rolls_up && !sums_nothing && !calls.folds_outside(scope) && groups::rows_have_shards(select, scope)
 }
 
 fn calls_of(select: &Select) -> Calls {
@@ -40,15 +108,4 @@ fn calls_of(select: &Select) -> Calls {
     let _ = select.projection.visit(&mut calls);
     let _ = select.having.visit(&mut calls);
     calls
-}
-
-/// Whether a query in FROM, or in parentheses beside UNION ALL, adds nothing to its body that looks at all rows: its order means nothing
-/// there.
-pub(super) fn only_its_body(query: &Query) -> bool {
-    query.with.is_none() && query.limit_clause.is_none() && query.fetch.is_none()
-}
-
-/// Whether two bodies are joined by UNION ALL.
-pub(super) fn is_union_all(body: &SetExpr) -> bool {
-    matches!(body, SetExpr::SetOperation { op: SetOperator::Union, set_quantifier: SetQuantifier::All, .. })
 }

@@ -24,7 +24,7 @@ pub(super) fn of_tables(scope: &Scope<'_>, tables: &[ObjectName]) -> Option<Vec<
 
 /// Whether these items are sharded tables: each of their rows is on one shard, and is written there alone.
 pub(super) fn are_sharded(scope: &Scope<'_>, items: &[usize]) -> bool {
-    items.iter().all(|item| scope.items[*item].sharded.is_some())
+    items.iter().all(|item| scope.items[*item].sharded.is_some() && scope.items[*item].streams.is_none())
 }
 
 /// Whether a value may read a column that the statement writes in another table. MySQL decides by the order of its join whether that is the old

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Expr, Ident, ObjectName, Query, Select, SetExpr, TableFactor, TableWithJoins, Visit, Visitor};
 
+use super::answer::{self, Column};
+use super::derived::{self, Shelf};
 use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
+use super::streams::Rows;
 use super::text::Text;
-use super::{PlanContext, catalog, facts, streams};
+use super::{PlanContext, catalog, facts};
 use crate::plan::{Edit, Filling, Ids, JoinPlan, Replacement, StepsPlan};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
@@ -19,20 +22,22 @@ use crate::vschema::{Placement, Sharding};
 pub(super) struct Item<'a> {
     /// How columns refer to it.
     pub(super) alias: String,
-    /// A sharded table's sharding column.
+    /// The sharding columns of a sharded table, or of a derived one that shows those of a table inside.
     pub(super) sharded: Option<(Member, &'a Sharding)>,
-    /// A base table's columns, if known.
+    /// The table's columns, if known.
     pub(super) schema: Option<&'a TableSchema>,
-    /// A derived table whose rows are divided over the shards.
-    pub(super) streams: bool,
+    /// A derived table whose rows are divided over the shards: as those of this table.
+    pub(super) streams: Option<Member>,
 }
 
 /// What one query block sees.
 #[derive(Clone, Default)]
 pub(super) struct Scope<'a> {
     pub(super) items: Vec<Item<'a>>,
-    /// See [`streams`].
-    pub(super) streams: bool,
+    /// What the shards' rows are to its own.
+    pub(super) rows: Rows,
+    /// The columns of its answer, if they are known.
+    pub(super) columns: Option<Vec<Column<'a>>>,
     /// An outer join may fill columns with NULL.
     pub(super) outer_joins: bool,
 }
@@ -41,6 +46,8 @@ pub(super) struct Scope<'a> {
 pub(super) struct Walk<'a> {
     pub(super) context: &'a PlanContext<'a>,
     pub(super) text: &'a Text<'a>,
+    /// What derived tables are known to be.
+    pub(super) shelf: &'a Shelf,
     pub(super) keyspace: OneKeyspace<'a>,
     pub(super) placements: Placements,
     pub(super) edits: Vec<Edit>,
@@ -66,14 +73,16 @@ pub(super) struct Walk<'a> {
     pub(super) joined: bool,
     /// What the shards are asked for behind the select list.
     pub(super) added: Vec<String>,
-    ctes: Vec<String>,
+    /// The common table expressions in sight.
+    pub(super) ctes: Vec<derived::Named<'a>>,
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(context: &'a PlanContext<'a>, text: &'a Text<'a>) -> Walk<'a> {
+    pub(super) fn new(context: &'a PlanContext<'a>, text: &'a Text<'a>, shelf: &'a Shelf) -> Walk<'a> {
         Walk {
             context,
             text,
+            shelf,
             keyspace: OneKeyspace::default(),
             placements: Placements::default(),
             edits: Vec::new(),
@@ -94,45 +103,37 @@ impl<'a> Walk<'a> {
 
     /// A query with what is around it.
     pub(super) fn query(&mut self, query: &Query, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
-        let known = self.ctes.len();
-        if let Some(with) = &query.with {
-            if with.recursive {
-                self.ctes.extend(with.cte_tables.iter().map(|cte| cte.alias.name.value.clone()));
-            }
-            for cte in &with.cte_tables {
-                let mark = self.placements.mark();
-                self.query(&cte.query, &[])?;
-                self.placements.seal_since(mark);
-                self.ctes.push(cte.alias.name.value.clone());
-            }
-        }
+        let before = self.with(query)?;
         let scope = self.body(&query.body, outer)?;
         self.subqueries(&query.order_by, &scope, outer)?;
         self.subqueries(&query.limit_clause, &scope, outer)?;
-        self.ctes.truncate(known);
+        self.without(before)?;
         Ok(scope)
+    }
+
+    /// A query that is a part of another.
+    pub(super) fn part(&mut self, query: &Query, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
+        let mark = self.placements.mark();
+        let scope = self.query(query, outer)?;
+        Ok(Scope { rows: self.rows_of_query(query, scope.rows, mark), ..scope })
     }
 
     fn body(&mut self, body: &SetExpr, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
         match body {
             SetExpr::Select(select) => self.select(select, outer),
-            SetExpr::Query(query) => {
-                let scope = self.query(query, outer)?;
-                Ok(Scope { streams: scope.streams && streams::only_its_body(query), ..scope })
-            }
-            SetExpr::SetOperation { left, right, .. } => {
+            SetExpr::Query(query) => self.part(query, outer),
+            SetExpr::SetOperation { left, right, op, set_quantifier } => {
                 let mark = self.placements.mark();
-                let left_streams = self.body(left, outer)?.streams;
+                let left = self.body(left, outer)?;
                 let middle = self.placements.mark();
-                let right_streams = self.body(right, outer)?.streams;
-                let streams = left_streams
-                    && right_streams
-                    && streams::is_union_all(body)
-                    && self.placements.gather(mark, middle);
-                if !streams {
+                let right = self.body(right, outer)?;
+                let columns = answer::of_both(left.columns.clone(), right.columns.clone());
+                let operation = (*op, *set_quantifier);
+                let rows = self.rows_of_both(operation, (&left, &right), columns.as_deref(), (mark, middle));
+                if rows == Rows::Other {
                     self.placements.seal_since(mark);
                 }
-                Ok(Scope { streams, ..Scope::default() })
+                Ok(Scope { rows, columns, ..Scope::default() })
             }
             SetExpr::Values(values) => {
                 self.subqueries(values, &Scope::default(), outer)?;
@@ -143,6 +144,7 @@ impl<'a> Walk<'a> {
     }
 
     fn select(&mut self, select: &Select, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
+        let mark = self.placements.mark();
         let mut scope = Scope::default();
         for table in &select.from {
             self.table_with_joins(table, &mut scope, outer)?;
@@ -160,7 +162,10 @@ impl<'a> Walk<'a> {
                 self.subqueries(&join.join_operator, &scope, outer)?;
             }
         }
-        scope.streams = outer.is_empty() && streams::select(select, &scope);
+        scope.columns = answer::of_select(self, select, &scope);
+        if outer.is_empty() {
+            scope.rows = self.rows_of(select, &scope, mark);
+        }
         Ok(scope)
     }
 
@@ -189,20 +194,16 @@ impl<'a> Walk<'a> {
                 self.base_table(name, alias, scope)
             }
             TableFactor::Derived { subquery, alias, lateral, .. } => {
-                let mark = self.placements.mark();
                 let around: Vec<Scope<'a>> = if *lateral { vec![scope.clone()] } else { Vec::new() };
-                let streams = self.query(subquery, &around)?.streams && !*lateral && streams::only_its_body(subquery);
-                if !streams {
-                    self.placements.seal_since(mark);
-                }
-                let alias = alias.as_ref().map(|alias| alias.name.value.clone()).unwrap_or_default();
-                scope.items.push(Item { alias, sharded: None, schema: None, streams });
+                let name = alias.as_ref().map(|alias| alias.name.value.clone()).unwrap_or_default();
+                let item = self.derived(subquery, &around, &name, alias.as_ref())?;
+                scope.items.push(item);
                 Ok(())
             }
             TableFactor::NestedJoin { table_with_joins, .. } => self.table_with_joins(table_with_joins, scope, outer),
             TableFactor::JsonTable { alias, .. } => {
                 let alias = alias.as_ref().map(|alias| alias.name.value.clone()).unwrap_or_default();
-                scope.items.push(Item { alias, sharded: None, schema: None, streams: false });
+                scope.items.push(Item { alias, sharded: None, schema: None, streams: None });
                 Ok(())
             }
             _ => Err(Refusal::unsupported("table-form", "this form of a table in FROM is not supported")),
@@ -218,10 +219,9 @@ impl<'a> Walk<'a> {
     ) -> Result<(), Refusal> {
         let parts = idents(name).unwrap_or_default();
         if let [only] = parts.as_slice()
-            && self.ctes.contains(&only.value)
+            && let Some(item) = self.cte(&only.value, &alias.unwrap_or(only).value)?
         {
-            let alias = alias.unwrap_or(only).value.clone();
-            scope.items.push(Item { alias, sharded: None, schema: None, streams: false });
+            scope.items.push(item);
             return Ok(());
         }
         let named = self.name(name)?;
@@ -245,7 +245,7 @@ impl<'a> Walk<'a> {
             ));
         }
         let alias = alias.map_or(last, |alias| alias.value.as_str()).to_owned();
-        scope.items.push(Item { alias, sharded, schema, streams: false });
+        scope.items.push(Item { alias, sharded, schema, streams: None });
         Ok(())
     }
 
@@ -263,7 +263,10 @@ impl<'a> Walk<'a> {
             text = format!("{text} AS `{}`", table.value.replace('`', "``")).into();
         }
         let (start, end) = (self.text.anchor(start), self.text.anchor(end));
-        self.edits.push(Edit { start, end, replacement: Replacement::Text(text), scatter_only: false });
+        let edit = Edit { start, end, replacement: Replacement::Text(text), scatter_only: false };
+        if !self.edits.contains(&edit) {
+            self.edits.push(edit);
+        }
         Ok(())
     }
 

@@ -42,7 +42,7 @@ pub(super) fn divide(walk: &Walk<'_>, pieces: &Pieces<'_>, scope: &Scope<'_>) ->
     for factor in &pieces.factors {
         let item = &scope.items[factor.item];
         item.schema?;
-        let Some((member, _)) = item.sharded else { continue };
+        let Some(member) = item.sharded.map(|(member, _)| member).or(item.streams) else { continue };
         let root = walk.placements.root(member);
         let side = roots.iter().position(|known| *known == root).unwrap_or_else(|| {
             roots.push(root);
