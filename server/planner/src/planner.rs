@@ -39,6 +39,7 @@ mod placement;
 mod select;
 mod steps;
 mod streams;
+mod subqueries;
 mod sweep;
 mod targets;
 mod text;

@@ -1,12 +1,16 @@
 //! The columns of a query's answer, seen from the query around it: their names, what they hold, and whether they decide the shard.
 
+use std::collections::BTreeSet;
+
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Select, SelectItem, Value};
 
+use super::calls::is_volatile;
 use super::columns::{ShardingUse, class};
 use super::facts::comparable;
 use super::groups::never_null;
 use super::numbers;
 use super::order;
+use super::placement::Member;
 use super::texts;
 use super::walk::{Item, Scope, Walk};
 use crate::schema::{ColumnClass, ColumnSchema, Domain};
@@ -89,7 +93,18 @@ pub(super) fn of_both<'a>(left: Option<Vec<Column<'a>>>, right: Option<Vec<Colum
     if left.len() != right.len() {
         return None;
     }
-    Some(left.into_iter().zip(&right).map(|(left, right)| left.unite(right)).collect())
+    // The sharding columns of one table on the left stand beside those of one on the right.
+    let members =
+        |left: &Column<'a>, right: &Column<'a>| Some((left.sharding.as_ref()?.member, right.sharding.as_ref()?.member));
+    let pairs: BTreeSet<(Member, Member)> =
+        left.iter().zip(&right).filter_map(|(left, right)| members(left, right)).collect();
+    let clear = |member: Member| pairs.iter().filter(|pair| pair.0 == member).count() == 1;
+    let one = |(left, right): (Column<'a>, &Column<'a>)| {
+        let mut column = left.unite(right);
+        column.sharding = column.sharding.filter(|known| known.sharding.columns.len() == 1 || clear(known.member));
+        column
+    };
+    Some(left.into_iter().zip(&right).map(one).collect())
 }
 
 /// Whether rows that are equal in all of these columns lie on one shard.
@@ -111,7 +126,10 @@ fn of_item<'a>(item: &Item<'a>, known: &'a ColumnSchema) -> Option<ShardingUse<'
 /// Whether equal values of the two lead to one shard, as they are after a UNION.
 fn leads_alike(left: &ShardingUse<'_>, right: &ShardingUse<'_>) -> bool {
     let class = |column: &ShardingUse<'_>| column.known.map(|known| known.class.clone());
-    class(left).is_some() && class(left) == class(right) && comparable(left, right)
+    let domain = |column: &ShardingUse<'_>| column.known.map(|known| known.domain);
+    // Bytes are filled up to the longer column's length.
+    let filled = class(left) == Some(ColumnClass::Binary) && domain(left) != domain(right);
+    class(left).is_some() && class(left) == class(right) && !filled && comparable(left, right)
 }
 
 fn unite(left: Content, right: Content) -> Content {
@@ -146,6 +164,8 @@ fn unite(left: Content, right: Content) -> Content {
 /// What the values of an expression are.
 fn content(walk: &Walk<'_>, expr: &Expr, scope: &Scope<'_>) -> Content {
     match expr {
+        // Each shard would have its own.
+        _ if is_volatile(expr) => return Content::Of(ColumnClass::Other),
         Expr::Nested(inner) => return content(walk, inner, scope),
         Expr::Value(value) => match &value.value {
             Value::Null => return Content::Null,
@@ -154,7 +174,10 @@ fn content(walk: &Walk<'_>, expr: &Expr, scope: &Scope<'_>) -> Content {
         },
         _ => {}
     }
-    let known = numbers::number(walk, expr, scope)
+    let double = || numbers::is_double(walk, expr, scope).then_some(ColumnClass::Double);
+    let known = class(expr, scope)
+        .or_else(|| numbers::number(walk, expr, scope))
+        .or_else(double)
         .or_else(|| texts::collation(expr, scope).map(ColumnClass::Text))
         .or_else(|| numbers::result_class(walk, expr, scope))
         .or_else(|| extreme_of_text(expr, scope));

@@ -64,7 +64,7 @@ impl<'a> Walk<'a> {
         Ok(before)
     }
 
-    /// Takes them out of sight. Those that nobody named are looked at, too.
+    /// Takes them out of sight. Those that nobody named are looked at, too, but MySQL does not read them.
     pub(super) fn without(&mut self, before: usize) -> Result<(), Refusal> {
         for index in (before..self.ctes.len()).rev() {
             if let Body::Query { cte, sees } = self.ctes[index].body.clone()
@@ -72,7 +72,7 @@ impl<'a> Walk<'a> {
             {
                 let mark = self.placements.mark();
                 self.seeing(sees, |walk| walk.query(&cte.query, &[]))?;
-                self.placements.seal_since(mark);
+                self.placements.forget_since(mark);
             }
         }
         self.ctes.truncate(before);
@@ -87,6 +87,7 @@ impl<'a> Walk<'a> {
         found.named = true;
         let item = match found.body.clone() {
             Body::Recursive(columns) => {
+                self.unsettled += 1;
                 let schema = columns.and_then(|columns| self.schema_of(&columns));
                 Item { alias: alias.to_owned(), sharded: None, schema, streams: None }
             }

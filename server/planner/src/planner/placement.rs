@@ -235,6 +235,12 @@ impl Placements {
         }
     }
 
+    /// The members from `mark` on, which nothing is tied to, are not read.
+    pub(super) fn forget_since(&mut self, mark: Member) {
+        self.nodes.truncate(mark);
+        self.ties.retain(|tie| tie.members.0 < mark && tie.members.1 < mark);
+    }
+
     /// What the whole comes to.
     pub(super) fn spread(&self) -> Spread {
         let roots: BTreeSet<Member> = (0..self.nodes.len()).map(|member| self.root(member)).collect();

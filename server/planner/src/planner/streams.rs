@@ -22,11 +22,8 @@ pub(super) enum Rows {
 }
 
 impl<'a> Walk<'a> {
-    /// The rows of a block whose tables are those from `mark` on.
+    /// The rows of a block whose sharded tables are those from `mark` on.
     pub(super) fn rows_of(&self, select: &Select, scope: &Scope<'a>, mark: Member) -> Rows {
-        if mark == self.placements.mark() {
-            return if self.is_same_everywhere(select, scope) { Rows::Repeated } else { Rows::Other };
-        }
         let elsewhere_none = || self.placements.lies_on_one_shard(mark) && is_empty_without_rows(select, scope);
         match () {
             () if is_whole(self, select, scope) && select.distinct.is_none() => Rows::Divided,
@@ -71,8 +68,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether a block without sharded tables has the same rows on each shard.
-    fn is_same_everywhere(&self, select: &Select, scope: &Scope<'a>) -> bool {
+    /// Whether a block without sharded tables, whose subqueries have the same rows on each shard, has so, too.
+    pub(super) fn is_same_everywhere(&self, select: &Select, scope: &Scope<'a>) -> bool {
         let constant = self.volatile.is_none() && self.unknown_function.is_none() && !self.individual;
         constant && is_row_by_row(select) && !calls_of(select).folds_outside(scope)
     }

@@ -4,24 +4,24 @@
 //! Columns are compared by their type in the answer, which is that of all branches together; for texts the statement becomes a derived table,
 //! `SELECT *, WEIGHT_STRING(…) FROM (…)`, so that they are weighed under the collation that they have there.
 
-use std::ops::Range;
+mod keys;
+mod trailing;
+
 use std::sync::Arc;
 
 use sqlparser::ast::{
     Expr, OrderBy, OrderByExpr, OrderByKind, OrderBySort, Query, SelectItem, SetExpr, SetOperator, SetQuantifier,
 };
 
-use super::answer::{Column, Content};
-use super::clauses::{Clause, begins};
+use self::keys::Keys;
+use self::trailing::Trailing;
+use super::answer::Column;
 use super::group_order::is_constant;
-use super::order::{quoted, space_weight};
 use super::select;
 use super::streams::Rows;
-use super::text::Text;
 use super::walk::{Scope, Walk};
-use crate::plan::{Aggregate, Comparison, Edit, Fold, Grouping, MergePlan, Replacement, SortKey, WindowPlan};
+use crate::plan::{Aggregate, Fold, Grouping, MergePlan, SortKey};
 use crate::refusal::Refusal;
-use crate::schema::ColumnClass;
 
 /// The name of the derived table.
 const WRAPPED: &str = "vitrail";
@@ -66,7 +66,7 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
         )
     };
     let columns = scope.columns.as_ref().ok_or_else(unknown)?;
-    let mut keys = Keys { columns, added: Vec::new(), sorted: Vec::new() };
+    let mut keys = Keys::of(columns);
     for key in sorted {
         let column = named(&key.expr, columns, matches!(body, SetExpr::SetOperation { .. }))?;
         keys.add(column, matches!(key.options.sort, Some(OrderBySort::Desc)))?;
@@ -185,149 +185,6 @@ fn named(expr: &Expr, columns: &[Column<'_>], united: bool) -> Result<usize, Ref
             "behind UNION over several shards, ORDER BY takes names and numbers of columns of the answer",
         )),
     }
-}
-
-/// What shards sort by.
-struct Keys<'c, 'a> {
-    columns: &'c [Column<'a>],
-    /// Expressions behind the answer's columns.
-    added: Vec<String>,
-    /// The column of the answer, from 0, and what is compared of it.
-    sorted: Vec<(usize, SortKey)>,
-}
-
-impl Keys<'_, '_> {
-    fn add(&mut self, column: usize, descending: bool) -> Result<(), Refusal> {
-        if self.sorted.iter().any(|(known, _)| *known == column) {
-            return Ok(());
-        }
-        let (compared, comparison) = match &self.columns[column].content {
-            Content::Of(ColumnClass::Text(collation)) => {
-                let space = space_weight(collation)
-                    .ok_or_else(|| incomparable(&format!("text of the collation {collation}")))?;
-                let name = self.name(column)?;
-                self.added.push(format!("WEIGHT_STRING({name})"));
-                (self.columns.len() + self.added.len() - 1, Comparison::Weight(space.to_vec()))
-            }
-            Content::Of(ColumnClass::Unknown) | Content::Literal => (column, Comparison::Discrete),
-            Content::Of(ColumnClass::Float) => return Err(incomparable("floats")),
-            Content::Of(ColumnClass::Label | ColumnClass::Timestamp | ColumnClass::Other) => {
-                return Err(incomparable("enums, sets, timestamps, bits and documents"));
-            }
-            Content::Of(_) | Content::Null => (column, Comparison::Native),
-        };
-        self.sorted.push((column, SortKey { column: compared, descending, comparison }));
-        Ok(())
-    }
-
-    /// A column of the derived table, all of whose columns need names of their own.
-    fn name(&self, column: usize) -> Result<String, Refusal> {
-        let names: Option<Vec<String>> =
-            self.columns.iter().map(|column| column.name.as_ref().map(|name| name.to_lowercase())).collect();
-        let alone = |names: &Vec<String>| names.iter().enumerate().all(|(at, name)| !names[..at].contains(name));
-        let name = self.columns[column].name.clone().filter(|_| names.as_ref().is_some_and(alone));
-        name.map(|name| quoted(&(WRAPPED.to_owned(), name))).ok_or_else(|| {
-            Refusal::unsupported(
-                "union-order",
-                "UNION of texts over several shards needs a name of its own for each column; give aliases in the first SELECT",
-            )
-        })
-    }
-}
-
-/// The clauses behind the last branch, by their tokens.
-struct Trailing {
-    /// Behind the last token of the branches.
-    end: usize,
-    order: Option<Range<usize>>,
-    limit: Option<Range<usize>>,
-}
-
-impl Trailing {
-    fn of(text: &Text<'_>) -> Trailing {
-        let count = text.tokens.len();
-        let (mut depth, mut found) = (0, Trailing { end: count, order: None, limit: None });
-        for (index, token) in text.tokens.iter().enumerate() {
-            depth += text.nesting(token);
-            if depth != 0 {
-                continue;
-            }
-            match begins(text, index) {
-                Some(Clause::OrderBy) if found.limit.is_none() => found.order = Some(index..count),
-                Some(Clause::Limit) => {
-                    if let Some(order) = &mut found.order {
-                        order.end = index;
-                    }
-                    found.limit = Some(index..count);
-                }
-                _ => continue,
-            }
-            found.end = found.end.min(index);
-        }
-        found
-    }
-
-    /// Has the shards sort, and give what is compared.
-    fn edit(&self, walk: &mut Walk<'_>, added: &[String], sorted: &[(usize, SortKey)]) -> Result<(), Refusal> {
-        let text = walk.text;
-        let counts = text.tokens.iter().any(|token| text.is_word(token, "SQL_CALC_FOUND_ROWS"));
-        if counts {
-            return Err(refuse("query-form", "SQL_CALC_FOUND_ROWS beside UNION"));
-        }
-        let (Some(first), Some(last)) = (text.tokens.first(), text.tokens.get(self.end.wrapping_sub(1))) else {
-            return Err(refuse("query-form", "this form of a query"));
-        };
-        let mut closing = String::new();
-        if !added.is_empty() {
-            let hidden: Vec<String> =
-                added.iter().enumerate().map(|(index, text)| format!(", {text} AS `vitrail${index}`")).collect();
-            edit(walk, first.start..first.start, format!("SELECT *{} FROM (", hidden.concat()));
-            closing = format!(") AS `{WRAPPED}`");
-        }
-        let direct =
-            |(column, key): &(usize, SortKey)| format!("{}{}", column + 1, if key.descending { " DESC" } else { "" });
-        let keys: Vec<String> = sorted.iter().map(direct).collect();
-        let order = format!("ORDER BY {}", keys.join(", "));
-        match &self.order {
-            None => edit(walk, last.end..last.end, format!("{closing} {order}")),
-            Some(range) => {
-                edit(walk, last.end..last.end, closing);
-                edit(walk, text.tokens[range.start].start..text.tokens[range.end - 1].end, order);
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks the shards for the sum of LIMIT and OFFSET.
-    fn limit(&self, walk: &mut Walk<'_>, window: &WindowPlan) -> Result<(), Refusal> {
-        if window.offset.is_none() {
-            return Ok(());
-        }
-        let text = walk.text;
-        let numbers = self.limit.as_ref().filter(|range| range.len() > 1);
-        let Some(range) = numbers else { return Err(Refusal::invalid("limit", "LIMIT is not where it is expected")) };
-        let bytes = text.tokens[range.start + 1].start..text.tokens[range.end - 1].end;
-        let (start, end) = (text.anchor(bytes.start), text.anchor(bytes.end));
-        walk.edits.push(Edit { start, end, replacement: Replacement::WindowEnd, scatter_only: true });
-        Ok(())
-    }
-}
-
-fn edit(walk: &mut Walk<'_>, bytes: Range<usize>, text: String) {
-    if text.is_empty() && bytes.is_empty() {
-        return;
-    }
-    let (start, end) = (walk.text.anchor(bytes.start), walk.text.anchor(bytes.end));
-    walk.edits.push(Edit { start, end, replacement: Replacement::Text(text.into()), scatter_only: true });
-}
-
-fn incomparable(what: &str) -> Refusal {
-    Refusal::unsupported(
-        "union-type",
-        format!(
-            "UNION over several shards, and ORDER BY behind it, cannot compare {what}; pin each part by one value of its sharding column"
-        ),
-    )
 }
 
 fn refuse(reason: &'static str, what: &str) -> Refusal {

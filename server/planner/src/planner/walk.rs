@@ -1,9 +1,8 @@
 //! The walk over a statement: finds its tables in every block, and cuts their qualifiers.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Ident, ObjectName, Query, Select, SetExpr, TableFactor, TableWithJoins, Visit, Visitor};
+use sqlparser::ast::{Ident, ObjectName, Query, Select, SetExpr, TableFactor, TableWithJoins};
 
 use super::answer::{self, Column};
 use super::derived::{self, Shelf};
@@ -73,6 +72,8 @@ pub(super) struct Walk<'a> {
     pub(super) joined: bool,
     /// What the shards are asked for behind the select list.
     pub(super) added: Vec<String>,
+    /// How many queries without sharded tables may have other rows on each shard.
+    pub(super) unsettled: usize,
     /// The common table expressions in sight.
     pub(super) ctes: Vec<derived::Named<'a>>,
 }
@@ -97,6 +98,7 @@ impl<'a> Walk<'a> {
             steps: None,
             joined: false,
             added: Vec::new(),
+            unsettled: 0,
             ctes: Vec::new(),
         }
     }
@@ -104,10 +106,14 @@ impl<'a> Walk<'a> {
     /// A query with what is around it.
     pub(super) fn query(&mut self, query: &Query, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
         let before = self.with(query)?;
+        let mark = self.placements.mark();
         let scope = self.body(&query.body, outer)?;
         self.subqueries(&query.order_by, &scope, outer)?;
         self.subqueries(&query.limit_clause, &scope, outer)?;
         self.without(before)?;
+        if mark == self.placements.mark() && (query.limit_clause.is_some() || query.fetch.is_some()) {
+            self.unsettled += 1;
+        }
         Ok(scope)
     }
 
@@ -144,7 +150,7 @@ impl<'a> Walk<'a> {
     }
 
     fn select(&mut self, select: &Select, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
-        let mark = self.placements.mark();
+        let (mark, unsettled) = (self.placements.mark(), self.unsettled);
         let mut scope = Scope::default();
         for table in &select.from {
             self.table_with_joins(table, &mut scope, outer)?;
@@ -163,7 +169,13 @@ impl<'a> Walk<'a> {
             }
         }
         scope.columns = answer::of_select(self, select, &scope);
-        if outer.is_empty() {
+        if mark == self.placements.mark() {
+            if unsettled == self.unsettled && self.is_same_everywhere(select, &scope) {
+                scope.rows = Rows::Repeated;
+            } else {
+                self.unsettled += 1;
+            }
+        } else if outer.is_empty() {
             scope.rows = self.rows_of(select, &scope, mark);
         }
         Ok(scope)
@@ -321,64 +333,5 @@ impl<'a> Walk<'a> {
     pub(super) fn is_qualifier(&self, name: &str) -> bool {
         let of_catalog = || self.context.catalog.is_some() && catalog::is_schema(name);
         self.context.vschema.keyspace(name).is_some() || of_catalog()
-    }
-
-    /// Walks the subqueries inside any part of a block.
-    pub(super) fn subqueries<V: Visit>(
-        &mut self,
-        part: &V,
-        scope: &Scope<'a>,
-        outer: &[Scope<'a>],
-    ) -> Result<(), Refusal> {
-        let mut around = vec![scope.clone()];
-        around.extend_from_slice(outer);
-        let mut finder = SubqueryFinder { walk: self, around: &around, depth: 0, tested: Vec::new() };
-        match part.visit(&mut finder) {
-            ControlFlow::Break(refusal) => Err(refusal),
-            ControlFlow::Continue(()) => Ok(()),
-        }
-    }
-}
-
-/// Hands the outermost queries inside a part of a block to the walk.
-struct SubqueryFinder<'w, 'a> {
-    walk: &'w mut Walk<'a>,
-    around: &'w [Scope<'a>],
-    depth: usize,
-    /// What is tested for being among the rows of a subquery, and where that is.
-    tested: Vec<(*const Query, Expr)>,
-}
-
-impl Visitor for SubqueryFinder<'_, '_> {
-    type Break = Refusal;
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Refusal> {
-        self.depth += 1;
-        if self.depth > 1 {
-            return ControlFlow::Continue(());
-        }
-        match self.walk.query(query, self.around) {
-            Err(refusal) => return ControlFlow::Break(refusal),
-            Ok(inner) => {
-                if let Some((_, expr)) = self.tested.iter().find(|(subquery, _)| std::ptr::eq(*subquery, query)) {
-                    self.walk.is_member(expr, query, &inner, self.around);
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Refusal> {
-        if let Expr::InSubquery { expr, subquery, .. } = expr
-            && self.depth == 0
-        {
-            self.tested.push((std::ptr::from_ref(&**subquery), (**expr).clone()));
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<Refusal> {
-        self.depth -= 1;
-        ControlFlow::Continue(())
     }
 }
