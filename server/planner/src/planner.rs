@@ -8,6 +8,7 @@ pub mod access;
 
 mod aggregate;
 mod answer;
+mod call_text;
 mod calls;
 pub mod catalog;
 mod clauses;
@@ -37,6 +38,7 @@ mod passthrough;
 mod pinned;
 mod placement;
 mod select;
+mod sorting;
 mod steps;
 mod streams;
 mod subqueries;

@@ -2,8 +2,8 @@
 
 use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 
+use super::call_text::arguments;
 use super::calls::{contains_query, is_volatile};
-use super::clauses::arguments;
 use super::folding::{Folding, Within};
 use super::functions::{self, Nature};
 use super::numbers::{is_double, number};
@@ -90,7 +90,7 @@ pub(super) fn fold(folding: &mut Folding<'_, '_, '_>, function: &Function, at: u
 
 /// Adds an aggregate that the select list does not have.
 pub(super) fn hide(folding: &mut Folding<'_, '_, '_>, function: &Function) -> Result<usize, Refusal> {
-    let text = super::clauses::call_text(folding.walk, function).ok_or_else(mixed)?;
+    let text = super::call_text::call_text(folding.walk, function).ok_or_else(mixed)?;
     let at = folding.hide(text, Aggregate::Any, false);
     let (fold, exact) = fold(folding, function, at)?;
     (folding.folds[at], folding.exact[at]) = (fold, exact);

@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use sqlparser::ast::Function;
 use vitrail_sql::lexer::TokenKind;
 
-use super::names::idents;
 use super::text::Text;
 use super::walk::Walk;
 use crate::plan::{Edit, Replacement};
@@ -86,16 +84,24 @@ impl Clauses {
             "SQL_NO_CACHE",
             "SQL_CALC_FOUND_ROWS",
         ];
-        let Some(from) = self.get(Clause::From) else { return Vec::new() };
-        let mut depth = 0;
-        let select = (0..from.start).find(|index| {
-            depth += text.nesting(&text.tokens[*index]);
-            depth == 0 && text.is_word(&text.tokens[*index], "SELECT")
-        });
-        let Some(select) = select else { return Vec::new() };
+        let (Some(from), Some(select)) = (self.get(Clause::From), self.select_word(text)) else { return Vec::new() };
         let is_modifier = |index: &usize| MODIFIERS.iter().any(|word| text.is_word(&text.tokens[*index], word));
         let first = (select + 1..from.start).find(|index| !is_modifier(index)).unwrap_or(from.start);
         split(text, first..from.start)
+    }
+
+    /// The bytes of what stands before SELECT; `None`: nothing does.
+    pub(super) fn before_select(&self, text: &Text<'_>) -> Option<Range<usize>> {
+        let select = self.select_word(text).filter(|select| *select > 0)?;
+        Some(text.tokens[0].start..text.tokens[select].start)
+    }
+
+    fn select_word(&self, text: &Text<'_>) -> Option<usize> {
+        let mut depth = 0;
+        (0..self.get(Clause::From)?.start).find(|index| {
+            depth += text.nesting(&text.tokens[*index]);
+            depth == 0 && text.is_word(&text.tokens[*index], "SELECT")
+        })
     }
 
     /// Writes `replacement` in place of a clause, or adds it where there is none.
@@ -128,72 +134,13 @@ impl Clauses {
     }
 }
 
-/// The bytes of each argument of a call, `DISTINCT` and inner clauses left out; `None` if the text shows no such call.
-pub(super) fn arguments(text: &Text<'_>, function: &Function) -> Option<Vec<Range<usize>>> {
-    let inside = call(text, function)?;
-    let distinct = usize::from(inside.start < inside.end && text.is_word(&text.tokens[inside.start], "DISTINCT"));
-    let start = inside.start + distinct;
-    let mut depth = 0;
-    let end = (start..inside.end).find(|index| {
-        let token = &text.tokens[*index];
-        depth += text.nesting(token);
-        depth == 0
-            && (text.is_word(token, "SEPARATOR")
-                || text.is_word(token, "LIMIT")
-                || is_pair(text, *index, "ORDER", "BY"))
-    });
-    Some(split(text, start..end.unwrap_or(inside.end)))
-}
-
-/// The bytes of each key of ORDER BY inside a call, without its direction.
-pub(super) fn inner_order(text: &Text<'_>, function: &Function) -> Option<Vec<Range<usize>>> {
-    let inside = call(text, function)?;
-    let mut depth = 0;
-    let mut order = None;
-    let mut end = inside.end;
-    for index in inside {
-        let token = &text.tokens[index];
-        depth += text.nesting(token);
-        if depth == 0 && order.is_none() && is_pair(text, index, "ORDER", "BY") {
-            order = Some(index + 2);
-        }
-        if depth == 0 && order.is_some() && text.is_word(token, "SEPARATOR") {
-            end = index;
-            break;
-        }
-    }
-    split_tokens(text, order?..end).into_iter().map(|key| bytes(text, &undirected(text, key))).collect()
-}
-
 /// A key of ORDER BY without its direction.
-fn undirected(text: &Text<'_>, mut key: Range<usize>) -> Range<usize> {
+pub(super) fn undirected(text: &Text<'_>, mut key: Range<usize>) -> Range<usize> {
     let last = key.end.checked_sub(1).map(|last| &text.tokens[last]);
     if last.is_some_and(|last| text.is_word(last, "ASC") || text.is_word(last, "DESC")) {
         key.end -= 1;
     }
     key
-}
-
-/// The bytes of the text behind SEPARATOR inside a call.
-pub(super) fn separator(text: &Text<'_>, function: &Function) -> Option<Range<usize>> {
-    let inside = call(text, function)?;
-    let mut depth = 0;
-    let word = inside.clone().find(|index| {
-        depth += text.nesting(&text.tokens[*index]);
-        depth == 0 && text.is_word(&text.tokens[*index], "SEPARATOR")
-    })?;
-    bytes(text, &(word + 1..inside.end))
-}
-
-/// The text of a whole call.
-pub(super) fn call_text(walk: &Walk<'_>, function: &Function) -> Option<String> {
-    copy(walk, call_range(walk.text, function)?)
-}
-
-/// The bytes of a whole call.
-pub(super) fn call_range(text: &Text<'_>, function: &Function) -> Option<Range<usize>> {
-    let start = text.start(idents(&function.name)?.last()?)?;
-    Some(start..text.tokens[call(text, function)?.end].end)
 }
 
 /// The text of a range of bytes without the qualifiers that are cut; `None` if it holds a literal that the key does not.
@@ -259,32 +206,19 @@ pub(super) fn begins(text: &Text<'_>, index: usize) -> Option<Clause> {
     }
 }
 
-fn is_pair(text: &Text<'_>, index: usize, first: &str, second: &str) -> bool {
+/// Whether these two words begin at `index`.
+pub(super) fn is_pair(text: &Text<'_>, index: usize, first: &str, second: &str) -> bool {
     text.is_word(&text.tokens[index], first)
         && text.tokens.get(index + 1).is_some_and(|next| text.is_word(next, second))
 }
 
-/// The tokens between the parentheses of a call.
-fn call(text: &Text<'_>, function: &Function) -> Option<Range<usize>> {
-    let start = text.start(idents(&function.name)?.last()?)?;
-    let name = text.tokens.binary_search_by_key(&start, |token| token.start).ok()?;
-    let open = name + 1;
-    let mut depth = 0;
-    for (index, token) in text.tokens.iter().enumerate().skip(open) {
-        depth += text.nesting(token);
-        if depth == 0 {
-            return (index > open).then_some(open + 1..index);
-        }
-    }
-    None
-}
-
-fn split(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
+/// The bytes of the parts between the commas of a range of tokens.
+pub(super) fn split(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
     split_tokens(text, range).iter().filter_map(|part| bytes(text, part)).collect()
 }
 
 /// Parts between the commas of a range of tokens.
-fn split_tokens(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
+pub(super) fn split_tokens(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
     let (mut parts, mut depth, mut start) = (Vec::new(), 0, range.start);
     for index in range.clone() {
         let token = &text.tokens[index];
@@ -300,6 +234,7 @@ fn split_tokens(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
     parts
 }
 
-fn bytes(text: &Text<'_>, range: &Range<usize>) -> Option<Range<usize>> {
+/// The bytes of a range of tokens.
+pub(super) fn bytes(text: &Text<'_>, range: &Range<usize>) -> Option<Range<usize>> {
     (range.start < range.end).then(|| text.tokens[range.start].start..text.tokens[range.end - 1].end)
 }

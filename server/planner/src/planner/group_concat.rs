@@ -3,7 +3,7 @@
 use sqlparser::ast::{Expr, Function, FunctionArgumentClause, OrderByExpr, OrderBySort};
 
 use super::aggregate::{Call, group_within, mixed, within_key};
-use super::clauses::{inner_order, separator};
+use super::call_text::{inner_order, separator};
 use super::folding::Folding;
 use crate::plan::{Aggregate, Fold};
 use crate::refusal::Refusal;

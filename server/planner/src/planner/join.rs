@@ -49,6 +49,8 @@ struct Building<'w, 's, 'a> {
     driver: usize,
     /// Rows are locked: FOR UPDATE.
     locks: bool,
+    /// The bytes of WITH, which each side may name tables of.
+    with: Option<Range<usize>>,
 }
 
 /// Whether a statement that was refused so may be run as a join in the gate.
@@ -66,8 +68,9 @@ pub(super) fn plan<'a>(
     let text = walk.text;
     let clauses = Clauses::of(text).ok_or_else(|| refuse("clauses that cannot be told apart"))?;
     let counts_rows = text.tokens.iter().any(|token| text.is_word(token, "SQL_CALC_FOUND_ROWS"));
-    if text.loose_operators || counts_rows || query.with.is_some() || walk.volatile.is_some() {
-        return Err(refuse("`||` as OR, XOR, SQL_CALC_FOUND_ROWS, WITH, and functions of time or chance"));
+    let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
+    if text.loose_operators || counts_rows || recursive || walk.volatile.is_some() {
+        return Err(refuse("`||` as OR, XOR, SQL_CALC_FOUND_ROWS, WITH RECURSIVE, and functions of time or chance"));
     }
     let locks = match query.locks.as_slice() {
         [] => false,
@@ -101,6 +104,7 @@ pub(super) fn plan<'a>(
         locks,
         missing: sides.iter().map(|side| side.tied_by.map(|_| side.items.clone())).collect(),
         driver: order[0],
+        with: query.with.as_ref().and_then(|_| clauses.before_select(text)),
     };
     let added = std::mem::take(&mut building.walk.added);
     let outputs = building.outputs(select, &merge, &added)?;
@@ -290,7 +294,8 @@ impl Building<'_, '_, '_> {
     fn text(&self, pieces: &Pieces<'_>, side: &Side, number: usize) -> Vec<Part> {
         let columns = &self.columns[number];
         let columns = if columns.is_empty() { "1".to_owned() } else { columns.join(", ") };
-        let mut parts = vec![Part::Text(format!("SELECT {columns} FROM ").into())];
+        let mut parts: Vec<Part> = self.with.iter().map(|with| self.slice(with)).collect();
+        parts.push(Part::Text(format!("SELECT {columns} FROM ").into()));
         let mut first = true;
         for factor in pieces.factors.iter().filter(|factor| side.items.contains(&factor.item)) {
             let on = factor.left.as_ref().filter(|_| !first);

@@ -1,16 +1,14 @@
-//! ORDER BY over several shards: which columns of the answer are compared, and how.
+//! The columns of an answer, which of them ORDER BY means, and what texts and labels are compared by.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, OrderByExpr, OrderBySort, Select, SelectItem,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Select, SelectItem,
     SelectItemQualifiedWildcardKind,
 };
 
 use super::columns::{class, plain};
-use super::group_order::is_constant;
-use super::names::{idents, shared};
+use super::names::idents;
 use super::numbers;
 use super::walk::{Scope, Walk};
-use crate::plan::{Comparison, Edit, MergePlan, Replacement, SortKey, WindowPlan};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, TableSchema};
 
@@ -22,88 +20,7 @@ pub(super) struct Output {
     pub(super) class: Option<ColumnClass>,
 }
 
-/// The merge of sorted answers. Columns that only serve the merge are added to the select list.
-pub(super) fn sort(
-    walk: &mut Walk<'_>,
-    select: &Select,
-    scope: &Scope<'_>,
-    order: &[OrderByExpr],
-    window: WindowPlan,
-) -> Result<MergePlan, Refusal> {
-    let outputs = outputs(walk, select, scope)?;
-    let (mut keys, mut added) = (Vec::with_capacity(order.len()), Vec::new());
-    for key in order.iter().filter(|key| !is_constant(&key.expr)) {
-        let descending = matches!(key.options.sort, Some(OrderBySort::Desc));
-        let (index, column, class) = find(&key.expr, select, &outputs, scope)?;
-        // A further column tells rows apart that DISTINCT takes for equal, unless it is the weight of one that it looks at, in
-        // a collation whose equality is that of the weights.
-        let beside_distinct = match (&class, index) {
-            _ if select.distinct.is_none() => true,
-            (Some(ColumnClass::Text(collation)), Some(_)) => space_weight(collation) == Some(&[]),
-            // A group of MySQL's may have two instants.
-            (Some(ColumnClass::Timestamp), _) => false,
-            (class, index) => index.is_some() && class.is_some(),
-        };
-        if !beside_distinct {
-            return Err(Refusal::unsupported(
-                "order-by-distinct",
-                "DISTINCT over several shards cannot be ordered by this; write GROUP BY in place of DISTINCT",
-            ));
-        }
-        let mut hide = |text: String| {
-            added.push(text);
-            outputs.len() + added.len() - 1
-        };
-        let name = || column.as_ref().map(quoted);
-        let unordered = |what: &str| {
-            Refusal::unsupported("order-by-type", format!("ORDER BY over several shards cannot compare {what}"))
-        };
-        let (column, comparison) = match class {
-            Some(ColumnClass::Text(collation)) => {
-                let space =
-                    space_weight(&collation).ok_or_else(|| unordered(&format!("text of the collation {collation}")))?;
-                let name = name().ok_or_else(|| unordered("an expression"))?;
-                (hide(format!("WEIGHT_STRING({name})")), Comparison::Weight(space.to_vec()))
-            }
-            Some(ColumnClass::Label) => {
-                let column = column.as_ref().ok_or_else(|| unordered("an expression of an enum or set"))?;
-                (hide(number_of(column)), Comparison::Native)
-            }
-            Some(ColumnClass::Timestamp) => {
-                let name = name().ok_or_else(|| unordered("an expression of timestamps"))?;
-                (hide(format!("UNIX_TIMESTAMP({name})")), Comparison::Native)
-            }
-            Some(ColumnClass::Other | ColumnClass::Float) => return Err(unordered("a column of this type")),
-            Some(_) => match index {
-                Some(index) => (index, Comparison::Native),
-                None => (hide(name().ok_or_else(|| unordered("an expression"))?), Comparison::Native),
-            },
-            // Of a derived table: only the answer tells.
-            None if column.is_some() => {
-                let known = index.or_else(|| Some(hide(name()?)));
-                (known.ok_or_else(|| unordered("an expression"))?, Comparison::Discrete)
-            }
-            None => {
-                return Err(unordered("an expression, or a column whose type is not known; order by a plain column"));
-            }
-        };
-        keys.push(SortKey { column, descending, comparison });
-    }
-    walk.added.clone_from(&added);
-    if !added.is_empty() {
-        let columns: String =
-            added.iter().enumerate().map(|(index, text)| format!(", {text} AS `vitrail${index}`")).collect();
-        let from = walk.text.top_level_from().ok_or_else(|| Refusal::invalid("select", "the query has no FROM"))?;
-        walk.edits.push(Edit {
-            start: walk.text.anchor(from),
-            end: walk.text.anchor(from),
-            replacement: Replacement::Text(shared(&format!("{columns} "))),
-            scatter_only: true,
-        });
-    }
-    Ok(MergePlan::Sort { keys, window, hidden: added.len() })
-}
-
+/// The columns of a block's answer.
 pub(super) fn outputs(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> Result<Vec<Output>, Refusal> {
     let mut outputs = Vec::new();
     let class_of = |expr: &Expr| class(expr, scope).or_else(|| numbers::result_class(walk, expr, scope));

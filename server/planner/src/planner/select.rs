@@ -10,7 +10,7 @@ use super::folding::{self, By};
 use super::group_order::is_constant;
 use super::placement::Spread;
 use super::walk::{Scope, Walk};
-use super::{groups, join, order, union, windows};
+use super::{groups, join, sorting, union, windows};
 use crate::plan::{Edit, MergePlan, Replacement, Route, WindowPlan};
 use crate::refusal::Refusal;
 
@@ -160,7 +160,7 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
         limit_shards(walk, &window)?;
         return Ok(MergePlan::Concat(window));
     }
-    match order::sort(walk, select, scope, order, window.clone()) {
+    match sorting::plan(walk, select, scope, order, window.clone()) {
         // Weights, which are compared, are not what DISTINCT looks at under collations that pad.
         Err(refusal) if refusal.reason == "order-by-distinct" && !grouped => {
             folding::plan(walk, select, scope, order, window, By::AllColumns)

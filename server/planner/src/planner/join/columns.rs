@@ -7,8 +7,8 @@ use vitrail_sql::parse::parse;
 
 use super::{Building, refuse};
 use crate::plan::{Aggregate, Fold, MergePlan, Pick};
+use crate::planner::call_text::{arguments, call_range};
 use crate::planner::calls::contains_query;
-use crate::planner::clauses::{arguments, call_range};
 use crate::planner::compared::item_text;
 use crate::planner::names::idents;
 use crate::planner::order::{self, quoted};
