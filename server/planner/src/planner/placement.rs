@@ -39,6 +39,8 @@ struct Node {
     pins: Vec<Option<Pin>>,
     /// A list of values of each; valid at roots.
     lists: Vec<Option<Pin>>,
+    /// The list has a value of each of the parts that UNION joins; valid at roots.
+    gathered: bool,
     /// Inside a derived table, CTE or UNION, which sees all of its rows before the rest of the statement does; valid at roots.
     sealed: bool,
 }
@@ -65,7 +67,7 @@ impl Placements {
     pub(super) fn add(&mut self, table: Arc<str>, columns: usize) -> Member {
         let member = self.nodes.len();
         let (pins, lists) = (vec![None; columns], vec![None; columns]);
-        self.nodes.push(Node { parent: member, table, columns, pins, lists, sealed: false });
+        self.nodes.push(Node { parent: member, table, columns, pins, lists, gathered: false, sealed: false });
         member
     }
 
@@ -144,6 +146,8 @@ impl Placements {
         if self.nodes[left].sealed || self.nodes[right].sealed {
             return false;
         }
+        let is_each = |node: &Node| node.gathered || node.pinned().is_some();
+        let gathered = is_each(&self.nodes[left]) && is_each(&self.nodes[right]);
         let (left_pins, right_pins) = (self.take_pins(left), self.take_pins(right));
         if let (Some(left_pins), Some(right_pins)) = (left_pins, right_pins) {
             let mut pins = left_pins;
@@ -158,6 +162,7 @@ impl Placements {
                 [first, ..] if pins.iter().all(alike) => {
                     let source = Source::Several(pins.iter().map(|pin| pin.source.clone()).collect());
                     self.nodes[left].lists = vec![Some(Pin { source, ..first.clone() })];
+                    self.nodes[left].gathered = gathered;
                 }
                 _ => {}
             }
@@ -248,16 +253,16 @@ impl Placements {
         if roots.is_empty() {
             return Spread::Nowhere;
         }
-        if let Some(pins) = roots.iter().map(|root| root.pinned()).collect::<Option<Vec<Pins>>>() {
+        if let Some(pins) = roots.iter().map(|root| root.pinned_at_once()).collect::<Option<Vec<Vec<Pins>>>>() {
             let mut distinct: Vec<Pins> = Vec::with_capacity(pins.len());
-            for pins in pins {
+            for pins in pins.into_iter().flatten() {
                 if !distinct.iter().any(|known| alike(known, &pins)) {
                     distinct.push(pins);
                 }
             }
             return Spread::Pinned(distinct);
         }
-        if let Some(root) = roots.iter().find(|root| root.sealed && root.pinned().is_none()) {
+        if let Some(root) = roots.iter().find(|root| root.sealed && root.pinned_at_once().is_none()) {
             return Spread::Sealed(Arc::clone(&root.table));
         }
         match roots.as_slice() {
@@ -272,6 +277,12 @@ impl Node {
     fn pinned(&self) -> Option<Pins> {
         let columns = self.pins.iter().cloned().collect::<Option<Vec<Pin>>>()?;
         Some(Pins { columns, all: true })
+    }
+
+    /// What has to lead to one shard, where all of its rows are looked at there.
+    fn pinned_at_once(&self) -> Option<Vec<Pins>> {
+        let parts = || self.listed().filter(|_| self.sealed && self.gathered)?.each();
+        self.pinned().map(|pins| vec![pins]).or_else(parts)
     }
 
     /// Values, or lists of them, of its first sharding columns.
