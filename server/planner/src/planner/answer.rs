@@ -21,6 +21,8 @@ pub(super) struct Column<'a> {
     /// `None`: MySQL makes it up of the expression's text.
     pub(super) name: Option<String>,
     pub(super) content: Content,
+    /// The column of a table that it is, by its name there.
+    pub(super) is_of: Option<String>,
     /// Which values it can hold.
     domain: Domain,
     /// The sharding column that it is, as it is, of a table that no outer join fills with NULL.
@@ -56,7 +58,7 @@ impl<'a> Column<'a> {
         };
         let content = unite(self.content, other.content.clone());
         let domain = if self.domain == other.domain { self.domain } else { Domain::Other };
-        Column { name: self.name, content, domain, sharding }
+        Column { name: self.name, is_of: None, content, domain, sharding }
     }
 }
 
@@ -82,7 +84,14 @@ pub(super) fn of_select<'a>(walk: &Walk<'a>, select: &Select, scope: &Scope<'a>)
             (None, Some(expr)) => content(walk, expr, scope),
             (None, None) => Content::Of(ColumnClass::Unknown),
         };
-        Column { name: output.name, content, domain: known.map_or(Domain::Other, |(_, known)| known.domain), sharding }
+        let is_of = known.map(|(_, known)| known.name.clone());
+        Column {
+            name: output.name,
+            is_of,
+            content,
+            domain: known.map_or(Domain::Other, |(_, known)| known.domain),
+            sharding,
+        }
     };
     Some(outputs.into_iter().zip(exprs).map(column).collect())
 }

@@ -105,7 +105,7 @@ impl Folding<'_, '_, '_> {
 
     /// A group's value of an expression that the groups are made by: MySQL does not see that one of it has one value in a group, too.
     fn one_of_group(&self, text: String, expression: bool) -> String {
-        if expression && self.by != By::AllColumns { format!("MIN({text})") } else { text }
+        if expression && !matches!(self.by, By::AllColumns | By::Rows) { format!("MIN({text})") } else { text }
     }
 
     /// The text of a column of the answer without its alias.

@@ -89,7 +89,7 @@ impl<'a> Walk<'a> {
             Body::Recursive(columns) => {
                 self.unsettled += 1;
                 let schema = columns.and_then(|columns| self.schema_of(&columns));
-                Item { alias: alias.to_owned(), sharded: None, schema, streams: None }
+                Item { alias: alias.to_owned(), schema, ..Item::default() }
             }
             Body::Query { cte, sees } => {
                 self.seeing(sees, |walk| walk.derived(&cte.query, &[], alias, Some(&cte.alias)))?
@@ -107,9 +107,11 @@ impl<'a> Walk<'a> {
         names: Option<&TableAlias>,
     ) -> Result<Item<'a>, Refusal> {
         let mark = self.placements.mark();
+        let folds_repeats = std::mem::take(&mut self.folds_repeats);
         let scope = self.part(query, around)?;
         let divided = scope.rows == Rows::Divided && around.is_empty();
-        if !divided {
+        let repeats = scope.rows == Rows::Repeated && folds_repeats && mark < self.placements.mark();
+        if !divided && !repeats {
             self.placements.seal_since(mark);
         }
         let columns = renamed(scope.columns, names);
@@ -119,7 +121,7 @@ impl<'a> Walk<'a> {
             (Some(columns), Some(_), Some(_)) => self.sharding_of(columns),
             _ => None,
         };
-        Ok(Item { alias: alias.to_owned(), sharded, schema, streams })
+        Ok(Item { alias: alias.to_owned(), sharded, schema, streams, repeats })
     }
 
     /// What does so with only the first common table expressions in sight.

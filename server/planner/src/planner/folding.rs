@@ -26,6 +26,8 @@ pub(super) enum By {
     AllColumns,
     /// Aggregates without GROUP BY.
     Nothing,
+    /// Rows of a derived table, which are distinct there, but come from several shards each.
+    Rows,
 }
 
 /// A merge of groups in the making.
@@ -83,18 +85,23 @@ pub(super) fn plan<'a>(
         values: Vec::new(),
         apart: false,
     };
-    if by != By::AllColumns {
+    let repeats_rows = scope.items.iter().any(|item| item.repeats);
+    if matches!(by, By::Keys | By::Nothing) {
+        if repeats_rows {
+            folding.within_rows()?;
+        }
         folding.fold_outputs(by)?;
     }
     let keys = match by {
         By::Keys => folding.group_keys(&clauses)?,
         By::AllColumns => folding.all_columns()?,
+        By::Rows => folding.all_of_table()?,
         By::Nothing => Vec::new(),
     };
     let (sorted, order) = folding.order(&clauses, order, &keys, by)?;
     let (having, having_stays) = match by {
         // It filters rows, as WHERE does.
-        By::AllColumns => (None, true),
+        By::AllColumns | By::Rows => (None, true),
         _ => having::plan(&mut folding, &keys)?,
     };
     if folding.apart && !folding.within.is_empty() {
@@ -110,6 +117,8 @@ pub(super) fn plan<'a>(
     let within = !folding.within.is_empty();
     let limited = by != By::Nothing && order.is_empty() && having.is_none() && !within && !repeats;
     folding.edit(&clauses, &sorted, !having_stays, limited.then_some(&window))?;
+    // What several shards give of one row counts once.
+    folding.folds.iter_mut().for_each(|fold| fold.distinct |= repeats_rows);
     let mut sort_keys: Vec<SortKey> = sorted.into_iter().map(|(_, key)| key).collect();
     let group_keys = sort_keys.len();
     sort_keys.extend(folding.within.into_iter().map(|within| within.key));

@@ -1,11 +1,13 @@
 //! The keys of groups: what GROUP BY and DISTINCT name, and how the gate compares it.
 
-use sqlparser::ast::{Expr, GroupByExpr, SelectItem};
+use sqlparser::ast::{Expr, GroupByExpr, Ident, SelectItem};
 
+use super::aggregate::{group_within, within_key};
 use super::calls::{contains_aggregate, contains_query, is_volatile};
 use super::clauses::{Clause, Clauses};
 use super::compared::{Compared, incomparable};
 use super::folding::Folding;
+use super::order::quoted;
 use crate::plan::{Comparison, SortKey};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
@@ -73,6 +75,38 @@ impl Folding<'_, '_, '_> {
             keys.push(GroupKey::new(Some(index), expr.cloned(), found));
         }
         Ok(keys)
+    }
+
+    /// Rows of the only table: every column of it is a key.
+    pub(super) fn all_of_table(&mut self) -> Result<Vec<GroupKey>, Refusal> {
+        let mut keys = Vec::new();
+        for (column, expr) in self.table_columns()? {
+            let output = self.outputs.iter().position(|output| output.column.as_ref() == Some(&column));
+            let found = self.compared(Some(&expr), output, |_| Some(quoted(&column)))?;
+            keys.push(GroupKey::new(output, Some(expr), found));
+        }
+        Ok(keys)
+    }
+
+    /// Aggregates over rows that come from several shards each: shards group by all columns, so that each row counts once.
+    pub(super) fn within_rows(&mut self) -> Result<(), Refusal> {
+        let mut within = Vec::new();
+        for (column, expr) in self.table_columns()? {
+            within.push(within_key(self, &expr, || Some(quoted(&column)), false)?);
+        }
+        group_within(self, within)
+    }
+
+    /// The columns of the only table.
+    fn table_columns(&self) -> Result<Vec<((String, String), Expr)>, Refusal> {
+        let [item] = self.scope.items.as_slice() else { return Err(incomparable("rows of several tables")) };
+        let schema =
+            item.schema.ok_or_else(|| incomparable("columns without a name; give aliases in the derived table"))?;
+        let column = |name: &String| {
+            let expr = Expr::CompoundIdentifier(vec![Ident::new(&item.alias), Ident::new(name)]);
+            ((item.alias.clone(), name.clone()), expr)
+        };
+        Ok(schema.columns.iter().map(|known| column(&known.name)).collect())
     }
 
     fn group_key(&mut self, key: &Expr, text: std::ops::Range<usize>) -> Result<GroupKey, Refusal> {

@@ -114,7 +114,7 @@ pub(super) fn never_null(select: &Select, item: usize) -> bool {
 /// Whether each row of the block comes from the shard of a row of a sharded table. Rows that a reference table gives by itself
 /// (before LEFT JOIN, or beside subqueries on sharded tables) would come from every shard.
 pub(super) fn rows_have_shards(select: &Select, scope: &Scope<'_>) -> bool {
-    let divided = |item: &super::walk::Item<'_>| item.sharded.is_some() || item.streams.is_some();
+    let divided = |item: &super::walk::Item<'_>| item.sharded.is_some() || item.streams.is_some() || item.repeats;
     scope.items.iter().enumerate().any(|(index, item)| divided(item) && never_null(select, index))
 }
 

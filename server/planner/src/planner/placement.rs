@@ -246,6 +246,11 @@ impl Placements {
         self.ties.retain(|tie| tie.members.0 < mark && tie.members.1 < mark);
     }
 
+    /// Whether all are asked where the values of several parts of a UNION lead.
+    pub(super) fn is_gathered(&self) -> bool {
+        self.only_root(0..self.nodes.len()).is_some_and(|root| self.nodes[root].gathered)
+    }
+
     /// What the whole comes to.
     pub(super) fn spread(&self) -> Spread {
         let roots: BTreeSet<Member> = (0..self.nodes.len()).map(|member| self.root(member)).collect();

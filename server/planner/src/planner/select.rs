@@ -43,7 +43,7 @@ fn together<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result
             let edits = walk.edits.len();
             match merge(walk, query, scope) {
                 // On the one shard that all of them lead to, if they do.
-                Err(refusal) if !matches!(&*query.body, SetExpr::Select(_)) => {
+                Err(refusal) if walk.placements.is_gathered() => {
                     walk.edits.truncate(edits);
                     let each = pins.each().ok_or(refusal)?;
                     Ok((Route::Pinned(each), MergePlan::Pass))
@@ -155,6 +155,9 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
     }
     if repeated {
         return folding::plan(walk, select, scope, order, window, By::AllColumns);
+    }
+    if scope.items.iter().any(|item| item.repeats) {
+        return folding::plan(walk, select, scope, order, window, By::Rows);
     }
     if order.iter().all(|key| is_constant(&key.expr)) {
         limit_shards(walk, &window)?;

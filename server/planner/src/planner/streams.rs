@@ -1,12 +1,14 @@
 //! How the rows that shards give of a query make up its own. A block whose rows are divided over the shards may stand in FROM, or beside
 //! others in UNION, without anybody seeing all of its rows at once.
 
-use sqlparser::ast::{GroupByExpr, Query, Select, SetOperator, SetQuantifier, Visit};
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{GroupByExpr, Query, Select, SetOperator, SetQuantifier, Visit, Visitor};
 
 use super::answer::{self, Column};
 use super::calls::Calls;
 use super::placement::Member;
-use super::walk::{Scope, Walk};
+use super::walk::{Item, Scope, Walk};
 use super::{groups, windows};
 
 /// What the rows of all shards are to a query's own.
@@ -25,6 +27,15 @@ impl<'a> Walk<'a> {
     /// The rows of a block whose sharded tables are those from `mark` on.
     pub(super) fn rows_of(&self, select: &Select, scope: &Scope<'a>, mark: Member) -> Rows {
         let elsewhere_none = || self.placements.lies_on_one_shard(mark) && is_empty_without_rows(select, scope);
+        if scope.items.iter().any(|item| item.repeats) {
+            let distinct =
+                select.distinct.is_some() || scope.columns.as_ref().is_some_and(|columns| shows_all(columns, scope));
+            return if is_row_by_row(select) && distinct && !reads_windows(select) {
+                Rows::Repeated
+            } else {
+                Rows::Other
+            };
+        }
         match () {
             () if is_whole(self, select, scope) && select.distinct.is_none() => Rows::Divided,
             () if is_whole(self, select, scope) && groups::duplicates_stay(self, select, scope) => Rows::Divided,
@@ -84,6 +95,37 @@ pub(super) fn is_whole(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> b
         && windows::stay(walk, select, &select.projection, scope)
         && !calls_of(select).folds_outside(scope)
         && groups::rows_have_shards(select, scope)
+}
+
+/// Whether a block reads one table, and nothing else.
+pub(super) fn reads_one_table(select: &Select) -> bool {
+    let one = matches!(select.from.as_slice(), [only] if only.joins.is_empty());
+    let mut finder = Finder;
+    let query = select.projection.visit(&mut finder).is_break()
+        || select.selection.visit(&mut finder).is_break()
+        || select.group_by.visit(&mut finder).is_break()
+        || select.having.visit(&mut finder).is_break();
+    one && !query
+}
+
+/// Whether the answer has every column of the only table.
+fn shows_all(columns: &[Column<'_>], scope: &Scope<'_>) -> bool {
+    let [Item { schema: Some(schema), .. }] = scope.items.as_slice() else { return false };
+    schema.columns.iter().all(|inner| columns.iter().any(|column| column.is_of.as_deref() == Some(&*inner.name)))
+}
+
+fn reads_windows(select: &Select) -> bool {
+    calls_of(select).window || !select.named_window.is_empty()
+}
+
+struct Finder;
+
+impl Visitor for Finder {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
 }
 
 /// Whether nothing looks at several rows.

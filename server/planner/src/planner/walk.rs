@@ -8,7 +8,7 @@ use super::answer::{self, Column};
 use super::derived::{self, Shelf};
 use super::names::{Named, OneKeyspace, idents, shared};
 use super::placement::{Member, Placements};
-use super::streams::Rows;
+use super::streams::{self, Rows};
 use super::text::Text;
 use super::{PlanContext, catalog, facts};
 use crate::plan::{Edit, Filling, Ids, JoinPlan, Replacement, StepsPlan};
@@ -17,7 +17,7 @@ use crate::schema::TableSchema;
 use crate::vschema::{Placement, Sharding};
 
 /// One thing that FROM lists.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Item<'a> {
     /// How columns refer to it.
     pub(super) alias: String,
@@ -27,6 +27,8 @@ pub(super) struct Item<'a> {
     pub(super) schema: Option<&'a TableSchema>,
     /// A derived table whose rows are divided over the shards: as those of this table.
     pub(super) streams: Option<Member>,
+    /// A derived table whose rows are distinct, and come from several shards each.
+    pub(super) repeats: bool,
 }
 
 /// What one query block sees.
@@ -74,6 +76,8 @@ pub(super) struct Walk<'a> {
     pub(super) added: Vec<String>,
     /// How many queries without sharded tables may have other rows on each shard.
     pub(super) unsettled: usize,
+    /// The block under way can do with a derived table that repeats rows; see [`Item::repeats`].
+    pub(super) folds_repeats: bool,
     /// The common table expressions in sight.
     pub(super) ctes: Vec<derived::Named<'a>>,
 }
@@ -99,6 +103,7 @@ impl<'a> Walk<'a> {
             joined: false,
             added: Vec::new(),
             unsettled: 0,
+            folds_repeats: false,
             ctes: Vec::new(),
         }
     }
@@ -152,9 +157,11 @@ impl<'a> Walk<'a> {
     fn select(&mut self, select: &Select, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
         let (mark, unsettled) = (self.placements.mark(), self.unsettled);
         let mut scope = Scope::default();
+        self.folds_repeats = outer.is_empty() && streams::reads_one_table(select);
         for table in &select.from {
             self.table_with_joins(table, &mut scope, outer)?;
         }
+        self.folds_repeats = false;
         if let Some(condition) = &select.selection {
             self.facts(condition, &scope, 0..scope.items.len(), outer);
         }
@@ -215,7 +222,7 @@ impl<'a> Walk<'a> {
             TableFactor::NestedJoin { table_with_joins, .. } => self.table_with_joins(table_with_joins, scope, outer),
             TableFactor::JsonTable { alias, .. } => {
                 let alias = alias.as_ref().map(|alias| alias.name.value.clone()).unwrap_or_default();
-                scope.items.push(Item { alias, sharded: None, schema: None, streams: None });
+                scope.items.push(Item { alias, ..Item::default() });
                 Ok(())
             }
             _ => Err(Refusal::unsupported("table-form", "this form of a table in FROM is not supported")),
@@ -257,7 +264,7 @@ impl<'a> Walk<'a> {
             ));
         }
         let alias = alias.map_or(last, |alias| alias.value.as_str()).to_owned();
-        scope.items.push(Item { alias, sharded, schema, streams: None });
+        scope.items.push(Item { alias, sharded, schema, ..Item::default() });
         Ok(())
     }
 
