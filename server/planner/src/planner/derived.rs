@@ -110,7 +110,7 @@ impl<'a> Walk<'a> {
         let folds_repeats = std::mem::take(&mut self.folds_repeats);
         let scope = self.part(query, around)?;
         let divided = scope.rows == Rows::Divided && around.is_empty();
-        let repeats = scope.rows == Rows::Repeated && folds_repeats && mark < self.placements.mark();
+        let repeats = scope.rows == Rows::Distinct && folds_repeats && mark < self.placements.mark();
         if !divided && !repeats {
             self.placements.seal_since(mark);
         }

@@ -20,10 +20,14 @@ pub(super) fn groups_stay(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -
     modifiers.is_empty() && decide(walk, select, &dividers, scope)
 }
 
+/// Whether the block leaves out rows that are equal to others.
+pub(super) fn is_distinct(select: &Select) -> bool {
+    matches!(select.distinct, Some(Distinct::Distinct))
+}
+
 /// Whether rows that DISTINCT takes for equal lie on one shard.
 pub(super) fn duplicates_stay(walk: &Walk<'_>, select: &Select, scope: &Scope<'_>) -> bool {
-    matches!(select.distinct, Some(Distinct::Distinct))
-        && stay_together(walk, select, select.projection.iter().filter_map(expression), scope)
+    is_distinct(select) && stay_together(walk, select, select.projection.iter().filter_map(expression), scope)
 }
 
 /// Whether every column of the answer is, as it is written, a key of the groups, and a column of a table.

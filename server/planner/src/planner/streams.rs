@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{GroupByExpr, Query, Select, SetOperator, SetQuantifier, Visit, Visitor};
+use sqlparser::ast::{Distinct, GroupByExpr, Query, Select, SetOperator, SetQuantifier, Visit, Visitor};
 
 use super::answer::{self, Column};
 use super::calls::Calls;
@@ -19,6 +19,8 @@ pub(super) enum Rows {
     Other,
     /// The same, if each is taken once: equal rows may come from several shards.
     Repeated,
+    /// Likewise, and no two of its own are equal.
+    Distinct,
     /// The same.
     Divided,
 }
@@ -29,18 +31,19 @@ impl<'a> Walk<'a> {
         let elsewhere_none = || self.placements.lies_on_one_shard(mark) && is_empty_without_rows(select, scope);
         if scope.items.iter().any(|item| item.repeats) {
             let distinct =
-                select.distinct.is_some() || scope.columns.as_ref().is_some_and(|columns| shows_all(columns, scope));
+                groups::is_distinct(select) || scope.columns.as_ref().is_some_and(|columns| shows_all(columns, scope));
             return if is_row_by_row(select) && distinct && !reads_windows(select) {
-                Rows::Repeated
+                Rows::Distinct
             } else {
                 Rows::Other
             };
         }
+        let (whole, distinct) = (is_whole(self, select, scope), groups::is_distinct(select));
         match () {
-            () if is_whole(self, select, scope) && select.distinct.is_none() => Rows::Divided,
-            () if is_whole(self, select, scope) && groups::duplicates_stay(self, select, scope) => Rows::Divided,
+            () if matches!(select.distinct, Some(Distinct::On(_))) => Rows::Other,
+            () if whole && (!distinct || groups::duplicates_stay(self, select, scope)) => Rows::Divided,
             () if elsewhere_none() => Rows::Divided,
-            () if is_whole(self, select, scope) => Rows::Repeated,
+            () if whole => Rows::Distinct,
             () => Rows::Other,
         }
     }
@@ -72,9 +75,10 @@ impl<'a> Walk<'a> {
         let stay = one_shard || columns.is_some_and(answer::decide_shard);
         match op {
             _ if !tables => Rows::Repeated,
-            SetOperator::Union if all => least,
+            SetOperator::Union if all && least == Rows::Divided => Rows::Divided,
+            SetOperator::Union if all => Rows::Repeated,
             _ if least == Rows::Divided && stay => Rows::Divided,
-            SetOperator::Union => Rows::Repeated,
+            SetOperator::Union => Rows::Distinct,
             _ => Rows::Other,
         }
     }

@@ -38,7 +38,7 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
     let window = select::window(walk, query)?;
     let once = match (scope.rows, body) {
         (Rows::Divided, _) => false,
-        (Rows::Repeated, SetExpr::SetOperation { op: SetOperator::Union, set_quantifier, .. })
+        (Rows::Distinct, SetExpr::SetOperation { op: SetOperator::Union, set_quantifier, .. })
             if *set_quantifier != SetQuantifier::All =>
         {
             true
