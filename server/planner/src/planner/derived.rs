@@ -53,7 +53,7 @@ impl<'a> Walk<'a> {
         for (number, cte) in with.cte_tables.iter().enumerate() {
             if with.recursive {
                 let mark = self.placements.mark();
-                let scope = self.query(&cte.query, &[])?;
+                let scope = self.part(&cte.query, &[])?;
                 self.placements.seal_since(mark);
                 self.ctes[before + number].body = Body::Recursive(renamed(scope.columns, Some(&cte.alias)));
             } else {

@@ -12,6 +12,9 @@ use crate::plan::{Comparison, SortKey};
 use crate::refusal::Refusal;
 use crate::schema::ColumnClass;
 
+/// A column by the alias of its table, and as an expression.
+type TableColumn = ((String, String), Expr);
+
 /// One key of the groups.
 #[derive(Debug)]
 pub(super) struct GroupKey {
@@ -98,7 +101,7 @@ impl Folding<'_, '_, '_> {
     }
 
     /// The columns of the only table.
-    fn table_columns(&self) -> Result<Vec<((String, String), Expr)>, Refusal> {
+    fn table_columns(&self) -> Result<Vec<TableColumn>, Refusal> {
         let [item] = self.scope.items.as_slice() else { return Err(incomparable("rows of several tables")) };
         let schema =
             item.schema.ok_or_else(|| incomparable("columns without a name; give aliases in the derived table"))?;

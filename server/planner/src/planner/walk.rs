@@ -74,6 +74,8 @@ pub(super) struct Walk<'a> {
     pub(super) joined: bool,
     /// What the shards are asked for behind the select list.
     pub(super) added: Vec<String>,
+    /// How many queries look at what the one under way gives.
+    pub(super) nested: usize,
     /// How many queries without sharded tables may have other rows on each shard.
     pub(super) unsettled: usize,
     /// The block under way can do with a derived table that repeats rows; see [`Item::repeats`].
@@ -102,6 +104,7 @@ impl<'a> Walk<'a> {
             steps: None,
             joined: false,
             added: Vec::new(),
+            nested: 0,
             unsettled: 0,
             folds_repeats: false,
             ctes: Vec::new(),
@@ -125,7 +128,9 @@ impl<'a> Walk<'a> {
     /// A query that is a part of another.
     pub(super) fn part(&mut self, query: &Query, outer: &[Scope<'a>]) -> Result<Scope<'a>, Refusal> {
         let mark = self.placements.mark();
+        self.nested += 1;
         let scope = self.query(query, outer)?;
+        self.nested -= 1;
         Ok(Scope { rows: self.rows_of_query(query, scope.rows, mark), ..scope })
     }
 
@@ -135,9 +140,11 @@ impl<'a> Walk<'a> {
             SetExpr::Query(query) => self.part(query, outer),
             SetExpr::SetOperation { left, right, op, set_quantifier } => {
                 let mark = self.placements.mark();
+                self.nested += 1;
                 let left = self.body(left, outer)?;
                 let middle = self.placements.mark();
                 let right = self.body(right, outer)?;
+                self.nested -= 1;
                 let columns = answer::of_both(left.columns.clone(), right.columns.clone());
                 let operation = (*op, *set_quantifier);
                 let rows = self.rows_of_both(operation, (&left, &right), columns.as_deref(), (mark, middle));
@@ -175,14 +182,17 @@ impl<'a> Walk<'a> {
                 self.subqueries(&join.join_operator, &scope, outer)?;
             }
         }
-        scope.columns = answer::of_select(self, select, &scope);
+        let seen = self.nested > 0 && outer.is_empty();
+        if seen {
+            scope.columns = answer::of_select(self, select, &scope);
+        }
         if mark == self.placements.mark() {
             if unsettled == self.unsettled && self.is_same_everywhere(select, &scope) {
                 scope.rows = Rows::Repeated;
             } else {
                 self.unsettled += 1;
             }
-        } else if outer.is_empty() {
+        } else if seen {
             scope.rows = self.rows_of(select, &scope, mark);
         }
         Ok(scope)
