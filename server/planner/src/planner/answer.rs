@@ -47,7 +47,15 @@ impl<'a> Column<'a> {
             Content::Null | Content::Literal => ColumnClass::Unknown,
         };
         let name = self.name.clone()?;
-        Some(ColumnSchema { name, class, domain: self.domain, auto_increment: false, invisible: false })
+        Some(ColumnSchema {
+            name,
+            class,
+            domain: self.domain,
+            auto_increment: false,
+            invisible: false,
+            nullable: true,
+            generated: false,
+        })
     }
 
     /// The column that two columns of a UNION become. MySQL brings both to one type.
