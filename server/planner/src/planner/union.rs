@@ -118,7 +118,7 @@ fn uneven(body: &SetExpr) -> Option<Refusal> {
                 return Some(found);
             }
             let (left, right) = (listed(left)?, listed(right)?);
-            let message = "the used SELECT statements have a different number of columns";
+            let message = "The used SELECT statements have a different number of columns";
             (left != right).then(|| Refusal::invalid("union-columns", message).with_errno(1222, "21000"))
         }
         SetExpr::Query(query) => uneven(&query.body),
