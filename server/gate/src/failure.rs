@@ -43,6 +43,14 @@ pub(crate) fn unknown_table(keyspace: &str, table: &str) -> ErrorBody {
     ErrorBody::new(Code::NotFound, format!("Table '{keyspace}.{table}' doesn't exist")).with_errno(1146, "42S02")
 }
 
+/// An answer with other columns than the plan has been made for.
+pub(crate) fn outdated(keyspace: &str) -> ErrorBody {
+    unsupported(format!(
+        "a table of keyspace '{keyspace}' has other columns than the gate knows, because it was changed on MySQL itself: say REFRESH VITRAIL \
+         SCHEMA, and send the statement again"
+    ))
+}
+
 /// A write that does not say which rows it means; MySQL's own number for it, as with `sql_safe_updates`.
 pub(crate) fn full_write(verb: &str) -> ErrorBody {
     let message = format!(

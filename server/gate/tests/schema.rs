@@ -56,6 +56,11 @@ async fn definitions_changed_past_the_gate_are_known_after_a_refresh() {
 
         // In front of the column that the cached plan sorts by.
         past_the_gate(&world, &[0, 1], "ALTER TABLE item ADD COLUMN price INT NOT NULL DEFAULT 7 AFTER id").await;
+        // Columns that the gate does not know of must not be taken for the sort key.
+        for sql in [star, "SELECT * FROM item ORDER BY id DESC"] {
+            let outdated = world.run(&mut session, sql).await.expect_err("not planned anew yet");
+            assert!(outdated.message.contains("REFRESH VITRAIL SCHEMA"), "{}", outdated.message);
+        }
         for sql in ["REFRESH VITRAIL SCHEMA", "REFRESH VITRAIL SCHEMA stock"] {
             let version = world.gate.stats().version;
             world.run(&mut session, sql).await.expect(sql);

@@ -93,6 +93,8 @@ pub enum Merge {
         window: Window,
         /// Trailing columns that only serve the merge (added weight strings); not handed on.
         hidden_columns: usize,
+        /// All columns of an answer, as the planner knows the tables. With another number the keys would be others' columns.
+        columns: usize,
     },
     /// Rows of groups, folded into one row for each group.
     Group {

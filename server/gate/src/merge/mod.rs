@@ -45,7 +45,8 @@ pub(crate) async fn rows(
             answer.fields(columns.packed.clone()).await?;
             concat(lanes, calls, *window, cap, answer).await
         }
-        Merge::Sort { keys, window, hidden_columns } => {
+        Merge::Sort { columns: expected, .. } if columns.list.len() != *expected => Err(failure::outdated(keyspace)),
+        Merge::Sort { keys, window, hidden_columns, .. } => {
             let sort = sort::Sort::new(keys, &columns, *hidden_columns)?;
             answer.fields(columns.without_last(*hidden_columns).packed).await?;
             sort.run(lanes, calls, *window, cap, answer).await

@@ -241,7 +241,7 @@ fn texts(mut bytes: Bytes) -> Vec<String> {
 
 fn sort(limit: Option<u64>, offset: u64, hidden_columns: usize) -> Merge {
     let keys = vec![SortKey { column: 0, descending: false, comparison: Comparison::Native }];
-    Merge::Sort { keys, window: Window { offset, limit }, hidden_columns }
+    Merge::Sort { keys, window: Window { offset, limit }, hidden_columns, columns: 2 }
 }
 
 /// All rows folded into one.

@@ -75,7 +75,7 @@ fn merge(merge: &MergePlan) -> String {
     match merge {
         MergePlan::Pass => "pass".to_owned(),
         MergePlan::Concat(window) => format!("concat{}", describe_window(window)),
-        MergePlan::Sort { keys, window, hidden } => {
+        MergePlan::Sort { keys, window, hidden, .. } => {
             let hidden = if *hidden == 0 { String::new() } else { format!(", hiding {hidden}") };
             format!("merge sort by {}{hidden}{}", describe_keys(keys), describe_window(window))
         }

@@ -256,9 +256,12 @@ impl Plan {
         Ok(match &self.merge {
             MergePlan::Pass => Merge::Pass,
             MergePlan::Concat(window) => Merge::Concat(values.window(window)?),
-            MergePlan::Sort { keys, window, hidden } => {
-                Merge::Sort { keys: keys.clone(), window: values.window(window)?, hidden_columns: *hidden }
-            }
+            MergePlan::Sort { keys, window, hidden, columns } => Merge::Sort {
+                keys: keys.clone(),
+                window: values.window(window)?,
+                hidden_columns: *hidden,
+                columns: *columns,
+            },
             MergePlan::Group { grouping, values: compared, window } => Merge::Group {
                 grouping: Arc::clone(grouping),
                 values: compared.iter().map(|source| values.number(source)).collect::<Result<_, _>>()?,

@@ -174,6 +174,8 @@ pub(crate) enum MergePlan {
         keys: Vec<SortKey>,
         window: WindowPlan,
         hidden: Columns,
+        /// All columns of the shards' answers, hidden ones too.
+        columns: Columns,
     },
     Group {
         grouping: Arc<Grouping>,

@@ -35,7 +35,7 @@ pub(super) fn plan(
     for (number, key) in order.iter().enumerate().filter(|(_, key)| !is_constant(&key.expr)) {
         keys.push(sorting.key(key, ranges.as_ref().map(|ranges| ranges[number].clone()))?);
     }
-    let added = sorting.added;
+    let (visible, added) = (sorting.outputs.len(), sorting.added);
     walk.added.clone_from(&added);
     if !added.is_empty() {
         let columns: String =
@@ -48,7 +48,7 @@ pub(super) fn plan(
             scatter_only: true,
         });
     }
-    Ok(MergePlan::Sort { keys, window, hidden: added.len() })
+    Ok(MergePlan::Sort { keys, window, hidden: added.len(), columns: visible + added.len() })
 }
 
 struct Sorting<'w, 's, 'a> {

@@ -92,7 +92,7 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
         };
         MergePlan::Group { grouping: Arc::new(grouping), values: Vec::new(), window }
     } else {
-        MergePlan::Sort { keys, window, hidden }
+        MergePlan::Sort { keys, window, hidden, columns: columns.len() + hidden }
     })
 }
 
