@@ -47,14 +47,16 @@ impl<'a> Column<'a> {
             Content::Null | Content::Literal => ColumnClass::Unknown,
         };
         let name = self.name.clone()?;
+        // Nobody has proved that it is never NULL.
+        let (nullable, generated) = (true, false);
         Some(ColumnSchema {
             name,
             class,
             domain: self.domain,
             auto_increment: false,
             invisible: false,
-            nullable: true,
-            generated: false,
+            nullable,
+            generated,
         })
     }
 
