@@ -2,9 +2,9 @@
 //!
 //! Every location of the tree is a byte: line 1, column position + 1 ([`SourceMap`]).
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{Statement, visit_relations};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError, ParserOptions};
 use sqlparser::tokenizer::{Location, Span, Token as Node, TokenWithSpan};
@@ -57,7 +57,27 @@ pub fn parse(statement: &Normalised) -> Result<Parsed, SqlError> {
         let position = rest.span.start.column.saturating_sub(1) as usize;
         return Err(SqlError::syntax(text, position, "the statement should end before this"));
     }
+    refuse_reserved_tables(statement, &parsed)?;
     Ok(Parsed { statement: Box::new(parsed) })
+}
+
+/// Words that MySQL reserves, and sqlparser takes for the name of a table: in `SELECT a FROM FROM t` a word is missing.
+const NO_TABLES: [&str; 11] = ["from", "group", "order", "by", "on", "union", "and", "or", "set", "as", "select"];
+
+fn refuse_reserved_tables(statement: &Normalised, parsed: &Statement) -> Result<(), SqlError> {
+    let flow = visit_relations(parsed, |name| {
+        let reserved = name.0.iter().filter_map(|part| part.as_ident()).find(|ident| {
+            ident.quote_style.is_none() && NO_TABLES.iter().any(|word| word.eq_ignore_ascii_case(&ident.value))
+        });
+        match reserved.and_then(|ident| SourceMap::new(statement).byte(ident.span.start)) {
+            Some(position) => ControlFlow::Break(position),
+            None => ControlFlow::Continue(()),
+        }
+    });
+    match flow {
+        ControlFlow::Break(position) => Err(SqlError::syntax(&statement.text, position, "a table was expected")),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 impl<'a> SourceMap<'a> {
