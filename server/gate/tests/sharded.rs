@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vitrail_harness::{Cluster as Databases, Flavour};
 use vitrail_listener::service::Service;
-use vitrail_proto::error::{Code, Executed};
+use vitrail_proto::error::Code;
 use vitrail_proto::message::{BatchItem, Op, Request};
 use vitrail_tablet::TabletConfig;
 
