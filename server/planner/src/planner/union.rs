@@ -151,7 +151,7 @@ fn order(order: &Option<OrderBy>) -> Result<&[OrderByExpr], Refusal> {
 /// The column of the answer that ORDER BY means.
 fn named(expr: &Expr, columns: &[Column<'_>], united: bool) -> Result<usize, Refusal> {
     let unknown = |what: &str| {
-        Refusal::invalid("order-by", format!("unknown column '{what}' in ORDER BY")).with_errno(1054, "42S22")
+        Refusal::invalid("order-by", format!("Unknown column '{what}' in 'order clause'")).with_errno(1054, "42S22")
     };
     match expr {
         Expr::Value(value) => {
@@ -177,7 +177,7 @@ fn named(expr: &Expr, columns: &[Column<'_>], united: bool) -> Result<usize, Ref
         }
         Expr::CompoundIdentifier(parts) if united => {
             let table = parts.first().map(|table| table.value.clone()).unwrap_or_default();
-            let message = format!("table '{table}' from one of the SELECTs cannot be used in ORDER BY");
+            let message = format!("Table '{table}' from one of the SELECTs cannot be used in global ORDER clause");
             Err(Refusal::invalid("order-by", message).with_errno(1250, "42000"))
         }
         _ => Err(Refusal::unsupported(
