@@ -278,8 +278,20 @@ fn definition(statement: &Normalised) -> Needs {
     }
 }
 
+/// Whoever may change tables may say that they were changed.
+fn of_refresh(refresh: &Refresh<'_>) -> Needs {
+    let Some(keyspace) = &refresh.keyspace else { return Needs::on_everything(Right::Admin, "ALTER") };
+    let mut needs = Needs::default();
+    needs.add_table(Some(keyspace), "*", Right::Admin, "ALTER");
+    needs
+}
+
 /// Statements that are known by their first word only.
 fn other(statement: &Normalised) -> Needs {
+    // Vitrail's own, which MySQL does not know.
+    if let Ok(Some(refresh)) = refresh::parse(statement) {
+        return of_refresh(&refresh);
+    }
     let scan = Scan::of(statement);
     match scan.first_word() {
         // A syntax error, whoever sends it.
@@ -297,16 +309,6 @@ fn other(statement: &Normalised) -> Needs {
             needs.add_keyspace(Right::Write, "LOCK TABLES");
             needs
         }
-        // Whoever may change tables, wherever it looks.
-        Some("REFRESH") => match refresh::parse(statement) {
-            Ok(Some(Refresh { keyspace: Some(keyspace) })) => {
-                let mut needs = Needs::default();
-                needs.add_table(Some(&keyspace), "*", Right::Admin, "ALTER");
-                needs
-            }
-            Ok(Some(Refresh { keyspace: None })) => Needs::on_everything(Right::Admin, "ALTER"),
-            _ => Needs::on_everything(Right::Admin, "SUPER"),
-        },
         Some("ANALYZE" | "CHECK" | "CHECKSUM" | "OPTIMIZE" | "REPAIR") => {
             let mut needs = scan.unread();
             needs.add_keyspace(Right::Admin, "ALTER");
