@@ -85,7 +85,7 @@ impl SqlError {
     /// The meaning on the wire.
     pub fn code(&self) -> Code {
         match self {
-            SqlError::Unsupported { .. } | SqlError::SeveralStatements { .. } => Code::Unsupported,
+            SqlError::Unsupported { .. } => Code::Unsupported,
             SqlError::TooLong { .. } => Code::TooLarge,
             SqlError::Edit { .. } => Code::Internal,
             _ => Code::Invalid,

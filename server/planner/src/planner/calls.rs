@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Expr, Function, Query, SetExpr, Visit, Visitor};
+use sqlparser::ast::{Expr, Function, FunctionArguments, Query, SetExpr, Visit, Visitor, visit_expressions};
 
 use super::functions::{self, Nature};
 use super::walk::Scope;
@@ -83,6 +83,29 @@ pub(super) fn contains_aggregate(expr: &Expr) -> bool {
     let mut calls = Calls::default();
     let _ = expr.visit(&mut calls);
     calls.aggregate
+}
+
+/// Whether an aggregate is the argument of another one, which MySQL does not know. Those of a subquery are its own.
+pub(super) fn folds_twice<V: Visit>(part: &V) -> bool {
+    let is_one =
+        |expr: &Expr| matches!(expr, Expr::Function(function) if function.over.is_none() && is_aggregate(function));
+    let any = |part: &FunctionArguments, is: &dyn Fn(&Expr) -> bool| {
+        visit_expressions(part, |expr| if is(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            .is_break()
+    };
+    visit_expressions(part, |expr| match expr {
+        Expr::Function(function)
+            if is_one(expr) && any(&function.args, &is_one) && !any(&function.args, &contains_query) =>
+        {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
+}
+
+fn is_aggregate(function: &Function) -> bool {
+    functions::nature(&function.name.to_string()) == Nature::Aggregate
 }
 
 /// Whether an expression has a subquery.

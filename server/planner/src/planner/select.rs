@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Distinct, Expr, LimitClause, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Visit};
 
-use super::calls::{Calls, finds};
+use super::calls::{Calls, finds, folds_twice};
 use super::clauses::Clauses;
 use super::folding::{self, By};
 use super::group_order::is_constant;
@@ -101,6 +101,11 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
     let _ = select.projection.visit(&mut calls);
     let _ = query.order_by.visit(&mut calls);
     let _ = select.having.visit(&mut calls);
+    if calls.aggregate
+        && (folds_twice(&select.projection) || folds_twice(&select.having) || folds_twice(&query.order_by))
+    {
+        return Err(Refusal::invalid("aggregate-twice", "Invalid use of group function").with_errno(1111, "HY000"));
+    }
     if calls.folds_outside(scope) {
         return over_shards(
             "aggregate-expression",

@@ -169,6 +169,7 @@ impl<'a> Walk<'a> {
             self.table_with_joins(table, &mut scope, outer)?;
         }
         self.folds_repeats = false;
+        named_once(&scope)?;
         if let Some(condition) = &select.selection {
             self.facts(condition, &scope, 0..scope.items.len(), outer);
         }
@@ -350,5 +351,17 @@ impl<'a> Walk<'a> {
     pub(super) fn is_qualifier(&self, name: &str) -> bool {
         let of_catalog = || self.context.catalog.is_some() && catalog::is_schema(name);
         self.context.vschema.keyspace(name).is_some() || of_catalog()
+    }
+}
+
+/// MySQL's error, if two sharded tables of one block have the same name there.
+fn named_once(scope: &Scope<'_>) -> Result<(), Refusal> {
+    let sharded = || scope.items.iter().filter(|item| item.sharded.is_some() && !item.alias.is_empty());
+    let twice =
+        sharded().enumerate().find(|(index, item)| sharded().take(*index).any(|other| other.alias == item.alias));
+    match twice {
+        None => Ok(()),
+        Some((_, item)) => Err(Refusal::invalid("table-twice", format!("Not unique table/alias: '{}'", item.alias))
+            .with_errno(1066, "42000")),
     }
 }

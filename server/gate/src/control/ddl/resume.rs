@@ -116,7 +116,7 @@ fn differ(
         None => "it does not make one of them what the other is".to_owned(),
     };
     let message = format!(
-        "the shards differ, and which of them have this already cannot be known: {}; {why}; nothing was changed: run it on those that lack          it, with USE `{}:shard`",
+        "the shards differ, and which of them have this already cannot be known: {}; {why}; nothing was changed: run it on those that lack it, with USE `{}:shard`",
         tables::differences(keyspace, &change.tables, states),
         keyspace.name
     );
