@@ -11,12 +11,14 @@ use vitrail_listener::service::{Identity, Peer, RequestContext, Service};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{Reply, Request, ResultEnd, SessionState, Share};
 use vitrail_proto::target::{TabletType, Target};
+use vitrail_service::QueryService;
 use vitrail_service::call::Settings;
 use vitrail_sql::control::queries::QueryOrder;
 use vitrail_sql::normalise::Normalised;
 
 use crate::access::{Access, Audit, Permit};
 use crate::cluster::Cluster;
+use crate::exact::{Scratch, ScratchLimits};
 use crate::failure;
 use crate::holdings::Holdings;
 use crate::insight::log::QueryLog;
@@ -96,6 +98,8 @@ pub struct Gate {
     pub(crate) registry: Arc<Registry>,
     pub(crate) counters: Counters,
     pub(crate) insight: Insight,
+    /// Where statements run that shards cannot answer; `None`: they are refused.
+    pub(crate) scratch: Option<Scratch>,
 }
 
 impl Gate {
@@ -117,12 +121,20 @@ impl Gate {
             audit: Audit::default(),
             registry: Arc::new(Registry::new()),
             counters: Counters::default(),
+            scratch: None,
         }
     }
 
     /// With a log of statements.
     pub fn with_log(mut self, log: QueryLog) -> Gate {
         self.insight.log = Some(log);
+        self
+    }
+
+    /// With a MySQL server that holds nobody's tables, for statements that shards cannot answer: their rows are loaded there, and the
+    /// statement runs over them.
+    pub fn with_scratch(mut self, service: Arc<dyn QueryService>, limits: ScratchLimits) -> Gate {
+        self.scratch = Some(Scratch { service, limits });
         self
     }
 

@@ -7,6 +7,7 @@
 //! `facts` (how it ran) and `measure` (what each part did, for EXPLAIN ANALYZE).
 //! A statement that names its session goes by `values` (user variables, `LAST_INSERT_ID()`) and `substitute` (what the gate knows);
 //! `diagnostics` keeps what it says of itself for the next one.
+//! `exact` runs on a scratch MySQL what shards cannot answer.
 //! Beside it: [`access`] (who may do what), `insight` (figures of statements and their log), [`cluster`] (keyspaces and shards),
 //! `view` (cluster and schemas at one moment), `session`, with `holdings` (variables and prepared statements) and `preferences`
 //! (variables of Vitrail's own), `settings`, with `system_variables`, `pins` (MySQL connections of one session), `registry` (all
@@ -25,6 +26,7 @@ mod catalog;
 mod columns;
 mod control;
 mod diagnostics;
+mod exact;
 mod facts;
 mod failure;
 mod gate;
@@ -58,6 +60,7 @@ mod variables;
 mod view;
 
 pub use cluster::{Cluster, ClusterError, Keyspace, Shard};
+pub use exact::ScratchLimits;
 pub use gate::{Gate, GateConfig};
 pub use insight::log::{QueryLog, QueryLogConfig, Reason, Record};
 pub use insight::{BOUNDS_US, QueryFigures, Took, Totals};
