@@ -20,23 +20,27 @@ pub(crate) struct Answer<'a> {
     /// Rows that were put in so far, and their bytes.
     rows: u64,
     bytes: u64,
+    /// A part of the result under way has left.
+    left: bool,
     pending: Reply,
 }
 
 impl<'a> Answer<'a> {
     /// An empty answer. `known_fields` is the field hash that the client holds; `facts`: it asked how its statements run.
     pub(crate) fn new(responder: &'a mut Responder, known_fields: Option<u64>, facts: bool) -> Answer<'a> {
-        Answer { responder, known_fields, item: None, facts, rows: 0, bytes: 0, pending: Reply::default() }
+        Answer { responder, known_fields, item: None, facts, rows: 0, bytes: 0, left: false, pending: Reply::default() }
     }
 
     /// The next results belong to this item of a batch.
     pub(crate) fn set_item(&mut self, item: u32) {
         self.item = Some(item);
+        self.left = false;
     }
 
     /// Begins a result with columns.
     pub(crate) async fn fields(&mut self, fields: Bytes) -> Result<(), ErrorBody> {
         self.flush().await?;
+        self.left = false;
         let hash = fields_hash(&fields);
         self.pending.fields_hash = Some(hash);
         if self.known_fields != Some(hash) {
@@ -54,6 +58,19 @@ impl<'a> Answer<'a> {
         self.bytes += batch.bytes.len() as u64;
         self.pending.rows = Some(batch);
         Ok(())
+    }
+
+    /// Forgets the result under way, if nothing of it has left.
+    pub(crate) fn restart(&mut self) -> bool {
+        if self.left {
+            return false;
+        }
+        if let Some(rows) = self.pending.rows.take() {
+            self.rows -= u64::from(rows.count);
+            self.bytes -= rows.bytes.len() as u64;
+        }
+        self.pending = Reply::default();
+        true
     }
 
     /// How many rows were put in so far.
@@ -86,6 +103,7 @@ impl<'a> Answer<'a> {
     /// Sends what is held back. Fails when the request is cancelled or its deadline passes meanwhile.
     pub(crate) async fn flush(&mut self) -> Result<(), ErrorBody> {
         let Reply { fields_hash: None, rows: None, end: None, .. } = self.pending else {
+            self.left = true;
             // Boxed: a small answer is a single REPLY, which is not sent here.
             return Box::pin(self.responder.send(std::mem::take(&mut self.pending))).await;
         };

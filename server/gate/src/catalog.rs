@@ -102,6 +102,7 @@ async fn plan_for(
         keyspace: Some(&keyspace.name),
         shard: context.shard.filter(|_| of_target),
         catalog: Some(&catalog),
+        scratch: None,
         ..context
     };
     let plan = vitrail_planner::plan(&statement, &context)?;

@@ -134,7 +134,7 @@ impl Gate {
     /// With a MySQL server that holds nobody's tables, for statements that shards cannot answer: their rows are loaded there, and the
     /// statement runs over them.
     pub fn with_scratch(mut self, service: Arc<dyn QueryService>, limits: ScratchLimits) -> Gate {
-        self.scratch = Some(Scratch { service, limits });
+        self.scratch = Some(Scratch::new(service, limits));
         self
     }
 

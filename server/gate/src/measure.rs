@@ -28,6 +28,10 @@ struct State {
     on_shards: BTreeMap<(Node, Arc<str>), OnShard>,
     sides: BTreeMap<usize, Side>,
     joined_rows: u64,
+    /// Rows of each fragment.
+    fragments: BTreeMap<usize, u64>,
+    /// Rows of the statement on the scratch server, and how long it took.
+    asked: Option<(u64, Duration)>,
 }
 
 /// What one shard has done for a statement, or for one side of its join.
@@ -73,6 +77,16 @@ impl Measure {
         self.0.lock().joined_rows += rows;
     }
 
+    /// A fragment is loaded.
+    pub(crate) fn loaded(&self, fragment: usize, rows: u64) {
+        self.0.lock().fragments.insert(fragment, rows);
+    }
+
+    /// The statement has run on the scratch server.
+    pub(crate) fn asked(&self, rows: u64, took: Duration) {
+        self.0.lock().asked = Some((rows, took));
+    }
+
     /// The service, watched.
     pub(crate) fn watch(self: &Arc<Self>, service: &Arc<dyn QueryService>, shard: &Arc<str>) -> Arc<dyn QueryService> {
         Arc::new(Watched { service: Arc::clone(service), measure: Arc::clone(self), shard: Arc::clone(shard) })
@@ -105,6 +119,8 @@ impl Measure {
             }),
             Node::Merge if state.sides.is_empty() => Some(format!("{} rows in", rows(None))),
             Node::Merge => Some(format!("{} rows in", state.joined_rows)),
+            Node::Fragment(number) => state.fragments.get(&number).map(|rows| format!("{rows} rows")),
+            Node::Scratch => state.asked.map(|(rows, took)| format!("{rows} rows in {}", milliseconds(took))),
             Node::Shards(_) | Node::Read | Node::Write => None,
         }
     }

@@ -6,6 +6,7 @@ use vitrail_planner::PlanContext;
 use vitrail_planner::access::Needs;
 use vitrail_planner::catalog;
 use vitrail_planner::plan::Plan;
+use vitrail_planner::refusal::Refusal;
 use vitrail_planner::vschema::VSchema;
 use vitrail_proto::error::ErrorBody;
 use vitrail_sql::control::pinned;
@@ -106,6 +107,36 @@ fn cached(scope: &Scope<'_>, session: &Session, normalised: &Normalised) -> Resu
     Ok(planned)
 }
 
+/// The plan for the scratch server of a query whose other plan did not hold for its values; `None`: there is none.
+pub(crate) fn exact(
+    scope: &Scope<'_>,
+    session: &Session,
+    normalised: &Normalised,
+    error: &ErrorBody,
+) -> Option<Arc<Planned>> {
+    let target = &scope.target;
+    let key = Key {
+        statement: &normalised.key,
+        keyspace: target.keyspace.as_deref().unwrap_or_default(),
+        // No shard is called so.
+        shard: "exact plan",
+        modes: lex_mode(session),
+        version: scope.view.version,
+    };
+    if let Some(planned) = scope.gate.plans.get(&key)
+        && let Planned::Plan(plan) = &*planned
+    {
+        return scope.permit.allow(plan.needs(), Some(plan.keyspace())).is_ok().then_some(planned);
+    }
+    let refusal = Refusal::unsupported("values", error.message.clone());
+    let plan = vitrail_planner::plan_exact(normalised, &context(scope, &[]), refusal).ok()?;
+    // Names may mean other tables to a user who sees some keyspaces only.
+    scope.permit.allow(plan.needs(), Some(plan.keyspace())).ok()?;
+    let planned = Arc::new(Planned::Plan(Box::new(plan)));
+    scope.gate.plans.put(&key, Arc::clone(&planned), PLAN_BYTES);
+    Some(planned)
+}
+
 /// Some keyspaces are out of the user's sight.
 fn sees_some(scope: &Scope<'_>) -> bool {
     !scope.permit.sees_all_keyspaces()
@@ -140,6 +171,7 @@ pub(crate) fn context<'a>(scope: &'a Scope<'_>, temporary: &'a [&'a str]) -> Pla
         shard: scope.target.shard.as_deref(),
         temporary,
         catalog: None,
+        scratch: scope.gate.scratch.as_ref().map(|_| vitrail_planner::Scratch { reopens: scope.gate.is_mariadb() }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Runs a resolved statement on its shards: in autocommit, in the session's transaction, or in an implicit one.
 
 pub(crate) mod ends;
-mod pass;
+pub(crate) mod pass;
 mod transactional;
 mod work;
 

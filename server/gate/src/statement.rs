@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use tracing::Instrument;
 use vitrail_planner::plan::{InsertId, Merge, Resolved};
-use vitrail_proto::error::ErrorBody;
+use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::{ResultEnd, SessionValues};
 use vitrail_proto::value::Binds;
 use vitrail_sql::control::prepare;
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::answer::Answer;
+use crate::exact::Exacting;
 use crate::insight::watch::Watch;
 use crate::join::Joining;
 use crate::pins::{hold, locks};
@@ -134,8 +135,37 @@ pub(crate) async fn run_plan(
     watch: &mut Watch,
 ) -> Result<Box<ResultEnd>, ErrorBody> {
     let planned = tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement))?;
+    let values = scope.calling.values.clone();
+    let outcome = run_planned(scope, session, statement, &planned, (binds, all_binds), clause, answer, watch).await;
+    let error = match outcome {
+        Err(error) if error.code == Code::Unsupported && scope.gate.scratch.is_some() => error,
+        outcome => return outcome,
+    };
+    // What turned out not to be proved for these values may be exact all the same.
+    let again = match &*planned {
+        Planned::Plan(plan) if plan.may_be_exact() && answer.restart() => {
+            planning::exact(scope, session, statement, &error)
+        }
+        _ => None,
+    };
+    let Some(planned) = again else { return Err(error) };
+    scope.calling.values = values;
+    Box::pin(run_planned(scope, session, statement, &planned, (binds, all_binds), clause, answer, watch)).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "those of a statement, and its plan")]
+async fn run_planned(
+    scope: &mut Scope<'_>,
+    session: &mut Session,
+    statement: &Normalised,
+    planned: &Planned,
+    (binds, all_binds): (&Arc<Binds>, &Arc<Binds>),
+    clause: Option<&str>,
+    answer: &mut Answer<'_>,
+    watch: &mut Watch,
+) -> Result<Box<ResultEnd>, ErrorBody> {
     let catalogued;
-    let (plan, of_locks, statement, (binds, all_binds)) = match &*planned {
+    let (plan, of_locks, statement, (binds, all_binds)) = match planned {
         Planned::Own(select) => {
             watch.own();
             return Box::pin(select.run(scope, session, answer)).await.map(Box::new);
@@ -207,6 +237,10 @@ pub(crate) async fn run_plan(
     // Boxed: each level above would move it.
     let mut insert_id = insert_id;
     let outcome = match (&resolved.join, &resolved.steps) {
+        _ if resolved.exact.is_some() => {
+            let exacting = Exacting { scope, resolved: &resolved, binds: all_binds };
+            Box::pin(exacting.run(session, answer)).await
+        }
         (None, None) => Box::pin(route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer)).await,
         (Some(join), _) => {
             let (limits, calling, binds) = (scope.limits, &scope.calling, all_binds);

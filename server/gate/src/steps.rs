@@ -24,6 +24,7 @@ use self::rows::Rows;
 use crate::answer::Answer;
 use crate::calling::Calling;
 use crate::cluster::Keyspace;
+use crate::exact::Exacting;
 use crate::join::Joining;
 use crate::reading::take;
 use crate::request::Scope;
@@ -128,6 +129,10 @@ impl Stepping<'_> {
         let run = async move {
             let mut answer = Answer::new(&mut responder, None, true);
             let end = match &resolved.join {
+                _ if resolved.exact.is_some() => {
+                    let exacting = Exacting { scope: self.scope, resolved, binds };
+                    Box::pin(exacting.run(session, &mut answer)).await?
+                }
                 None => Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?,
                 Some(join) => {
                     let shards = &keyspace.layout;
@@ -195,6 +200,7 @@ impl Stepping<'_> {
             insert_id: InsertId::Given,
             join: None,
             steps: None,
+            exact: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! statement with that key, the texts for the shards and the way to merge their answers.
 
 mod describe;
+mod exact;
 mod filling;
 mod group;
 mod join;
@@ -17,6 +18,8 @@ mod why;
 
 use std::sync::Arc;
 
+pub use exact::{Carried, Exact, Form, Fragment, Reduction};
+pub(crate) use exact::{ExactPlan, FragmentRows, ReductionPlan, quote};
 pub use filling::Filling;
 pub use group::{Aggregate, Comparator, Condition, Fold, Grouping, Operand};
 pub use join::{Equality, Join, JoinKey, JoinPlan, Pick, Slot, Step};
@@ -62,6 +65,8 @@ pub struct Resolved {
     pub join: Option<Box<Join>>,
     /// It is written in steps by the gate. The statements above are not sent.
     pub steps: Option<Box<Steps>>,
+    /// It runs on a scratch server, over fragments. The only statement above is the one for that server.
+    pub exact: Option<Box<Exact>>,
 }
 
 /// Whether the insert id of a statement's end is the session's `LAST_INSERT_ID()`: MySQL also tells the value of a row that was given one.

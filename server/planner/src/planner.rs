@@ -16,6 +16,7 @@ mod columns;
 mod compared;
 mod ddl;
 mod derived;
+mod exact;
 mod facts;
 mod filling;
 mod folding;
@@ -85,6 +86,15 @@ pub struct PlanContext<'a> {
     pub temporary: &'a [&'a str],
     /// What `information_schema` is to the statement, if it names any of it; see [`catalog`].
     pub catalog: Option<&'a Catalog>,
+    /// The scratch server that runs what no other way is proved right for; `None`: that is refused.
+    pub scratch: Option<Scratch>,
+}
+
+/// What the planner has to know of the scratch server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scratch {
+    /// A statement may name a temporary table more than once: MariaDB's may, MySQL's may not (error 1137).
+    pub reopens: bool,
 }
 
 /// Plans a statement that needs a connection of the session's own: LOCK TABLES, UNLOCK TABLES, HANDLER, DDL of temporary tables, and
@@ -102,8 +112,30 @@ pub fn plan_pinned(statement: &Normalised, context: &PlanContext<'_>) -> Result<
 /// # Errors
 /// A statement whose answer could not be proved right, and every other kind of statement: those are the session's.
 pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
-    let plan = choose(statement, context)?;
-    Ok(Plan { needs: Needs::of(statement), ..plan })
+    with_needs(choose(statement, context)?, statement, context)
+}
+
+/// Plans a query for the scratch server that was planned otherwise, and whose answer turned out not to be proved right once it ran.
+/// `refusal`: why.
+///
+/// # Errors
+/// That refusal, or a plainer one.
+pub fn plan_exact(statement: &Normalised, context: &PlanContext<'_>, refusal: Refusal) -> Result<Plan, Refusal> {
+    match context.scratch.filter(|_| exact::may_help(statement, &refusal)) {
+        Some(scratch) if passthrough::destination(context).is_none() => {
+            let plan = exact::plan(statement, context, scratch, refusal)?;
+            with_needs(plan, statement, context)
+        }
+        _ => Err(refusal),
+    }
+}
+
+fn with_needs(plan: Plan, statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
+    let mut needs = Needs::of(statement);
+    if plan.exact.is_some() {
+        exact::name_keyspaces(&mut needs, &plan.keyspace, context)?;
+    }
+    Ok(Plan { needs, ..plan })
 }
 
 fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
@@ -126,12 +158,18 @@ fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Ref
         StatementKind::Other if begins_with(statement, "DO") => return in_one_place(statement, context, "DO"),
         _ => return Err(unsupported_kind()),
     }
-    match planned(statement, context) {
-        Err(refusal) if passthrough::may_judge(&refusal) => match passthrough::destination(context) {
-            Some(destination) => passthrough::plan(statement, context, destination),
-            None => Err(refusal),
-        },
-        plan => plan,
+    let refusal = match planned(statement, context) {
+        Err(refusal) => refusal,
+        plan => return plan,
+    };
+    match (passthrough::destination(context), context.scratch) {
+        (Some(destination), _) if passthrough::may_judge(&refusal) => {
+            passthrough::plan(statement, context, destination)
+        }
+        (None, Some(scratch)) if exact::may_help(statement, &refusal) => {
+            exact::plan(statement, context, scratch, refusal)
+        }
+        _ => Err(refusal),
     }
 }
 
@@ -298,6 +336,7 @@ fn finish(
         filling: walk.filling.map(Box::new),
         join: walk.join,
         steps: walk.steps,
+        exact: None,
     })
 }
 

@@ -98,6 +98,11 @@ impl KeyspaceSchema {
         self.tables.get(name).map(|table| &**table)
     }
 
+    /// The table of this name, with the name as it is kept here.
+    pub fn named(&self, name: &str) -> Option<(&str, &TableSchema)> {
+        self.tables.get_key_value(name).map(|(name, table)| (&**name, &**table))
+    }
+
     /// All tables, in no order.
     pub fn tables(&self) -> impl Iterator<Item = (&str, &TableSchema)> {
         self.tables.iter().map(|(name, table)| (&**name, &**table))

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use fixture::Fixture;
 use vitrail_planner::plan::{Filling, Write as WriteStep};
+use vitrail_planner::Scratch;
 use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::{LexMode, normalise};
 
@@ -16,7 +17,7 @@ use vitrail_sql::{LexMode, normalise};
 fn plans_are_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/plans");
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
-    let fixture = Fixture::load();
+    let mut fixture = Fixture::load();
     let (mut cases, mut wrong) = (0, Vec::new());
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .expect("the folder of plans")
@@ -34,7 +35,7 @@ fn plans_are_as_written() {
                 continue;
             }
             let (case, expected) = block.split_once("\n----").unwrap_or((block, ""));
-            let actual = run(&fixture, case);
+            let actual = run(&mut fixture, case);
             cases += 1;
             if expected.trim() != actual.trim() {
                 wrong.push(format!(
@@ -53,12 +54,15 @@ fn plans_are_as_written() {
     assert!(update || wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// `@keyspace`, `@keyspace:shard` and `:name = value` lines come before the statement.
-fn run(fixture: &Fixture, case: &str) -> String {
+/// `@keyspace`, `@keyspace:shard`, `:name = value` and `scratch = flavour` lines come before the statement.
+fn run(fixture: &mut Fixture, case: &str) -> String {
+    fixture.scratch = None;
     let (mut target, mut binds, mut sql) = ("shop".to_owned(), Binds::new(), Vec::new());
     for line in case.lines() {
         if let Some(name) = line.strip_prefix('@') {
             name.clone_into(&mut target);
+        } else if let Some(flavour) = line.strip_prefix("scratch = ") {
+            fixture.scratch = Some(Scratch { reopens: flavour == "mariadb" });
         } else if let Some((name, value)) = line.strip_prefix(':').and_then(|line| line.split_once(" = ")) {
             binds.set(name, value_of(value));
         } else {
@@ -111,6 +115,13 @@ fn run(fixture: &Fixture, case: &str) -> String {
                         let _ = writeln!(out, "=> write: {}", insertion.text(1));
                     }
                 }
+                return out;
+            }
+            if let Some(exact) = &resolved.exact {
+                for number in 0..exact.fragments().len() {
+                    let _ = writeln!(out, "=> fragment {number}: {}", exact.text(number));
+                }
+                let _ = writeln!(out, "=> scratch: {}", resolved.statements[0].sql);
                 return out;
             }
             for statement in &resolved.statements {

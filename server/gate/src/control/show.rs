@@ -83,6 +83,7 @@ pub(super) async fn on_one_shard(
         insert_id: InsertId::Generated,
         join: None,
         steps: None,
+        exact: None,
     };
     route::run(session, keyspace, &resolved, scope.limits, &scope.calling, answer).await.map(|end| *end)
 }

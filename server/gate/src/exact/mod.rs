@@ -1,18 +1,50 @@
 //! Statements over shards that no plan makes one answer of: their tables' rows are loaded into temporary tables on a scratch MySQL, and
 //! the statement runs there.
+//!
+//! Layout: `run` (one statement from its first fragment to its last row), `order` (which fragment is read next, and how), `load` (rows on their way
+//! into a temporary table), `server` (one connection there), `definition` (a table's definition as a temporary one has it), `snapshot` (what holds
+//! the reads together), `limits`.
 
+mod budget;
+mod definition;
 mod limits;
+mod load;
+mod order;
+mod run;
+mod server;
+mod snapshot;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use vitrail_service::QueryService;
 
 pub use limits::ScratchLimits;
+pub(crate) use run::Exacting;
+
+use self::budget::Total;
+use self::definition::Definitions;
 
 /// The server where such statements run.
-#[expect(dead_code, reason = "given by the process before statements go there")]
 pub(crate) struct Scratch {
     /// Holds no tables of anybody: each statement reserves a connection, fills temporary tables there, and releases it.
-    pub(crate) service: Arc<dyn QueryService>,
-    pub(crate) limits: ScratchLimits,
+    service: Arc<dyn QueryService>,
+    limits: ScratchLimits,
+    /// Statements that may run, first come, first served.
+    places: Semaphore,
+    /// What all of them have loaded.
+    total: Arc<Total>,
+    definitions: Definitions,
+}
+
+impl Scratch {
+    pub(crate) fn new(service: Arc<dyn QueryService>, limits: ScratchLimits) -> Scratch {
+        Scratch {
+            service,
+            limits,
+            places: Semaphore::new(limits.statements.clamp(1, Semaphore::MAX_PERMITS)),
+            total: Arc::default(),
+            definitions: Definitions::default(),
+        }
+    }
 }

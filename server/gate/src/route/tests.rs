@@ -188,6 +188,7 @@ impl World {
             insert_id: vitrail_planner::plan::InsertId::Generated,
             join: None,
             steps: None,
+            exact: None,
         };
         let cancel = CancellationToken::new();
         let calling = calling(&cancel);

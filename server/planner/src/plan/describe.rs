@@ -1,5 +1,6 @@
 //! A plan as a tree of text, for EXPLAIN and the golden tests.
 
+mod exact;
 mod groups;
 mod join;
 mod steps;
@@ -19,6 +20,9 @@ impl Plan {
 
     /// The same, with what `notes` says of each node: of [`Node::Shards`] in lines of their own, of others behind them.
     pub fn describe_with(&self, notes: &dyn Fn(Node) -> Vec<String>) -> String {
+        if let Some(exact) = &self.exact {
+            return exact::describe(exact, self.writes, notes);
+        }
         let mut out = String::new();
         let mut indent = "";
         if !matches!(self.merge, MergePlan::Pass) {

@@ -36,8 +36,14 @@ impl Reading {
     }
 }
 
-/// Makes a text of its pieces.
+/// Makes a text of its pieces, and reads it.
 pub(crate) fn text(parts: &[Part], statement: &Normalised) -> Result<Normalised, Refusal> {
+    normalise(pieces(parts, statement)?.into(), statement.mode)
+        .map_err(|error| Refusal::invalid("edit", error.to_string()))
+}
+
+/// Makes a text of its pieces.
+pub(crate) fn pieces(parts: &[Part], statement: &Normalised) -> Result<String, Refusal> {
     let mut text = String::new();
     for part in parts {
         match part {
@@ -48,5 +54,5 @@ pub(crate) fn text(parts: &[Part], statement: &Normalised) -> Result<Normalised,
             }
         }
     }
-    normalise(text.into(), statement.mode).map_err(|error| Refusal::invalid("edit", error.to_string()))
+    Ok(text)
 }

@@ -8,7 +8,7 @@ use vitrail_sql::normalise::Normalised;
 
 use super::stored::{equal_integer, stored};
 use super::{
-    Divider, Edit, Ids, InsertId, Join, Merge, MergePlan, Pin, Pins, Plan, Replacement, Resolved, Route, RowPlan,
+    Divider, Edit, Exact, ExactPlan, Ids, InsertId, Join, Merge, MergePlan, Pin, Pins, Plan, Replacement, Resolved, Route, RowPlan,
     ShardStatement, Source, Steps, Window, WindowPlan,
 };
 use crate::key_range::{KeyspaceId, Shards};
@@ -24,6 +24,9 @@ impl Plan {
     /// A bind that is missing, a value without a keyspace id, a shard that is not there.
     pub fn resolve(&self, statement: &Normalised, binds: &Arc<Binds>, shards: &Shards) -> Result<Resolved, Refusal> {
         let values = Values { statement, binds };
+        if let Some(exact) = &self.exact {
+            return self.exact(exact, statement, binds);
+        }
         let statements = match &self.route {
             Route::Rows { columns, rows } => self.split(&values, columns, rows, shards)?,
             route => {
@@ -70,6 +73,23 @@ impl Plan {
             insert_id: self.insert_id(&values),
             join,
             steps,
+            exact: None,
+        })
+    }
+
+    fn exact(&self, plan: &Arc<ExactPlan>, statement: &Normalised, binds: &Arc<Binds>) -> Result<Resolved, Refusal> {
+        let (exact, sql) = Exact::of(plan, statement)?;
+        Ok(Resolved {
+            keyspace: Arc::clone(&self.keyspace),
+            statements: vec![ShardStatement { shard: 0, sql, binds: Arc::clone(binds) }],
+            merge: Merge::Pass,
+            writes: self.writes,
+            row_key: None,
+            shareable: false,
+            insert_id: InsertId::Generated,
+            join: None,
+            steps: None,
+            exact: Some(Box::new(exact)),
         })
     }
 

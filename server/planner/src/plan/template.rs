@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vitrail_proto::value::Value;
 use vitrail_sql::normalise::Anchor;
 
-use super::{Comparison, Filling, Grouping, JoinPlan, RowTemplate, SortKey, StepsPlan};
+use super::{Comparison, ExactPlan, Filling, Grouping, JoinPlan, RowTemplate, SortKey, StepsPlan};
 use crate::planner::access::Needs;
 use crate::schema::{ColumnClass, ColumnSchema};
 use crate::vindex::{Part, Vindex};
@@ -39,6 +39,8 @@ pub struct Plan {
     pub(crate) join: Option<Arc<JoinPlan>>,
     /// Over several shards, it is written in steps by the gate.
     pub(crate) steps: Option<Arc<StepsPlan>>,
+    /// It runs on a scratch server, over fragments.
+    pub(crate) exact: Option<Arc<ExactPlan>>,
 }
 
 /// Whether the server makes up values of a table's AUTO_INCREMENT column: only those are `LAST_INSERT_ID()`.
@@ -206,6 +208,11 @@ impl Plan {
     /// What the user of the statement must have been granted; names without a keyspace are those of [`Plan::keyspace`].
     pub fn needs(&self) -> &Needs {
         &self.needs
+    }
+
+    /// It is a query over shards that may run on the scratch server instead.
+    pub fn may_be_exact(&self) -> bool {
+        self.exact.is_none() && self.steps.is_none() && !matches!(self.merge, MergePlan::Writes | MergePlan::Replicated)
     }
 
     /// It may change data, or locks rows.

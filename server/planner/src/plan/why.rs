@@ -11,17 +11,24 @@ pub enum Node {
     Join,
     /// A side of it, by the order of reading.
     Side(usize),
-    /// The statements for shards: of the whole, or of a side.
+    /// The statements for shards: of the whole, of a side, or of a fragment.
     Shards(Option<usize>),
     /// The statements that read the rows of a write in steps, if those are not a join's.
     Read,
     /// The statements that write them.
     Write,
+    /// A fragment of the exact tier, by its number.
+    Fragment(usize),
+    /// The statement on the scratch server.
+    Scratch,
 }
 
 impl Plan {
     /// Why it goes to these shards, in one sentence. `sharded`: its keyspace is.
     pub fn why(&self, sharded: bool) -> String {
+        if let Some(exact) = &self.exact {
+            return format!("no other way was proved right ({})", exact.reason);
+        }
         if !sharded {
             return "the keyspace is not sharded".to_owned();
         }

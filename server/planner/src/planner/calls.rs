@@ -121,17 +121,17 @@ pub(super) fn contains_query(expr: &Expr) -> bool {
     expr.visit(&mut Finder).is_break()
 }
 
-/// Whether the value of an expression depends on time or chance.
-pub(super) fn is_volatile(expr: &Expr) -> bool {
-    finds(expr, |part| match part {
+/// Whether the value of something depends on time or chance.
+pub(super) fn is_volatile<V: Visit>(part: &V) -> bool {
+    finds(part, |part| match part {
         Expr::Function(function) => functions::nature(&function.name.to_string()) == Nature::Volatile,
         Expr::Identifier(name) => name.quote_style.is_none() && functions::is_bare_call(&name.value),
         _ => false,
     })
 }
 
-/// Whether an expression has a part that `wanted` takes.
-pub(super) fn finds(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> bool {
+/// Whether there is an expression in it that `wanted` takes.
+pub(super) fn finds<V: Visit>(part: &V, wanted: impl Fn(&Expr) -> bool) -> bool {
     struct Finder<F>(F);
     impl<F: Fn(&Expr) -> bool> Visitor for Finder<F> {
         type Break = ();
@@ -140,5 +140,5 @@ pub(super) fn finds(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> bool {
             if (self.0)(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
     }
-    expr.visit(&mut Finder(wanted)).is_break()
+    part.visit(&mut Finder(wanted)).is_break()
 }

@@ -77,6 +77,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         filling: None,
         join: None,
         steps: None,
+        exact: None,
     })
 }
 

@@ -106,6 +106,7 @@ fn read(
         filling: None,
         join: None,
         steps: None,
+        exact: None,
     })
 }
 

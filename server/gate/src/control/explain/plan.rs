@@ -57,12 +57,20 @@ pub(super) async fn lines(
 fn summary(plan: &Plan, resolved: &Resolved, keyspace: &Keyspace) -> [String; 3] {
     let (count, all) = (resolved.statements.len(), keyspace.shards.len());
     let tier = match (count, &resolved.join) {
+        _ if resolved.exact.is_some() => "exact",
         (1, _) => "one place",
         (_, Some(_)) => "joined in the gate",
         _ if resolved.steps.is_some() => "in steps",
         _ => "over shards",
     };
     let names: Vec<&str> = resolved.statements.iter().map(|of| &*keyspace.shards[of.shard].name).collect();
+    if let Some(exact) = &resolved.exact {
+        return [
+            format!("tier: {tier}"),
+            format!("fragments: {}", exact.fragments().len()),
+            format!("why: {}", plan.why(true)),
+        ];
+    }
     [
         format!("tier: {tier}"),
         format!("shards: {} ({count} of {all} of `{}`)", names.join(", "), keyspace.name),
@@ -73,6 +81,15 @@ fn summary(plan: &Plan, resolved: &Resolved, keyspace: &Keyspace) -> [String; 3]
 /// The statements of a node; shards that get the same text share a line.
 fn said_of(node: Node, resolved: &Resolved, keyspace: &Keyspace, binds: &Arc<Binds>) -> Vec<String> {
     let of_side;
+    if let Some(exact) = &resolved.exact {
+        return match node {
+            Node::Scratch => vec![format!("send: {}", shown(&resolved.statements[0].sql))],
+            Node::Shards(Some(fragment)) if !exact.text(fragment).is_empty() => {
+                vec![format!("send: {}", shown(exact.text(fragment)))]
+            }
+            _ => Vec::new(),
+        };
+    }
     let statements = match (node, &resolved.join) {
         (Node::Read, _) => match resolved.steps.as_ref().map(|steps| steps.read(binds, &keyspace.layout)) {
             Some(Ok(resolved)) => {

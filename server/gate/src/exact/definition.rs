@@ -1,0 +1,161 @@
+//! A table's definition, as a temporary table of a scratch server can have it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use vitrail_proto::error::ErrorBody;
+use vitrail_service::call::{On, Settings};
+use vitrail_sql::lexer::{LexMode, Lexer, Token, TokenKind};
+
+use crate::calling::{self, Calling};
+use crate::cluster::Keyspace;
+use crate::failure;
+use crate::scatter::{Task, fetch_one};
+
+/// Definitions that are known, each for one state of the schemas.
+#[derive(Default)]
+pub(super) struct Definitions(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    version: u64,
+    bodies: HashMap<(Arc<str>, Arc<str>), Arc<str>>,
+}
+
+/// Tables whose definitions are kept; when there are more, all are read anew.
+const MOST: usize = 1000;
+
+impl Definitions {
+    /// What follows the name in CREATE TEMPORARY TABLE. `version`: of the schemas.
+    pub(super) async fn body(
+        &self,
+        keyspace: &Keyspace,
+        table: &Arc<str>,
+        version: u64,
+        calling: &Calling<'_>,
+    ) -> Result<Arc<str>, ErrorBody> {
+        let key = (Arc::clone(&keyspace.name), Arc::clone(table));
+        {
+            let mut known = self.0.lock();
+            if known.version < version || known.bodies.len() > MOST {
+                *known = Known { version, ..Known::default() };
+            }
+            if let Some(body) = known.bodies.get(&key).filter(|_| known.version == version) {
+                return Ok(Arc::clone(body));
+            }
+        }
+        let body: Arc<str> = read(keyspace, table, calling).await?.into();
+        let mut known = self.0.lock();
+        if known.version == version {
+            known.bodies.insert(key, Arc::clone(&body));
+        }
+        Ok(body)
+    }
+}
+
+async fn read(keyspace: &Keyspace, table: &str, calling: &Calling<'_>) -> Result<String, ErrorBody> {
+    // Names in backticks, whatever the session's sql_mode.
+    let calling = calling.with_settings(Settings::default());
+    let task = Task {
+        service: calling.service(&keyspace.shards[0]),
+        shard: keyspace.label(0),
+        call: calling.call(None),
+        statement: calling::statement(format!("SHOW CREATE TABLE `{}`", table.replace('`', "``")), false),
+        on: On::Pool,
+    };
+    let cells = fetch_one(task).await?;
+    let text = cells.get(1).and_then(Option::as_ref).and_then(|text| std::str::from_utf8(text).ok());
+    let text = text.ok_or_else(|| failure::unknown_table(&keyspace.name, table))?;
+    temporary(text).map_err(|what| {
+        failure::unsupported(format!(
+            "`{}`.`{table}` has {what}, which a temporary table cannot have: this statement cannot run over its rows of several shards",
+            keyspace.name
+        ))
+    })
+}
+
+/// From the text of SHOW CREATE TABLE: columns and keys as they are, without what concerns other tables, partitions, or storage.
+///
+/// # Errors
+/// What of it cannot be left out.
+fn temporary(text: &str) -> Result<String, &'static str> {
+    let mut lexer = Lexer::new(text.as_bytes(), LexMode::default());
+    let mut tokens = Vec::new();
+    while let Ok(Some(token)) = lexer.next_token() {
+        tokens.push(token);
+    }
+    let odd = "a definition that is not understood";
+    let open = tokens.iter().position(|token| token.kind == TokenKind::Open).ok_or(odd)?;
+    let word = |token: &Token| text[token.start..token.end].to_ascii_uppercase();
+    let (mut depth, mut first, mut close) = (0, open + 1, None);
+    let mut kept: Vec<&str> = Vec::new();
+    for (index, token) in tokens.iter().enumerate().skip(open) {
+        match token.kind {
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth -= 1,
+            _ => {}
+        }
+        let ends = depth == 0 || (depth == 1 && token.kind == TokenKind::Comma);
+        if ends && let Some(start) = tokens.get(first).filter(|_| first < index) {
+            let item = &text[start.start..tokens[index - 1].end];
+            let begins = word(start);
+            let column = start.kind == TokenKind::QuotedName;
+            let versioned = tokens[first..index].windows(2).any(|pair| word(&pair[0]) == "AS" && word(&pair[1]) == "ROW");
+            if (column && versioned) || begins == "PERIOD" {
+                return Err("system versions or periods");
+            }
+            if column || matches!(begins.as_str(), "PRIMARY" | "UNIQUE" | "KEY" | "INDEX") {
+                kept.push(item);
+            }
+        }
+        if ends {
+            first = index + 1;
+        }
+        if depth == 0 {
+            close = Some(index);
+            break;
+        }
+    }
+    let options = &tokens[close.ok_or(odd)? + 1..];
+    let words: Vec<String> = options.iter().map(word).collect();
+    if words.windows(2).any(|pair| pair[0] == "SYSTEM" && pair[1] == "VERSIONING") {
+        return Err("system versions");
+    }
+    let mut out = format!("({}) ENGINE=InnoDB", kept.join(", "));
+    for name in ["CHARSET", "COLLATE"] {
+        if let Some(at) = words.iter().position(|word| word == name)
+            && words.get(at + 1).is_some_and(|word| word == "=")
+            && let Some(value) = words.get(at + 2)
+        {
+            out.push_str(&format!(" {name}={}", value.to_ascii_lowercase()));
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::temporary;
+
+    #[test]
+    fn columns_and_keys_stay() {
+        let text = "CREATE TABLE `t` (\n  `a` int(11) NOT NULL AUTO_INCREMENT,\n  `b` varchar(20) DEFAULT 'x,(y' COMMENT 'KEY, no',\n  \
+                    `c` decimal(10,2) GENERATED ALWAYS AS ((`a` * 2)) STORED,\n  `d` int /*!80023 INVISIBLE */,\n  PRIMARY KEY (`a`),\n  \
+                    UNIQUE KEY `u` (`b`(5),`a`),\n  KEY `k` ((`a` + 1)),\n  FULLTEXT KEY `f` (`b`),\n  CONSTRAINT `p` FOREIGN KEY (`a`) \
+                    REFERENCES `o` (`a`) ON DELETE CASCADE,\n  CONSTRAINT `q` CHECK ((`a` > 0))\n) ENGINE=MyISAM AUTO_INCREMENT=12 DEFAULT \
+                    CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci ROW_FORMAT=COMPRESSED COMMENT='z'\n/*!50100 PARTITION BY HASH (`a`) */";
+        let expected = "(`a` int(11) NOT NULL AUTO_INCREMENT, `b` varchar(20) DEFAULT 'x,(y' COMMENT 'KEY, no', `c` decimal(10,2) \
+                        GENERATED ALWAYS AS ((`a` * 2)) STORED, `d` int /*!80023 INVISIBLE */, PRIMARY KEY (`a`), UNIQUE KEY `u` (`b`(5),`a`), KEY \
+                        `k` ((`a` + 1))) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci";
+        assert_eq!(temporary(text).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_temporary_is_named() {
+        let versioned = "CREATE TABLE `t` (\n  `a` int\n) ENGINE=InnoDB WITH SYSTEM VERSIONING";
+        assert_eq!(temporary(versioned), Err("system versions"));
+        let rows = "CREATE TABLE `t` (`s` timestamp(6) GENERATED ALWAYS AS ROW START) ENGINE=InnoDB";
+        assert_eq!(temporary(rows), Err("system versions or periods"));
+    }
+}

@@ -1,0 +1,98 @@
+//! Which fragment is read next, and by which values of others.
+
+use vitrail_planner::plan::{Exact, Form, Fragment};
+use vitrail_proto::error::ErrorBody;
+use vitrail_proto::value::Value;
+
+use crate::failure;
+
+/// Rows of a fragment whose values others are read by, at most.
+const SOURCE_ROWS: u64 = 50_000;
+
+/// Values that a fragment is read by, at most.
+pub(super) const MOST_VALUES: usize = 5_000;
+
+/// What is known of the fragments so far.
+pub(super) struct Order {
+    /// Rows of those that are loaded.
+    rows: Vec<Option<u64>>,
+    /// Reductions that would not be worth it, by fragment and number.
+    useless: Vec<(usize, usize)>,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// All that a fragment's own conditions leave.
+    Whole(usize),
+    /// What the values of a reduction's source need.
+    Reduced { fragment: usize, reduction: usize },
+    /// A copy of one that is loaded.
+    Copy { fragment: usize, of: usize },
+}
+
+impl Order {
+    pub(super) fn new(exact: &Exact) -> Order {
+        Order { rows: vec![None; exact.fragments().len()], useless: Vec::new() }
+    }
+
+    /// Notes that a fragment is loaded.
+    pub(super) fn loaded(&mut self, fragment: usize, rows: u64) {
+        self.rows[fragment] = Some(rows);
+    }
+
+    /// Notes that a reduction would leave most of the rows.
+    pub(super) fn useless(&mut self, fragment: usize, reduction: usize) {
+        self.useless.push((fragment, reduction));
+    }
+
+    /// Rows that a loaded fragment has.
+    pub(super) fn rows(&self, fragment: usize) -> u64 {
+        self.rows[fragment].unwrap_or_default()
+    }
+
+    /// The next one; `None`: all are loaded.
+    pub(super) fn next(&self, fragments: &[Fragment]) -> Option<Next> {
+        let open = || (0..fragments.len()).filter(|fragment| self.rows[*fragment].is_none());
+        let copy = open().find_map(|fragment| {
+            let of = fragments[fragment].copy_of()?;
+            self.rows[of].map(|_| Next::Copy { fragment, of })
+        });
+        let reduced = || {
+            open()
+                .filter_map(|fragment| {
+                    let reductions = fragments[fragment].reductions().enumerate();
+                    let few = reductions.filter_map(|(number, reduction)| {
+                        let rows = self.rows[reduction.source].filter(|rows| *rows <= SOURCE_ROWS)?;
+                        let useless = self.useless.contains(&(fragment, number));
+                        (!useless).then_some((!reduction.routed, rows, number))
+                    });
+                    few.min().map(|(_, rows, reduction)| (rows, fragment, reduction))
+                })
+                .min()
+                .map(|(_, fragment, reduction)| Next::Reduced { fragment, reduction })
+        };
+        let whole = || {
+            let rank = |fragment: &usize| (!fragments[*fragment].narrow(), !fragments[*fragment].filtered());
+            open().filter(|fragment| fragments[*fragment].copy_of().is_none()).min_by_key(rank).map(Next::Whole)
+        };
+        copy.or_else(reduced).or_else(whole)
+    }
+}
+
+/// A value of a column, to be asked for.
+pub(super) fn value(cell: Vec<u8>, form: Form) -> Result<Value, ErrorBody> {
+    let malformed = || failure::internal("the scratch server has sent values that cannot be told");
+    if form == Form::Bytes {
+        return Ok(Value::Bytes(cell));
+    }
+    let text = String::from_utf8(cell).map_err(|_| malformed())?;
+    Ok(match form {
+        Form::Number => match (text.parse(), text.parse()) {
+            (Ok(value), _) => Value::Int(value),
+            (_, Ok(value)) => Value::UInt(value),
+            _ => Value::Decimal(text),
+        },
+        _ => Value::Text(text),
+    })
+}

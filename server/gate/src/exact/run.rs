@@ -1,0 +1,309 @@
+//! One statement from its first fragment to its last row.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+use vitrail_listener::responder::Responder;
+use vitrail_planner::plan::{Exact, Fragment, Node, Resolved};
+use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::message::ResultEnd;
+use vitrail_proto::rows;
+use vitrail_proto::value::{Binds, Value};
+use vitrail_service::call::{Settings, Statement};
+
+use super::Scratch;
+use super::budget::Budget;
+use super::load::Loader;
+use super::order::{MOST_VALUES, Next, Order, value};
+use super::server::{Connection, of_scratch, without_place};
+use super::snapshot::Snapshot;
+use crate::answer::Answer;
+use crate::calling::Calling;
+use crate::cluster::Keyspace;
+use crate::reading::take;
+use crate::request::Scope;
+use crate::route::Limits;
+use crate::route::pass::Passing;
+use crate::session::Session;
+use crate::{facts, failure, route, scatter, settings};
+
+/// A statement on its way.
+pub(crate) struct Exacting<'a> {
+    pub(crate) scope: &'a Scope<'a>,
+    pub(crate) resolved: &'a Resolved,
+    /// Also those that only plans use.
+    pub(crate) binds: &'a Arc<Binds>,
+}
+
+impl Exacting<'_> {
+    /// Loads the fragments, runs the statement, and puts its rows into `answer`.
+    pub(crate) async fn run(
+        &self,
+        session: &mut Session,
+        answer: &mut Answer<'_>,
+    ) -> Result<Box<ResultEnd>, ErrorBody> {
+        let (Some(scratch), Some(exact)) = (&self.scope.gate.scratch, &self.resolved.exact) else {
+            return Err(failure::internal("a statement for a scratch server without one"));
+        };
+        if self.resolved.writes && self.scope.limits.read_only {
+            return Err(failure::read_only());
+        }
+        let waiting = Instant::now();
+        let _place = scratch.place(&self.scope.calling).await?;
+        let waited = waiting.elapsed();
+        let bound = (!scratch.limits.time.is_zero()).then(|| Instant::now() + scratch.limits.time);
+        let calling = &self.scope.calling;
+        // Rows are counted by the statement, not by what it is loaded from.
+        let reading = bounded(calling.with_settings(settings::without(&calling.settings, "sql_select_limit")), bound);
+        let loading = bounded(calling.with_settings(loading_settings()), bound);
+        let asking = Calling {
+            values: calling.values.clone(),
+            settings: Arc::clone(&calling.settings),
+            ..bounded(calling.with_settings(Settings::default()), bound)
+        };
+        let fragments = exact.fragments();
+        let reads = fragments.iter().filter(|fragment| fragment.copy_of().is_none()).count();
+        let snapshot = Snapshot::begin(session, reads > 1, self.resolved.writes)?;
+        let mut connection = Connection::new(&scratch.service, &loading);
+        let mut budget = Budget::new(&scratch.total, scratch.limits);
+        let outcome = async {
+            self.load(scratch, exact, session, &reading, &mut connection, &mut budget).await?;
+            self.ask(exact, &asking, &mut connection, answer).await
+        };
+        let outcome = outcome.await;
+        let ran = connection.ran.take();
+        connection.release().await;
+        snapshot.end(session, calling).await;
+        let mut end = outcome.map_err(|error| self.overdue(error, bound, scratch))?;
+        facts::and_then(&mut end.ran, ran.as_ref());
+        facts::and_also(&mut end.ran, waited, 0);
+        end.in_transaction = session.in_transaction();
+        Ok(end)
+    }
+
+    /// An expired bound of the tier's own says which.
+    fn overdue(&self, error: ErrorBody, bound: Option<Instant>, scratch: &Scratch) -> ErrorBody {
+        let own = bound.is_some_and(|bound| self.scope.calling.deadline.is_none_or(|deadline| bound < deadline));
+        if error.code != Code::Deadline || !own {
+            return error;
+        }
+        let message = format!(
+            "the statement took longer than {:?} on the scratch server (scratch.time); EXPLAIN ANALYZE FORMAT=VITRAIL shows which of its tables \
+             take long: add conditions on them that compare columns with values",
+            scratch.limits.time
+        );
+        ErrorBody { message, ..error }
+    }
+
+    async fn load(
+        &self,
+        scratch: &Scratch,
+        exact: &Exact,
+        session: &mut Session,
+        reading: &Calling<'_>,
+        connection: &mut Connection<'_>,
+        budget: &mut Budget,
+    ) -> Result<(), ErrorBody> {
+        let fragments = exact.fragments();
+        let mut order = Order::new(exact);
+        while let Some(next) = order.next(fragments) {
+            let (number, reduced) = match next {
+                Next::Whole(number) | Next::Copy { fragment: number, .. } => (number, None),
+                Next::Reduced { fragment, reduction } => {
+                    let values = self.values(&fragments[fragment], reduction, fragments, connection).await?;
+                    let Some(values) = values else {
+                        order.useless(fragment, reduction);
+                        continue;
+                    };
+                    (fragment, Some((reduction, values)))
+                }
+            };
+            let fragment = &fragments[number];
+            if let Some(measure) = &reading.measure {
+                measure.enter(Node::Shards(Some(number)));
+            }
+            let view = &self.scope.view;
+            let keyspace = view.cluster.keyspace(&fragment.keyspace)?;
+            let body = scratch.definitions.body(keyspace, &fragment.table, view.version, reading).await?;
+            connection.create(fragment, &body).await?;
+            let rows = match next {
+                Next::Copy { of, .. } => {
+                    let names: Vec<String> =
+                        fragment.columns.iter().map(|column| format!("`{}`", column.name.replace('`', "``"))).collect();
+                    let (names, from) = (names.join(", "), fragments[of].qualified());
+                    let rows = order.rows(of);
+                    connection
+                        .run(format!("INSERT INTO {} ({names}) SELECT {names} FROM {from}", fragment.qualified()))
+                        .await?;
+                    rows
+                }
+                // Nothing is needed of it.
+                _ if reduced.as_ref().is_some_and(|(_, values)| values.is_empty()) => 0,
+                _ => {
+                    let resolved = exact.read(number, reduced, self.binds, &keyspace.layout)?;
+                    self.read(session, keyspace, &resolved, reading, Loader::new(fragment, connection, budget)).await?
+                }
+            };
+            if let Some(measure) = &reading.measure {
+                measure.loaded(number, rows);
+            }
+            order.loaded(number, rows);
+        }
+        Ok(())
+    }
+
+    /// The values by which a fragment is read; `None`: there are too many.
+    async fn values(
+        &self,
+        fragment: &Fragment,
+        reduction: usize,
+        fragments: &[Fragment],
+        connection: &mut Connection<'_>,
+    ) -> Result<Option<Vec<Value>>, ErrorBody> {
+        let reduction = fragment.reductions().nth(reduction);
+        let reduction = reduction.ok_or_else(|| failure::internal("a reduction that is not there"))?;
+        let (column, source) = (reduction.column.replace('`', "``"), fragments[reduction.source].qualified());
+        let most = MOST_VALUES + 1;
+        let sql = format!("SELECT DISTINCT `{column}` FROM {source} WHERE `{column}` IS NOT NULL LIMIT {most}");
+        let cells = connection.column(sql).await?;
+        if cells.len() > MOST_VALUES {
+            return Ok(None);
+        }
+        cells.into_iter().flatten().map(|cell| value(cell, reduction.form)).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Reads rows of a fragment, and loads them.
+    async fn read(
+        &self,
+        session: &mut Session,
+        keyspace: &Keyspace,
+        resolved: &Resolved,
+        calling: &Calling<'_>,
+        mut loader: Loader<'_, '_>,
+    ) -> Result<u64, ErrorBody> {
+        let limits = Limits { max_rows: None, ..self.scope.limits };
+        let (mut responder, replies) = Responder::channel(1);
+        let run = async move {
+            let mut answer = Answer::new(&mut responder, None, true);
+            let end = Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?;
+            Ok(answer.finish(end))
+        };
+        let end = take(run, replies, &mut loader).await?;
+        if end.capped.is_some() {
+            return Err(failure::unsupported(
+                "a tablet's limit of rows has cut what a statement over several shards has to read; add conditions, or raise the limit",
+            ));
+        }
+        loader.note(end.ran.as_ref());
+        loader.finish().await
+    }
+
+    /// Runs the statement over the fragments.
+    async fn ask(
+        &self,
+        exact: &Exact,
+        calling: &Calling<'_>,
+        connection: &mut Connection<'_>,
+        answer: &mut Answer<'_>,
+    ) -> Result<Box<ResultEnd>, ErrorBody> {
+        let [of_scratch_server] = &self.resolved.statements[..] else {
+            return Err(failure::internal("a scratch server runs one statement"));
+        };
+        let statement = Statement {
+            binds: Arc::clone(&of_scratch_server.binds),
+            values: calling.values.clone(),
+            ..Statement::new(Arc::clone(&of_scratch_server.sql), self.resolved.writes)
+        };
+        let limits = self.scope.limits;
+        let began = Instant::now();
+        let (mut lane, calls) = connection.start(calling.call(limits.max_rows), statement, calling).await?;
+        let named = |fields: &Bytes| name_tables(fields, exact.fragments());
+        let passing = Passing { limits, in_transaction: false, named };
+        let done = passing.run(&mut lane, &calls, answer).await;
+        let lanes = std::slice::from_mut(&mut lane);
+        if let Some(measure) = &calling.measure {
+            measure.asked(answer.rows_passed(), began.elapsed());
+        }
+        match done {
+            Ok(mut end) => {
+                end.ran = Some(scatter::ran(lanes));
+                Ok(Box::new(without_place(*end)))
+            }
+            Err(error) => {
+                scatter::abandon(lanes, &calls).await;
+                Err(of_scratch(error))
+            }
+        }
+    }
+}
+
+/// The same, until `bound` at the latest.
+fn bounded(calling: Calling<'_>, bound: Option<Instant>) -> Calling<'_> {
+    let deadline = match (calling.deadline, bound) {
+        (Some(own), Some(bound)) => Some(own.min(bound)),
+        (own, bound) => own.or(bound),
+    };
+    Calling { deadline, ..calling }
+}
+
+/// Settings under which a value is stored as it came.
+fn loading_settings() -> Settings {
+    let mut all = Settings::default();
+    for (name, value) in [
+        ("foreign_key_checks", "0"),
+        ("sql_mode", "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"),
+        ("time_zone", "'+00:00'"),
+    ] {
+        all = settings::with(&all, name, value);
+    }
+    all
+}
+
+/// Puts the tables' own names where those of further temporary tables stand.
+fn name_tables(packed: &Bytes, fragments: &[Fragment]) -> Option<Bytes> {
+    if fragments.iter().all(|fragment| fragment.name == fragment.table) {
+        return Some(packed.clone());
+    }
+    let mut columns = rows::columns(packed).collect::<Result<Vec<_>, _>>().ok()?;
+    for column in &mut columns {
+        let renamed = fragments
+            .iter()
+            .find(|fragment| *fragment.name == *column.org_table && *fragment.keyspace == *column.schema);
+        if let Some(fragment) = renamed {
+            column.org_table = (&*fragment.table).into();
+        }
+    }
+    Some(rows::pack_columns(&columns))
+}
+
+impl Scratch {
+    /// Waits for a turn.
+    async fn place(&self, calling: &Calling<'_>) -> Result<tokio::sync::SemaphorePermit<'_>, ErrorBody> {
+        let until = Instant::now() + self.limits.wait;
+        let (until, own) = match calling.deadline {
+            Some(deadline) if deadline < until => (deadline, false),
+            _ => (until, true),
+        };
+        tokio::select! {
+            biased;
+            place = self.places.acquire() => {
+                place.map_err(|_| failure::internal("the places of the scratch server are closed"))
+            }
+            () = calling.cancel.cancelled() => Err(failure::cancelled()),
+            () = tokio::time::sleep_until(until) => Err(match own {
+                true => ErrorBody::new(
+                    Code::Exhausted,
+                    format!(
+                        "{} statements run on the scratch server already (scratch.statements), and none ended within {:?}; try again later",
+                        self.limits.statements, self.limits.wait
+                    ),
+                ),
+                false => ErrorBody::new(
+                    Code::Deadline,
+                    "the deadline has passed while the statement waited for its turn; nothing was executed",
+                ),
+            }),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The exact tier: what no other way is proved right for runs on a scratch server, over fragments of the tables that it names.
+//!
+//! [`survey`] finds the tables in every block; [`conditions`] what leaves fewer of their rows; [`columns`] which columns are needed. A fragment
+//! is read by a statement that the planner plans as any other. The statement itself goes to the scratch server as it is, with other
+//! names of tables.
+
+mod blocks;
+mod columns;
+mod conditions;
+mod references;
+mod survey;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use sqlparser::ast::Statement;
+use vitrail_sql::lexer::TokenKind;
+use vitrail_sql::normalise::{Normalised, StatementKind};
+use vitrail_sql::parse::parse;
+
+use self::columns::{Words, carried};
+use self::references::{By, Change, Reference};
+use self::survey::Survey;
+use super::access::Needs;
+use super::functions;
+use super::text::{self, Text};
+use super::{PlanContext, Scratch};
+use crate::plan::{
+    Carried, ExactPlan, Form, Fragment, FragmentRows, Ids, MergePlan, Part, Plan, Reading, Reduction, ReductionPlan, Route,
+    key_bind, quote, reading_text,
+};
+use crate::refusal::Refusal;
+use crate::vschema::Placement;
+
+/// Refusals that hold for a statement wherever it runs.
+const FINAL: [&str; 12] = [
+    "connection-function",
+    "connection-variable",
+    "edit",
+    "full-text",
+    "lock-beside-tables",
+    "one-place-only",
+    "select-into",
+    "several-catalogs",
+    "shard-target",
+    "statement-kind",
+    "system-tables",
+    "version-comment",
+];
+
+/// Whether a statement that was refused so may run on the scratch server.
+pub(super) fn may_help(statement: &Normalised, refusal: &Refusal) -> bool {
+    let may = refusal.code == vitrail_proto::error::Code::Unsupported && !FINAL.contains(&refusal.reason);
+    may && statement.kind == StatementKind::Select
+}
+
+/// Plans a statement that was refused otherwise.
+///
+/// # Errors
+/// That refusal, or a plainer one.
+pub(super) fn plan(
+    statement: &Normalised,
+    context: &PlanContext<'_>,
+    scratch: Scratch,
+    refusal: Refusal,
+) -> Result<Plan, Refusal> {
+    let reason = refusal.reason;
+    match make(statement, context, scratch, reason) {
+        Err(other) if other.reason == "exact" => Err(Refusal {
+            message: format!("{} (and it cannot run on the scratch server: {})", refusal.message, other.message),
+            ..refusal
+        }),
+        done => done,
+    }
+}
+
+/// Names the keyspaces of tables that are needed of another one than the statement's own.
+pub(super) fn name_keyspaces(
+    needs: &mut Needs,
+    own: &str,
+    context: &PlanContext<'_>,
+) -> Result<(), Refusal> {
+    for table in needs.tables.iter_mut().filter(|table| table.keyspace.is_none()) {
+        let keyspace = &context.table(None, &table.table)?.keyspace.name;
+        if **keyspace != *own {
+            table.keyspace = Some((&**keyspace).into());
+        }
+    }
+    Ok(())
+}
+
+/// A form of a statement for which there is no exact answer either.
+fn refuse(what: &str) -> Refusal {
+    Refusal::unsupported("exact", what)
+}
+
+fn make(
+    statement: &Normalised,
+    context: &PlanContext<'_>,
+    scratch: Scratch,
+    reason: &'static str,
+) -> Result<Plan, Refusal> {
+    let parsed = parse(statement).map_err(|error| refuse(&error.to_string()))?;
+    let text = Text::new(statement);
+    for token in text.tokens.iter().filter(|token| token.kind == TokenKind::SystemVariable) {
+        functions::check_variable(text.str(token))?;
+    }
+    if text::has_version_comment(statement) {
+        return Err(refuse("a version comment"));
+    }
+    let Statement::Query(query) = &*parsed.statement else { return Err(refuse("this kind of statement")) };
+    let mut survey = Survey::new(context, &text, scratch);
+    survey.query(query, &[])?;
+    let Survey { mut references, changes, locks, natural, .. } = survey;
+    if references.is_empty() {
+        return Err(refuse("a statement without tables"));
+    }
+    references.iter_mut().for_each(|reference| reference.whole |= natural);
+    let (fragments, of_reference) = fragments(statement, context, scratch, &text, &references)?;
+    let parts = rewritten(&text, statement.body.clone(), &changes, &|reference| {
+        let fragment = &fragments[of_reference[reference]];
+        let alias = !references[reference].aliased && fragment.name != fragment.table;
+        let alias = if alias { format!(" AS {}", quote(&fragment.table)) } else { String::new() };
+        format!("{}{alias}", fragment.qualified())
+    });
+    let keyspace = match context.keyspace {
+        Some(name) => &context.keyspace(name)?.name,
+        None => &references[0].keyspace.name,
+    };
+    Ok(Plan {
+        keyspace: Arc::clone(keyspace),
+        route: Route::AnyShard,
+        merge: MergePlan::Pass,
+        edits: Vec::new(),
+        writes: locks,
+        shareable: false,
+        statement_value: None,
+        full_write: None,
+        row: None,
+        needs: Needs::default(),
+        alone: None,
+        ids: Ids::default(),
+        filling: None,
+        join: None,
+        steps: None,
+        exact: Some(Arc::new(ExactPlan { fragments, text: parts, reason })),
+    })
+}
+
+/// A fragment for each reference, and which of them it is.
+fn fragments(
+    statement: &Normalised,
+    context: &PlanContext<'_>,
+    scratch: Scratch,
+    text: &Text<'_>,
+    references: &[Reference<'_>],
+) -> Result<(Vec<Fragment>, Vec<usize>), Refusal> {
+    let words = Words::of(text);
+    let like = |number: usize| (0..number).find(|earlier| references[*earlier].is_like(&references[number]));
+    let mut of_reference: Vec<usize> = Vec::with_capacity(references.len());
+    let mut firsts: Vec<usize> = Vec::new();
+    for number in 0..references.len() {
+        match like(number) {
+            Some(earlier) if scratch.reopens => of_reference.push(of_reference[earlier]),
+            _ => {
+                of_reference.push(firsts.len());
+                firsts.push(number);
+            }
+        }
+    }
+    let mut fragments: Vec<Fragment> = Vec::with_capacity(firsts.len());
+    for (place, number) in firsts.iter().enumerate() {
+        let reference = &references[*number];
+        let (columns, documents) = carried(reference.schema, &words, reference.whole)?;
+        let same_table = |fragment: &Fragment| {
+            fragment.keyspace == reference.keyspace.name && *fragment.table == *reference.table
+        };
+        let name = if fragments.iter().any(same_table) { copy_name(references, place) } else { reference.table.into() };
+        let rows = match like(*number) {
+            Some(earlier) => FragmentRows::Copy(of_reference[earlier]),
+            None => rows(statement, context, reference, (&columns, documents.as_deref()), &of_reference, references)?,
+        };
+        fragments.push(Fragment {
+            keyspace: Arc::clone(&reference.keyspace.name),
+            table: reference.table.into(),
+            name,
+            columns,
+            checked: documents.is_some(),
+            rows,
+        });
+    }
+    Ok((fragments, of_reference))
+}
+
+/// The name of a further temporary table with rows of one table.
+fn copy_name(references: &[Reference<'_>], place: usize) -> Arc<str> {
+    let mut name = format!("vitrail_copy_{place}");
+    while references.iter().any(|reference| reference.table.eq_ignore_ascii_case(&name)) {
+        name.push('_');
+    }
+    name.into()
+}
+
+/// The statements that read the rows of a reference.
+fn rows(
+    statement: &Normalised,
+    context: &PlanContext<'_>,
+    reference: &Reference<'_>,
+    (columns, documents): (&[Carried], Option<&str>),
+    of_reference: &[usize],
+    references: &[Reference<'_>],
+) -> Result<FragmentRows, Refusal> {
+    let read = columns.iter().map(|column| &*column.read).chain(documents).collect::<Vec<_>>().join(", ");
+    let start = format!("SELECT {read} FROM {}", quote(reference.table));
+    let lock = reference.lock.map(|lock| Part::Text(format!(" {lock}").into()));
+    let text = |further: Option<String>| {
+        let mut parts = vec![Part::Text(start.as_str().into())];
+        let further = further.map(|text| vec![Part::Text(text.into())]);
+        for (number, condition) in reference.conditions.iter().chain(&further).enumerate() {
+            parts.push(Part::Text(if number == 0 { " WHERE (" } else { " AND (" }.into()));
+            parts.extend(condition.iter().cloned());
+            parts.push(Part::Text(")".into()));
+        }
+        parts.extend(lock.clone());
+        parts
+    };
+    let context = PlanContext {
+        keyspace: Some(&reference.keyspace.name),
+        shard: None,
+        temporary: &[],
+        catalog: None,
+        scratch: None,
+        ..*context
+    };
+    let reading = |parts: Vec<Part>| {
+        let statement = reading_text(&parts, statement)?;
+        let plan = super::choose(&statement, &context)?;
+        Ok::<_, Refusal>(Reading { text: parts, plan, key: statement.key })
+    };
+    let mut reductions = Vec::new();
+    for equality in &reference.equalities {
+        let source = of_reference[equality.source];
+        let Some(form) = written(&references[equality.source], &equality.of_source) else { continue };
+        let condition = format!("{} IN ::{}", quote(&equality.column), key_bind(0));
+        let routed = match reference.keyspace.table(reference.table).map(|table| &table.placement) {
+            Some(Placement::Sharded(sharding)) => sharding.position(&equality.column).is_some(),
+            _ => false,
+        };
+        let reduction = Reduction { source, column: equality.of_source.as_str().into(), form, routed };
+        reductions.push(ReductionPlan { reduction, reading: reading(text(Some(condition)))? });
+    }
+    Ok(FragmentRows::Read {
+        whole: Box::new(reading(text(None))?),
+        filtered: !reference.conditions.is_empty(),
+        reductions,
+    })
+}
+
+/// How values of a column are written.
+fn written(reference: &Reference<'_>, column: &str) -> Option<Form> {
+    use crate::schema::ColumnClass::{Binary, Decimal, Integer, Temporal, Text};
+    match reference.schema.column(column)?.class {
+        Integer | Decimal => Some(Form::Number),
+        Temporal | Text(_) => Some(Form::Quoted),
+        Binary => Some(Form::Bytes),
+        _ => None,
+    }
+}
+
+/// A text with changes.
+fn rewritten(
+    text: &Text<'_>,
+    bytes: Range<usize>,
+    changes: &[Change],
+    name: &dyn Fn(usize) -> String,
+) -> Vec<Part> {
+    let mut ordered: Vec<&Change> = changes.iter().collect();
+    ordered.sort_by_key(|change| change.bytes.start);
+    let slice = |start: usize, end: usize| Part::Slice(text.anchor(start), text.anchor(end));
+    let (mut parts, mut at) = (Vec::new(), bytes.start);
+    for change in ordered {
+        parts.push(slice(at, change.bytes.start));
+        match &change.by {
+            By::Table(reference) => parts.push(Part::Text(name(*reference).into())),
+            By::Again { bytes, inside, before, after } => {
+                parts.push(Part::Text(before.as_str().into()));
+                parts.extend(rewritten(text, bytes.clone(), inside, name));
+                parts.push(Part::Text(after.as_str().into()));
+            }
+        }
+        at = change.bytes.end;
+    }
+    parts.push(slice(at, bytes.end));
+    parts
+}
