@@ -2,8 +2,19 @@
 
 use vitrail_mysql::{Address, ConnectOptions, Tls};
 
-use crate::config::{TabletConfig, TlsMode};
+use crate::config::{MysqlConfig, TabletConfig, TlsMode};
 use crate::error::StartError;
+
+impl MysqlConfig {
+    /// How the server is reached, in no database.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it: a file that cannot be read, or TLS that cannot be set up.
+    pub fn connect_options(&self) -> Result<ConnectOptions, StartError> {
+        of_server(self)
+    }
+}
 
 /// How MySQL is reached. Errors: what is wrong with the configuration, by its key.
 pub(crate) fn options(config: &TabletConfig) -> Result<ConnectOptions, StartError> {
@@ -17,7 +28,11 @@ pub(crate) fn options(config: &TabletConfig) -> Result<ConnectOptions, StartErro
             return Err(StartError::Wrong { key, problem: "must be at least 1" });
         }
     }
-    let mysql = &config.mysql;
+    Ok(of_server(&config.mysql)?.with_database(config.database.as_str()))
+}
+
+/// How a server is reached, whatever database is wanted there.
+fn of_server(mysql: &MysqlConfig) -> Result<ConnectOptions, StartError> {
     let read = |key, path: &std::path::PathBuf| {
         std::fs::read(path).map_err(|source| StartError::File { key, path: path.clone(), source })
     };
@@ -44,7 +59,6 @@ pub(crate) fn options(config: &TabletConfig) -> Result<ConnectOptions, StartErro
     let tls = Tls::new(mode, authorities.as_deref(), None).map_err(StartError::Tls)?;
     Ok(ConnectOptions::new(address, mysql.user.as_str())
         .with_password(password)
-        .with_database(config.database.as_str())
         .with_tls(tls)
         .with_connect_timeout(mysql.connect_timeout))
 }

@@ -40,7 +40,7 @@ const OWN_CONNECTIONS: usize = 3;
 const NEEDED_PRIVILEGES: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
 /// The finding for a server that does not answer or refuses the login.
-pub(crate) fn unreachable(error: &Error, config: &TabletConfig) -> Finding {
+pub fn unreachable(error: &Error, config: &TabletConfig) -> Finding {
     let place = match &config.mysql.socket {
         Some(socket) => socket.display().to_string(),
         None => format!("{}:{}", config.mysql.host, config.mysql.port),
@@ -65,10 +65,20 @@ pub(crate) fn unreachable(error: &Error, config: &TabletConfig) -> Finding {
 
 /// Looks at a server that answers.
 pub(crate) async fn look(connection: &mut Connection, config: &TabletConfig) -> Result<Vec<Finding>, Error> {
+    let mut findings = Findings(look_at_server(connection, config).await?);
+    grants(connection, config, &mut findings).await?;
+    Ok(findings.0)
+}
+
+/// The same, without the privileges of the account: versions, and variables of the server.
+///
+/// # Errors
+///
+/// The server does not answer what every server does.
+pub async fn look_at_server(connection: &mut Connection, config: &TabletConfig) -> Result<Vec<Finding>, Error> {
     let mut findings = Findings(Vec::new());
     version(connection, &mut findings);
     variables(connection, config, &mut findings).await?;
-    grants(connection, config, &mut findings).await?;
     Ok(findings.0)
 }
 
@@ -194,9 +204,9 @@ async fn grants(connection: &mut Connection, config: &TabletConfig, findings: &m
     Ok(())
 }
 
-/// The privileges on `database` that the rows of SHOW GRANTS name. An account may kill its own connections without any, so
+/// The privileges on `database` that the rows of SHOW GRANTS name, in upper case, or `ALL PRIVILEGES`. An account may kill its own connections without any, so
 /// nothing more is needed for cancels.
-fn privileges(rows: &[TextRow], database: &str) -> Vec<String> {
+pub fn privileges(rows: &[TextRow], database: &str) -> Vec<String> {
     let mut all = Vec::new();
     for grant in rows.iter().filter_map(|row| row.first()?.as_deref()) {
         let Some(grant) = grant.strip_prefix("GRANT ") else { continue };

@@ -39,33 +39,48 @@ impl Binaries {
     ///
     /// Errors: [`Error::Mysqld`] that says what to install.
     pub async fn find(flavour: Flavour) -> Result<Binaries> {
+        Binaries::search(flavour, None).await
+    }
+
+    /// The same, of this version if there is one, else of any.
+    pub async fn find_version(flavour: Flavour, version: Version) -> Result<Binaries> {
+        Binaries::search(flavour, Some(version)).await
+    }
+
+    async fn search(flavour: Flavour, wanted: Option<Version>) -> Result<Binaries> {
+        let fits = |binaries: &Binaries| wanted.is_none_or(|version| binaries.version == version);
         let names: &[&str] = match flavour {
             Flavour::MariaDb => &["mariadbd", "mysqld"],
             Flavour::MySql => &["mysqld"],
         };
+        let mut other = None;
         for server in names.iter().flat_map(|name| candidates(name)) {
             let command = [server.display().to_string()];
-            if let Ok((found, version)) = greeting_of(&command).await
-                && found == flavour
-            {
-                let installer = match flavour {
-                    Flavour::MySql => None,
-                    Flavour::MariaDb => {
-                        let installer = ["mariadb-install-db", "mysql_install_db"]
-                            .iter()
-                            .find_map(|name| candidates(name).next())
-                            .ok_or_else(|| Error::Mysqld("mariadb-install-db was not found beside mariadbd".into()))?;
-                        Some(installer)
+            match greeting_of(&command).await {
+                Ok((found, version)) if found == flavour => {
+                    let installer = match flavour {
+                        Flavour::MySql => None,
+                        Flavour::MariaDb => Some(installer_beside(&server)?),
+                    };
+                    let binaries = Binaries { flavour, version, server, tree: None, installer };
+                    if fits(&binaries) {
+                        return Ok(binaries);
                     }
-                };
-                return Ok(Binaries { flavour, version, server, tree: None, installer });
+                    other.get_or_insert(binaries);
+                }
+                _ => {}
             }
         }
-        match flavour {
-            Flavour::MariaDb => {
+        match (flavour, other) {
+            (Flavour::MariaDb, Some(other)) => Ok(other),
+            (Flavour::MariaDb, None) => {
                 Err(Error::Mysqld("no MariaDB server is installed; run tools/harness/install-mariadb".into()))
             }
-            Flavour::MySql => Binaries::in_tree(&Binaries::mysql_tree()).await,
+            (Flavour::MySql, other) => match (Binaries::in_tree(&Binaries::mysql_tree()).await, other) {
+                (Ok(tree), Some(other)) => Ok(if fits(&tree) { tree } else { other }),
+                (Err(_), Some(other)) => Ok(other),
+                (tree, None) => tree,
+            },
         }
     }
 
@@ -187,6 +202,18 @@ pub(super) fn cache_directory() -> PathBuf {
 fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// MariaDB's `mariadb-install-db`: that of the same installation if it has one, as each prepares data for its own version.
+fn installer_beside(server: &Path) -> Result<PathBuf> {
+    const NAMES: [&str; 2] = ["mariadb-install-db", "mysql_install_db"];
+    let installation = server.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
+    let beside = ["bin", "scripts"].iter().flat_map(|folder| NAMES.map(|name| installation.join(folder).join(name)));
+    beside
+        .filter(|path| path.is_file())
+        .chain(NAMES.iter().flat_map(|name| candidates(name)))
+        .next()
+        .ok_or_else(|| Error::Mysqld("mariadb-install-db was not found beside mariadbd".into()))
 }
 
 /// Existing files called `name`, in the order of `PATH` and then of `DIRECTORIES`.

@@ -51,6 +51,8 @@ pub struct MysqldOptions {
     /// Where its data lies. `None`: in a new temporary directory, which goes when the server does. A directory that is given is initialised
     /// if it is empty or absent, and kept.
     pub data: Option<PathBuf>,
+    /// Folder of that temporary directory. `None`: the system's for temporary files.
+    pub temporary: Option<PathBuf>,
     /// TCP.
     pub port: Port,
     /// Write a binlog with GTIDs.
@@ -69,6 +71,7 @@ impl MysqldOptions {
         MysqldOptions {
             binaries,
             data: None,
+            temporary: None,
             port: Port::None,
             binlog: false,
             durable: false,
@@ -115,7 +118,8 @@ impl Mysqld {
         let (home, data) = match &options.data {
             Some(data) => (None, data.clone()),
             None => {
-                let home = temporary_directory(&std::env::temp_dir())?;
+                let folder = options.temporary.clone().unwrap_or_else(std::env::temp_dir);
+                let home = temporary_directory(&folder)?;
                 let data = home.path().join("data");
                 (Some(home), data)
             }
@@ -181,6 +185,11 @@ impl Mysqld {
     /// Whether it still runs, as far as has been heard.
     pub fn is_running(&mut self) -> bool {
         self.watchdog.is_running()
+    }
+
+    /// Waits until it has ended, however that happens. May be dropped and called again.
+    pub async fn ended(&mut self) {
+        self.watchdog.ended().await;
     }
 
     /// The last lines of its log.
