@@ -4,6 +4,7 @@
 
 mod load;
 mod log;
+pub(crate) mod scratch;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use vitrail_tablet::units;
 
 pub use load::{ConfigError, load, parse};
 pub use log::LogConfig;
+pub use scratch::{ScratchConfig, ScratchKind};
 
 /// Everything that a process is told.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub gate: GateConfig,
     /// Which statements are written down.
     pub log: LogConfig,
+    /// Where statements run that shards cannot answer.
+    pub scratch: ScratchConfig,
     /// What all tablets of this process have in common.
     pub tablet: TabletDefaults,
     /// What is served, by keyspace name.

@@ -17,6 +17,7 @@ use crate::assembly::Served;
 use crate::query_metrics;
 use crate::reload::Reloads;
 use crate::resources::Resources;
+use crate::scratch::ScratchServer;
 
 /// What the endpoints report.
 pub struct Metrics {
@@ -32,6 +33,7 @@ impl Metrics {
     pub(crate) fn new(
         listener: Handle,
         gate: Option<Arc<Gate>>,
+        scratch: Option<Arc<ScratchServer>>,
         top: usize,
         services: &[Served],
         reloads: Arc<Reloads>,
@@ -44,6 +46,7 @@ impl Metrics {
         registry.register_collector(Box::new(Snapshot {
             listener,
             gate,
+            scratch,
             top,
             reloads: Arc::clone(&reloads),
             tablets: tablets.collect(),
@@ -84,6 +87,7 @@ type ShardLabels = [(&'static str, String); 2];
 struct Snapshot {
     listener: Handle,
     gate: Option<Arc<Gate>>,
+    scratch: Option<Arc<ScratchServer>>,
     reloads: Arc<Reloads>,
     /// Fingerprints with series of their own.
     top: usize,
@@ -174,6 +178,21 @@ impl Collector for Snapshot {
                 "gate_plan_bytes",
                 "Size of the plan cache, with texts that are read once.",
                 gate.cached_plan_bytes as u64,
+            )?;
+        }
+        if let Some(scratch) = &self.scratch {
+            let scratch = scratch.stats();
+            scalars.gauge("scratch_running", "The scratch server runs (1) or does not (0).", scratch.running.into())?;
+            scalars.counter("scratch_starts", "Starts of the scratch server.", scratch.starts)?;
+            scalars.counter(
+                "scratch_start_failures",
+                "Starts of the scratch server that failed.",
+                scratch.failed_starts,
+            )?;
+            scalars.gauge(
+                "scratch_reservations",
+                "Connections to the scratch server that statements hold.",
+                scratch.reserved,
             )?;
         }
         if let Some(gate) = &self.gate {

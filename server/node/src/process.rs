@@ -12,6 +12,7 @@ use vitrail_gate::access::Access;
 use vitrail_gate::{Gate, QueryLog, Record};
 use vitrail_listener::config::{Config as ListenerConfig, Endpoint};
 use vitrail_listener::listener::{Handle, Listener};
+use vitrail_service::QueryService;
 use vitrail_tablet::{Tablet, TabletService};
 
 use crate::assembly::{self, Served};
@@ -20,6 +21,7 @@ use crate::error::StartError;
 use crate::http::{self, Health};
 use crate::metrics::Metrics;
 use crate::reload::{self, Credentials, Reloads};
+use crate::scratch::ScratchServer;
 use crate::{preflight, query_log, users};
 
 /// Which components a process holds.
@@ -56,6 +58,7 @@ pub struct Process {
     tablets: Vec<Arc<Tablet>>,
     listener: Handle,
     gate: Option<Arc<Gate>>,
+    scratch: Option<Arc<ScratchServer>>,
     drain: Duration,
     /// What runs; one reload at a time replaces parts of it.
     running: Mutex<Config>,
@@ -79,7 +82,7 @@ impl Process {
         let credentials = Credentials::of(&config, None)?;
         let listener_config = listener_config(&config, &credentials)?;
         let drain = listener_config.drain;
-        let Assembled { services, gate, incarnation, logged } =
+        let Assembled { services, gate, scratch, incarnation, logged } =
             assemble(&config, component, credentials.access).await?;
 
         allow_connections(config.listen.max_connections);
@@ -97,7 +100,7 @@ impl Process {
             None => None,
         };
         let top = config.gate.query_metrics;
-        let metrics = Metrics::new(handle.clone(), gate.clone(), top, &services, Arc::clone(&reloads));
+        let metrics = Metrics::new(handle.clone(), gate.clone(), scratch.clone(), top, &services, Arc::clone(&reloads));
         let health = Arc::new(Health { metrics, gate: gate.clone(), draining: draining.clone() });
         let address = config.listen.http;
         let http = http::serve(address, health, stop.clone());
@@ -112,6 +115,7 @@ impl Process {
             tablets,
             listener: handle,
             gate,
+            scratch,
             drain,
             running,
             reloads,
@@ -192,6 +196,11 @@ impl Process {
         &self.tablets
     }
 
+    /// Where the gate runs what shards cannot answer, unless the configuration wants none.
+    pub fn scratch(&self) -> Option<&Arc<ScratchServer>> {
+        self.scratch.as_ref()
+    }
+
     /// Begins to drain: not ready, no new connections, sessions move on. Idempotent.
     pub fn drain(&self) {
         self.draining.cancel();
@@ -206,6 +215,9 @@ impl Process {
         }
         for tablet in &self.tablets {
             tablet.close().await;
+        }
+        if let Some(scratch) = &self.scratch {
+            scratch.close().await;
         }
         self.stop.cancel();
         if let Some(log) = self.log
@@ -272,6 +284,7 @@ impl Process {
 struct Assembled {
     services: Vec<Served>,
     gate: Option<Arc<Gate>>,
+    scratch: Option<Arc<ScratchServer>>,
     incarnation: String,
     /// What the gate writes down.
     logged: Option<mpsc::Receiver<Record>>,
@@ -281,7 +294,7 @@ async fn assemble(config: &Config, component: Component, access: Access) -> Resu
     check_component(config, component)?;
     let services = assembly::services(config).await?;
     let incarnation = format!("{:016x}", rand::random::<u64>());
-    let mut logged = None;
+    let (mut logged, mut scratch) = (None, None);
     let gate = match component {
         Component::Tablet => None,
         Component::Both | Component::Gate => {
@@ -298,15 +311,21 @@ async fn assemble(config: &Config, component: Component, access: Access) -> Resu
             };
             let (log, records) = QueryLog::new(config.log.choice(rand::random()));
             logged = Some(records);
-            let gate = Gate::new(assembly::cluster(config, &services)?, gate_config).with_log(log);
+            let mut gate = Gate::new(assembly::cluster(config, &services)?, gate_config).with_log(log);
+            let shards = services.iter().map(|served| Arc::clone(&served.service));
+            if let Some(server) = ScratchServer::new(config, shards.collect()) {
+                let server = Arc::new(server);
+                gate = gate.with_scratch(Arc::clone(&server) as Arc<dyn QueryService>, config.scratch.limits());
+                scratch = Some(server);
+            }
             gate.set_access(access);
             users::warn_of_grants_on_nothing(config);
             gate.set_shares(shares(config));
             Some(Arc::new(gate))
         }
     };
-    preflight::check(&services, gate.as_deref()).await?;
-    Ok(Assembled { services, gate, incarnation, logged })
+    preflight::check(&services, scratch.as_deref(), gate.as_deref()).await?;
+    Ok(Assembled { services, gate, scratch, incarnation, logged })
 }
 
 /// How the statements of users are shared who have a say of their own.

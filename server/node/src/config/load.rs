@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use vitrail_proto::limits::AUTHENTICATION_TIME;
+use vitrail_tablet::config::MysqlConfig;
 
 use super::{Config, GrantConfig, KeyspaceConfig, ListenConfig, ShardConfig, UserConfig};
 
@@ -58,6 +59,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
     }
     let contradiction = |message| ConfigError::Contradiction { path: path.to_owned(), message };
     check_listen(&config.listen).map_err(contradiction)?;
+    config.scratch.check(config.keyspaces.keys().map(String::as_str)).map_err(contradiction)?;
     for (name, keyspace) in &config.keyspaces {
         check_keyspace(name, keyspace).map_err(contradiction)?;
     }
@@ -137,14 +139,16 @@ fn files(config: &mut Config) -> Vec<&mut PathBuf> {
         files.extend(&mut keyspace.vschema);
         for shard in &mut keyspace.shards {
             files.extend(&mut shard.tablet_password_file);
-            if let Some(mysql) = &mut shard.mysql {
-                files.extend(&mut mysql.socket);
-                files.extend(&mut mysql.password_file);
-                files.extend(&mut mysql.tls_ca);
-            }
+            files.extend(shard.mysql.iter_mut().flat_map(files_of_mysql));
         }
     }
+    files.extend(&mut config.scratch.data);
+    files.extend(config.scratch.mysql.iter_mut().flat_map(files_of_mysql));
     files
+}
+
+fn files_of_mysql(mysql: &mut MysqlConfig) -> impl Iterator<Item = &mut PathBuf> {
+    [&mut mysql.socket, &mut mysql.password_file, &mut mysql.tls_ca].into_iter().flatten()
 }
 
 /// Adds the nearest known key to serde's "unknown field `x`, expected one of `a`, `b`".
