@@ -19,7 +19,7 @@ mod why;
 use std::sync::Arc;
 
 pub use exact::{Carried, Exact, Form, Fragment, Reduction};
-pub(crate) use exact::{ExactPlan, FragmentRows, ReductionPlan, quote};
+pub(crate) use exact::{ExactPlan, FragmentRows, ReductionPlan, Title, quote};
 pub use filling::Filling;
 pub use group::{Aggregate, Comparator, Condition, Fold, Grouping, Operand};
 pub use join::{Equality, Join, JoinKey, JoinPlan, Pick, Slot, Step};

@@ -218,7 +218,7 @@ impl Exacting<'_> {
         let limits = self.scope.limits;
         let began = Instant::now();
         let (mut lane, calls) = connection.start(calling.call(limits.max_rows), statement, calling).await?;
-        let named = |fields: &Bytes| name_tables(fields, exact.fragments());
+        let named = |fields: &Bytes| name(fields, exact);
         let passing = Passing { limits, in_transaction: false, named };
         let done = passing.run(&mut lane, &calls, answer).await;
         let lanes = std::slice::from_mut(&mut lane);
@@ -260,9 +260,10 @@ fn loading_settings() -> Settings {
     all
 }
 
-/// Puts the tables' own names where those of further temporary tables stand.
-fn name_tables(packed: &Bytes, fragments: &[Fragment]) -> Option<Bytes> {
-    if fragments.iter().all(|fragment| fragment.name == fragment.table) {
+/// Puts the tables' own names where those of further temporary tables stand, and the columns' own titles.
+fn name(packed: &Bytes, exact: &Exact) -> Option<Bytes> {
+    let fragments = exact.fragments();
+    if exact.titles().is_empty() && fragments.iter().all(|fragment| fragment.name == fragment.table) {
         return Some(packed.clone());
     }
     let mut columns = rows::columns(packed).collect::<Result<Vec<_>, _>>().ok()?;
@@ -272,6 +273,9 @@ fn name_tables(packed: &Bytes, fragments: &[Fragment]) -> Option<Bytes> {
             .find(|fragment| *fragment.name == *column.org_table && *fragment.keyspace == *column.schema);
         if let Some(fragment) = renamed {
             column.org_table = (&*fragment.table).into();
+        }
+        if let Some((_, own)) = exact.titles().iter().find(|(there, _)| *there == *column.name) {
+            column.name = own.as_str().into();
         }
     }
     Some(rows::pack_columns(&columns))

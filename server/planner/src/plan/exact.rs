@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use vitrail_proto::error::Code;
 use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::normalise::Normalised;
 
@@ -21,8 +22,19 @@ pub(crate) struct ExactPlan {
     pub(crate) fragments: Vec<Fragment>,
     /// The statement, for the scratch server.
     pub(crate) text: Vec<Part>,
+    /// Columns that are called otherwise there.
+    pub(crate) titles: Vec<Title>,
     /// The rule by which no other way was proved right.
     pub(crate) reason: &'static str,
+}
+
+/// What a column is called that has no alias.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Title {
+    /// On the scratch server.
+    pub(crate) there: Vec<Part>,
+    /// In the statement.
+    pub(crate) own: Vec<Part>,
 }
 
 /// A temporary table with rows of a table.
@@ -49,6 +61,8 @@ pub(crate) enum FragmentRows {
     Read {
         /// All that its own conditions leave.
         whole: Box<Reading>,
+        /// The same from all shards, if the conditions lead to some.
+        everywhere: Option<Box<Reading>>,
         /// It has conditions of its own.
         filtered: bool,
         /// Each another way to read fewer.
@@ -108,8 +122,9 @@ pub enum Form {
 #[derive(Debug, Clone)]
 pub struct Exact {
     plan: Arc<ExactPlan>,
-    /// For each fragment that is read: the whole, then each of its reductions.
+    /// For each fragment that is read: the whole, then each of its reductions, then the whole from all shards if that is another text.
     texts: Vec<Vec<Normalised>>,
+    titles: Vec<(String, String)>,
 }
 
 impl PartialEq for Exact {
@@ -128,19 +143,27 @@ impl Exact {
         for fragment in &plan.fragments {
             texts.push(match &fragment.rows {
                 FragmentRows::Copy(_) => Vec::new(),
-                FragmentRows::Read { whole, reductions, .. } => std::iter::once(&**whole)
+                FragmentRows::Read { whole, everywhere, reductions, .. } => std::iter::once(&**whole)
                     .chain(reductions.iter().map(|reduction| &reduction.reading))
+                    .chain(everywhere.as_deref())
                     .map(|reading| reading.of(statement))
                     .collect::<Result<_, _>>()?,
             });
         }
+        let title = |title: &Title| Ok((pieces(&title.there, statement)?, pieces(&title.own, statement)?));
+        let titles = plan.titles.iter().map(title).collect::<Result<_, Refusal>>()?;
         let sql = pieces(&plan.text, statement)?;
-        Ok((Exact { plan: Arc::clone(plan), texts }, sql.into()))
+        Ok((Exact { plan: Arc::clone(plan), texts, titles }, sql.into()))
     }
 
     /// The fragments. Each is loaded once; a copy after what it is a copy of.
     pub fn fragments(&self) -> &[Fragment] {
         &self.plan.fragments
+    }
+
+    /// What columns are called on the scratch server, and in the statement.
+    pub fn titles(&self) -> &[(String, String)] {
+        &self.titles
     }
 
     /// The text that reads all that a fragment's own conditions leave; empty for a copy.
@@ -162,17 +185,24 @@ impl Exact {
         binds: &Arc<Binds>,
         shards: &Shards,
     ) -> Result<Resolved, Refusal> {
-        let FragmentRows::Read { whole, reductions, .. } = &self.plan.fragments[fragment].rows else {
+        let FragmentRows::Read { whole, everywhere, reductions, .. } = &self.plan.fragments[fragment].rows else {
             panic!("a copy is not read")
         };
-        match reduced {
-            None => whole.plan.resolve(&self.texts[fragment][0], binds, shards),
-            Some((number, values)) => {
-                let mut all = Binds::clone(binds);
-                all.set(key_bind(0), Value::List(values));
-                let text = &self.texts[fragment][number + 1];
-                reductions[number].reading.plan.resolve(text, &Arc::new(all), shards)
+        let texts = &self.texts[fragment];
+        if let Some((number, values)) = reduced {
+            let mut all = Binds::clone(binds);
+            all.set(key_bind(0), Value::List(values));
+            match reductions[number].reading.plan.resolve(&texts[number + 1], &Arc::new(all), shards) {
+                // More than is needed is right, too.
+                Err(refusal) if refusal.code == Code::Unsupported => {}
+                done => return done,
             }
+        }
+        match (whole.plan.resolve(&texts[0], binds, shards), everywhere) {
+            (Err(refusal), Some(everywhere)) if refusal.code == Code::Unsupported => {
+                everywhere.plan.resolve(&texts[reductions.len() + 1], binds, shards)
+            }
+            (done, _) => done,
         }
     }
 }

@@ -8,6 +8,28 @@ use super::text::Text;
 use super::walk::Walk;
 use crate::plan::{Edit, Replacement};
 
+/// Words between SELECT and its list.
+const MODIFIERS: [&str; 11] = [
+    "ALL",
+    "DISTINCT",
+    "DISTINCTROW",
+    "HIGH_PRIORITY",
+    "STRAIGHT_JOIN",
+    "SQL_SMALL_RESULT",
+    "SQL_BIG_RESULT",
+    "SQL_BUFFER_RESULT",
+    "SQL_CACHE",
+    "SQL_NO_CACHE",
+    "SQL_CALC_FOUND_ROWS",
+];
+
+/// The bytes of each column of a select list, aliases among them. `select`: the word; `end`: behind the list.
+pub(super) fn listed(text: &Text<'_>, select: usize, end: usize) -> Vec<Range<usize>> {
+    let is_modifier = |index: &usize| MODIFIERS.iter().any(|word| text.is_word(&text.tokens[*index], word));
+    let first = (select + 1..end).find(|index| !is_modifier(index)).unwrap_or(end);
+    split(text, first..end)
+}
+
 /// Clauses in the order in which they stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Clause {
@@ -71,23 +93,10 @@ impl Clauses {
 
     /// The bytes of each column of the select list, aliases among them.
     pub(super) fn columns(&self, text: &Text<'_>) -> Vec<Range<usize>> {
-        const MODIFIERS: [&str; 11] = [
-            "ALL",
-            "DISTINCT",
-            "DISTINCTROW",
-            "HIGH_PRIORITY",
-            "STRAIGHT_JOIN",
-            "SQL_SMALL_RESULT",
-            "SQL_BIG_RESULT",
-            "SQL_BUFFER_RESULT",
-            "SQL_CACHE",
-            "SQL_NO_CACHE",
-            "SQL_CALC_FOUND_ROWS",
-        ];
-        let (Some(from), Some(select)) = (self.get(Clause::From), self.select_word(text)) else { return Vec::new() };
-        let is_modifier = |index: &usize| MODIFIERS.iter().any(|word| text.is_word(&text.tokens[*index], word));
-        let first = (select + 1..from.start).find(|index| !is_modifier(index)).unwrap_or(from.start);
-        split(text, first..from.start)
+        match (self.get(Clause::From), self.select_word(text)) {
+            (Some(from), Some(select)) => listed(text, select, from.start),
+            _ => Vec::new(),
+        }
     }
 
     /// The bytes of what stands before SELECT; `None`: nothing does.

@@ -9,6 +9,7 @@ mod columns;
 mod conditions;
 mod references;
 mod survey;
+mod titles;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use super::text::{self, Text};
 use super::{PlanContext, Scratch};
 use crate::plan::{
     Carried, ExactPlan, Form, Fragment, FragmentRows, Ids, MergePlan, Part, Plan, Reading, Reduction, ReductionPlan, Route,
-    key_bind, quote, reading_text,
+    Title, key_bind, quote, reading_text,
 };
 use crate::refusal::Refusal;
 use crate::vschema::Placement;
@@ -117,12 +118,20 @@ fn make(
     }
     references.iter_mut().for_each(|reference| reference.whole |= natural);
     let (fragments, of_reference) = fragments(statement, context, scratch, &text, &references)?;
-    let parts = rewritten(&text, statement.body.clone(), &changes, &|reference| {
+    let name = |reference: usize| {
         let fragment = &fragments[of_reference[reference]];
         let alias = !references[reference].aliased && fragment.name != fragment.table;
         let alias = if alias { format!(" AS {}", quote(&fragment.table)) } else { String::new() };
         format!("{}{alias}", fragment.qualified())
+    };
+    let parts = rewritten(&text, statement.body.clone(), &changes, &name);
+    let titles = titles::changed(&text, &changes).into_iter().map(|column| {
+        let within = |change: &&Change| column.start <= change.bytes.start && change.bytes.end <= column.end;
+        let inside: Vec<&Change> = changes.iter().filter(within).collect();
+        let own = vec![Part::Slice(text.anchor(column.start), text.anchor(column.end))];
+        Title { there: rewritten_by(&text, column, inside, &name), own }
     });
+    let titles = titles.collect();
     let keyspace = match context.keyspace {
         Some(name) => &context.keyspace(name)?.name,
         None => &references[0].keyspace.name,
@@ -143,7 +152,7 @@ fn make(
         filling: None,
         join: None,
         steps: None,
-        exact: Some(Arc::new(ExactPlan { fragments, text: parts, reason })),
+        exact: Some(Arc::new(ExactPlan { fragments, text: parts, titles, reason })),
     })
 }
 
@@ -213,13 +222,13 @@ fn rows(
     let read = columns.iter().map(|column| &*column.read).chain(documents).collect::<Vec<_>>().join(", ");
     let start = format!("SELECT {read} FROM {}", quote(reference.table));
     let lock = reference.lock.map(|lock| Part::Text(format!(" {lock}").into()));
-    let text = |further: Option<String>| {
+    let text = |further: Option<String>, hidden: bool| {
         let mut parts = vec![Part::Text(start.as_str().into())];
         let further = further.map(|text| vec![Part::Text(text.into())]);
         for (number, condition) in reference.conditions.iter().chain(&further).enumerate() {
             parts.push(Part::Text(if number == 0 { " WHERE (" } else { " AND (" }.into()));
             parts.extend(condition.iter().cloned());
-            parts.push(Part::Text(")".into()));
+            parts.push(Part::Text(if hidden { ") IS TRUE" } else { ")" }.into()));
         }
         parts.extend(lock.clone());
         parts
@@ -247,10 +256,15 @@ fn rows(
             _ => false,
         };
         let reduction = Reduction { source, column: equality.of_source.as_str().into(), form, routed };
-        reductions.push(ReductionPlan { reduction, reading: reading(text(Some(condition)))? });
+        reductions.push(ReductionPlan { reduction, reading: reading(text(Some(condition), false))? });
     }
+    let whole = reading(text(None, false))?;
+    // A value may turn out to lead to no shard that can be told.
+    let pinned = !matches!(whole.plan.route, Route::AllShards | Route::AnyShard);
+    let everywhere = if pinned { Some(Box::new(reading(text(None, true))?)) } else { None };
     Ok(FragmentRows::Read {
-        whole: Box::new(reading(text(None))?),
+        whole: Box::new(whole),
+        everywhere,
         filtered: !reference.conditions.is_empty(),
         reductions,
     })
@@ -274,7 +288,15 @@ fn rewritten(
     changes: &[Change],
     name: &dyn Fn(usize) -> String,
 ) -> Vec<Part> {
-    let mut ordered: Vec<&Change> = changes.iter().collect();
+    rewritten_by(text, bytes, changes.iter().collect(), name)
+}
+
+fn rewritten_by(
+    text: &Text<'_>,
+    bytes: Range<usize>,
+    mut ordered: Vec<&Change>,
+    name: &dyn Fn(usize) -> String,
+) -> Vec<Part> {
     ordered.sort_by_key(|change| change.bytes.start);
     let slice = |start: usize, end: usize| Part::Slice(text.anchor(start), text.anchor(end));
     let (mut parts, mut at) = (Vec::new(), bytes.start);
