@@ -9,7 +9,7 @@ use super::walk::Walk;
 use crate::plan::{Edit, Replacement};
 
 /// Words between SELECT and its list.
-const MODIFIERS: [&str; 11] = [
+pub(super) const MODIFIERS: [&str; 11] = [
     "ALL",
     "DISTINCT",
     "DISTINCTROW",

@@ -112,11 +112,13 @@ fn make(
     let Statement::Query(query) = &*parsed.statement else { return Err(refuse("this kind of statement")) };
     let mut survey = Survey::new(context, &text, scratch);
     survey.query(query, &[])?;
-    let Survey { mut references, changes, locks, natural, .. } = survey;
+    let Survey { mut references, changes, locks, natural, wildcards, .. } = survey;
     if references.is_empty() {
         return Err(refuse("a statement without tables"));
     }
-    references.iter_mut().for_each(|reference| reference.whole |= natural);
+    // One that was not found may list any table.
+    let whole = natural || wildcards < Words::wildcards(&text);
+    references.iter_mut().for_each(|reference| reference.whole |= whole);
     let (fragments, of_reference) = fragments(statement, context, scratch, &text, &references)?;
     let name = |reference: usize| {
         let fragment = &fragments[of_reference[reference]];

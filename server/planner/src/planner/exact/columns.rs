@@ -10,6 +10,7 @@ use vitrail_sql::lexer::TokenKind;
 
 use super::refuse;
 use crate::plan::{Carried, Form, quote};
+use crate::planner::clauses::MODIFIERS;
 use crate::planner::text::Text;
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, ColumnSchema, Domain, TableSchema};
@@ -30,6 +31,20 @@ impl Words {
             _ => None,
         };
         Words(text.tokens.iter().filter_map(word).collect())
+    }
+
+    /// How many `*` stand where they list columns.
+    pub(super) fn wildcards(text: &Text<'_>) -> usize {
+        let lists = |index: &usize| {
+            let before = index.checked_sub(1).map(|before| &text.tokens[before]);
+            text.str(&text.tokens[*index]) == "*"
+                && before.is_some_and(|before| {
+                    matches!(before.kind, TokenKind::Dot | TokenKind::Comma)
+                        || text.is_word(before, "SELECT")
+                        || MODIFIERS.iter().any(|word| text.is_word(before, word))
+                })
+        };
+        (0..text.tokens.len()).filter(lists).count()
     }
 
     fn has(&self, name: &str) -> bool {

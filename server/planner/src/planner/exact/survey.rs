@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     Cte, Expr, Function, GroupByExpr, Ident, JoinConstraint, JoinOperator, LockType, NonBlock, ObjectName, Query, Select,
-    SelectItem, SetExpr, TableFactor, TableWithJoins, Visit, Visitor,
+    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
 use super::blocks::{Block, Item, column};
@@ -32,6 +32,10 @@ pub(super) struct Survey<'a> {
     pub(super) locks: bool,
     /// Common columns are not written out: every column may be one.
     pub(super) natural: bool,
+    /// How many `*` were found.
+    pub(super) wildcards: usize,
+    /// How often tables are opened, directly or by a common table expression.
+    opened: usize,
 }
 
 /// A common table expression in sight.
@@ -62,6 +66,8 @@ impl<'a> Survey<'a> {
             ctes: Vec::new(),
             locks: false,
             natural: false,
+            wildcards: 0,
+            opened: 0,
         }
     }
 
@@ -80,9 +86,9 @@ impl<'a> Survey<'a> {
                 self.ctes.extend(with.cte_tables.iter().map(named));
             }
             for (number, cte) in with.cte_tables.iter().enumerate() {
-                let known = self.references.len();
+                let known = self.opened;
                 self.query(&cte.query, outer)?;
-                let opens = self.references.len() > known;
+                let opens = self.opened > known;
                 if with.recursive {
                     let of = &mut self.ctes[before + number];
                     (of.open, of.opens) = (false, opens);
@@ -158,21 +164,7 @@ impl<'a> Survey<'a> {
         for tables in &select.from {
             self.tables(tables, &mut block, &mut ons, outer)?;
         }
-        for item in &select.projection {
-            let of = match item {
-                SelectItem::Wildcard(_) => None,
-                SelectItem::QualifiedWildcard(kind, _) => Some(kind.to_string()),
-                _ => continue,
-            };
-            let last = of.as_ref().map(|name| name.rsplit('.').next().unwrap_or_default().trim_matches('`').to_owned());
-            for item in block.items.iter().filter(|item| {
-                last.as_ref().is_none_or(|last| item.alias.eq_ignore_ascii_case(last) || last.contains('`'))
-            }) {
-                if let Some(reference) = item.reference {
-                    self.references[reference].whole = true;
-                }
-            }
-        }
+        self.wildcards(select, &block);
         let mut blocks = vec![block];
         blocks.extend_from_slice(outer);
         if !self.text.loose_operators {
@@ -200,6 +192,25 @@ impl<'a> Survey<'a> {
         self.subqueries(&select.having, &blocks)?;
         self.subqueries(&select.named_window, &blocks)?;
         Ok(blocks.swap_remove(0))
+    }
+
+    /// All columns are needed of the tables that `*` lists.
+    fn wildcards(&mut self, select: &Select, block: &Block) {
+        for item in &select.projection {
+            let of = match item {
+                SelectItem::Wildcard(_) => None,
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    idents(name).and_then(|parts| parts.last().map(|ident| ident.value.clone()))
+                }
+                SelectItem::QualifiedWildcard(..) => None,
+                _ => continue,
+            };
+            self.wildcards += 1;
+            let is = |item: &&Item| of.as_ref().is_none_or(|of| item.alias.eq_ignore_ascii_case(of));
+            for reference in block.items.iter().filter(is).filter_map(|item| item.reference) {
+                self.references[reference].whole = true;
+            }
+        }
     }
 
     /// Adds the tables of one FROM entry to the block.
@@ -326,6 +337,7 @@ impl<'a> Survey<'a> {
             lock: None,
         });
         let reference = self.references.len() - 1;
+        self.opened += 1;
         self.changes.push(Change { bytes, by: By::Table(reference) });
         Ok(item(Some(reference)))
     }
@@ -336,6 +348,7 @@ impl<'a> Survey<'a> {
         if named.open {
             return Ok(());
         }
+        self.opened += usize::from(named.opens);
         let again = std::mem::replace(&mut named.named, true) && named.opens;
         if !again || self.scratch.reopens {
             return Ok(());
