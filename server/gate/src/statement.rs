@@ -196,7 +196,10 @@ async fn run_planned(
     if let Some(first) = filled.as_ref().and_then(|filled| filled.first) {
         resolved.insert_id = InsertId::Sequence(first);
     }
-    watch.goes_to(&keyspace.name, resolved.statements.len());
+    match &resolved.exact {
+        Some(_) => watch.goes_to_scratch(&keyspace.name, plan.advice()),
+        None => watch.goes_to(&keyspace.name, resolved.statements.len(), plan.advice()),
+    }
     for of_shard in &mut resolved.statements {
         if Arc::ptr_eq(&of_shard.binds, all_binds) {
             of_shard.binds = Arc::clone(binds);

@@ -60,6 +60,7 @@ fn row(figures: &QueryFigures) -> Value {
         "shards": figures.shards,
         "most_shards": figures.most_shards,
         "shared": figures.shared,
+        "advice": figures.advice.as_deref(),
         "first_seen": seconds(figures.first_seen),
         "last_seen": seconds(figures.last_seen),
     })

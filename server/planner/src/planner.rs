@@ -135,7 +135,8 @@ fn with_needs(plan: Plan, statement: &Normalised, context: &PlanContext<'_>) -> 
     if plan.exact.is_some() {
         exact::name_keyspaces(&mut needs, &plan.keyspace, context)?;
     }
-    Ok(Plan { needs, ..plan })
+    let advice = plan.improvement().map(Arc::from);
+    Ok(Plan { needs, advice, ..plan })
 }
 
 fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
@@ -337,6 +338,7 @@ fn finish(
         join: walk.join,
         steps: walk.steps,
         exact: None,
+        advice: None,
     })
 }
 

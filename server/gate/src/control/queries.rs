@@ -13,7 +13,7 @@ use crate::columns::Own;
 use crate::insight::QueryFigures;
 use crate::request::Scope;
 
-const COLUMNS: [Own<'_>; 24] = [
+const COLUMNS: [Own<'_>; 25] = [
     Own::Text("Fingerprint"),
     Own::Text("Keyspace"),
     Own::Text("Kind"),
@@ -37,6 +37,7 @@ const COLUMNS: [Own<'_>; 24] = [
     Own::Unsigned("Shared"),
     Own::Unsigned("First_seen"),
     Own::Unsigned("Last_seen"),
+    Own::Text("Advice"),
     Own::Text("Query"),
 ];
 
@@ -87,7 +88,12 @@ fn row(figures: &QueryFigures) -> Vec<Option<String>> {
         u64::from(figures.most_shards),
         figures.shared,
     ];
-    let last = [seconds(figures.first_seen), seconds(figures.last_seen), figures.text.to_string()];
+    let last = [
+        Some(seconds(figures.first_seen)),
+        Some(seconds(figures.last_seen)),
+        figures.advice.as_ref().map(ToString::to_string),
+        Some(figures.text.to_string()),
+    ];
     let numbers = numbers.into_iter().map(|number| Some(number.to_string()));
-    texts.into_iter().chain(numbers).chain(last.into_iter().map(Some)).collect()
+    texts.into_iter().chain(numbers).chain(last).collect()
 }

@@ -23,7 +23,7 @@ pub struct QueryFigures {
     pub keyspace: Arc<str>,
     /// What it is: `select`, `insert`.
     pub kind: &'static str,
-    /// How it was last run: `own`, `single`, `scatter`; `none` if it never came so far.
+    /// How it was last run: `own`, `single`, `scatter`, `exact`; `none` if it never came so far.
     pub plan: &'static str,
     /// How often it was run, failures included.
     pub calls: u64,
@@ -57,6 +57,8 @@ pub struct QueryFigures {
     pub most_shards: u32,
     /// Runs that were answered by another one's execution.
     pub shared: u64,
+    /// What would make it cheaper, where something would.
+    pub advice: Option<Arc<str>>,
     /// When it first ran.
     pub first_seen: SystemTime,
     /// When it last ended.
@@ -108,6 +110,7 @@ pub(crate) struct Run<'a> {
     /// Shards that it was sent to, if nothing says how many took part.
     pub(crate) shards: u32,
     pub(crate) ran: Option<&'a Ran>,
+    pub(crate) advice: Option<&'a Arc<str>>,
     pub(crate) error: Option<&'a Code>,
     pub(crate) ended: SystemTime,
 }
@@ -134,6 +137,7 @@ pub(crate) struct Entry {
     shards: u64,
     most_shards: u32,
     shared: u64,
+    advice: Option<Arc<str>>,
     first_seen: SystemTime,
     last_seen: SystemTime,
     took: Histogram,
@@ -160,6 +164,7 @@ impl Entry {
             shards: 0,
             most_shards: 0,
             shared: 0,
+            advice: None,
             first_seen: run.ended,
             last_seen: run.ended,
             took: Histogram::default(),
@@ -171,6 +176,9 @@ impl Entry {
         self.heat += 1;
         self.calls += 1;
         self.tier = run.tier;
+        if self.advice.as_ref() != run.advice {
+            self.advice = run.advice.cloned();
+        }
         self.rows = self.rows.saturating_add(run.rows);
         self.bytes = self.bytes.saturating_add(run.bytes);
         self.affected = self.affected.saturating_add(run.affected);
@@ -248,6 +256,7 @@ impl Entry {
             shards: self.shards,
             most_shards: self.most_shards,
             shared: self.shared,
+            advice: self.advice.clone().filter(|_| fingerprint.is_some()),
             first_seen: self.first_seen,
             last_seen: self.last_seen,
         }

@@ -33,6 +33,8 @@ pub(crate) enum Tier {
     Single,
     /// On several.
     Scatter,
+    /// On the scratch server, over rows of several.
+    Exact,
 }
 
 impl Tier {
@@ -43,6 +45,7 @@ impl Tier {
             Tier::Own => "own",
             Tier::Single => "single",
             Tier::Scatter => "scatter",
+            Tier::Exact => "exact",
         }
     }
 }

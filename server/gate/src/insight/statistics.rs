@@ -164,6 +164,7 @@ fn nobody(entry: &Entry) -> Entry {
         affected: 0,
         shards: 0,
         ran: None,
+        advice: None,
         error: None,
         ended: seen,
     };
@@ -199,6 +200,7 @@ mod tests {
             affected: 0,
             shards: 1,
             ran: None,
+            advice: None,
             error: None,
             ended: SystemTime::UNIX_EPOCH + Duration::from_secs(fingerprint % 1000),
         }

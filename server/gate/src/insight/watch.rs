@@ -49,6 +49,7 @@ pub(crate) struct Watch {
     tier: Tier,
     shards: u32,
     keyspace: Option<Arc<str>>,
+    advice: Option<Arc<str>>,
     left_to_another: bool,
 }
 
@@ -63,6 +64,7 @@ impl Watch {
             tier: Tier::None,
             shards: 0,
             keyspace: None,
+            advice: None,
             left_to_another: false,
         }
     }
@@ -82,10 +84,18 @@ impl Watch {
         self.tier = Tier::Own;
     }
 
-    /// It goes to so many shards.
-    pub(crate) fn goes_to(&mut self, keyspace: &Arc<str>, shards: usize) {
+    /// It goes to so many shards; `advice`: what would make it cheaper if those are several.
+    pub(crate) fn goes_to(&mut self, keyspace: &Arc<str>, shards: usize, advice: Option<&Arc<str>>) {
         self.tier = if shards > 1 { Tier::Scatter } else { Tier::Single };
+        self.advice = advice.filter(|_| shards > 1).cloned();
         self.shards = u32::try_from(shards).unwrap_or(u32::MAX);
+        self.keyspace = Some(Arc::clone(keyspace));
+    }
+
+    /// It goes to the scratch server; `advice`: what would spare it that.
+    pub(crate) fn goes_to_scratch(&mut self, keyspace: &Arc<str>, advice: Option<&Arc<str>>) {
+        self.tier = Tier::Exact;
+        self.advice = advice.cloned();
         self.keyspace = Some(Arc::clone(keyspace));
     }
 
@@ -125,6 +135,7 @@ impl Watch {
             affected: end.map_or(0, |end| end.affected),
             shards: self.shards,
             ran,
+            advice: self.advice.as_ref(),
             error: error.map(|error| if matches!(error.code, Code::Other(_)) { &*OTHER } else { &error.code }),
             ended: SystemTime::now(),
         };

@@ -26,6 +26,8 @@ pub(crate) struct ExactPlan {
     pub(crate) titles: Vec<Title>,
     /// The rule by which no other way was proved right.
     pub(crate) reason: &'static str,
+    /// What would change that, as the rule says it.
+    pub(crate) instead: Arc<str>,
 }
 
 /// What a column is called that has no alias.
@@ -204,6 +206,22 @@ impl Exact {
             }
             (done, _) => done,
         }
+    }
+}
+
+impl ExactPlan {
+    /// What would make the statement cheaper.
+    pub(crate) fn advice(&self) -> String {
+        let mut advice = self.instead.to_string();
+        let all = |fragment: &&Fragment| {
+            !fragment.narrow() && !fragment.filtered() && fragment.copy_of().is_none() && fragment.reductions().len() == 0
+        };
+        let whole: Vec<String> = self.fragments.iter().filter(all).map(|fragment| quote(&fragment.table)).collect();
+        if !whole.is_empty() {
+            let rows = format!("; all rows of {} are read: compare its columns with values, or with columns of another table", whole.join(", "));
+            advice.push_str(&rows);
+        }
+        advice
     }
 }
 

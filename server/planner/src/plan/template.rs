@@ -41,6 +41,8 @@ pub struct Plan {
     pub(crate) steps: Option<Arc<StepsPlan>>,
     /// It runs on a scratch server, over fragments.
     pub(crate) exact: Option<Arc<ExactPlan>>,
+    /// What would make it cheaper.
+    pub(crate) advice: Option<Arc<str>>,
 }
 
 /// Whether the server makes up values of a table's AUTO_INCREMENT column: only those are `LAST_INSERT_ID()`.
@@ -213,6 +215,11 @@ impl Plan {
     /// It is a query over shards that may run on the scratch server instead.
     pub fn may_be_exact(&self) -> bool {
         self.exact.is_none() && self.steps.is_none() && !matches!(self.merge, MergePlan::Writes | MergePlan::Replicated)
+    }
+
+    /// What would make it cheaper, where something would.
+    pub fn advice(&self) -> Option<&Arc<str>> {
+        self.advice.as_ref()
     }
 
     /// It may change data, or locks rows.

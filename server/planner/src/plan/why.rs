@@ -57,6 +57,23 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// What would make it cheaper: asking fewer shards, or not the scratch server.
+    pub(crate) fn improvement(&self) -> Option<String> {
+        if let Some(exact) = &self.exact {
+            return Some(exact.advice());
+        }
+        let everywhere = matches!(self.route, Route::AllShards) && !matches!(self.merge, MergePlan::Replicated | MergePlan::Pass);
+        everywhere.then(|| {
+            let advice = match &self.join {
+                Some(_) => "join the tables by their sharding columns, so that shards join them",
+                None => "give the sharding column a value, so that one shard is asked and not all",
+            };
+            advice.to_owned()
+        })
+    }
+}
+
 fn columns(pins: &Pins) -> String {
     pins.columns.iter().map(|pin| &*pin.column).collect::<Vec<_>>().join(", ")
 }

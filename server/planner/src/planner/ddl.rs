@@ -78,6 +78,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         join: None,
         steps: None,
         exact: None,
+        advice: None,
     })
 }
 

@@ -65,8 +65,7 @@ pub(super) fn plan(
     scratch: Scratch,
     refusal: Refusal,
 ) -> Result<Plan, Refusal> {
-    let reason = refusal.reason;
-    match make(statement, context, scratch, reason) {
+    match make(statement, context, scratch, &refusal) {
         Err(other) if other.reason == "exact" => Err(Refusal {
             message: format!("{} (and it cannot run on the scratch server: {})", refusal.message, other.message),
             ..refusal
@@ -99,7 +98,7 @@ fn make(
     statement: &Normalised,
     context: &PlanContext<'_>,
     scratch: Scratch,
-    reason: &'static str,
+    refusal: &Refusal,
 ) -> Result<Plan, Refusal> {
     let parsed = parse(statement).map_err(|error| refuse(&error.to_string()))?;
     let text = Text::new(statement);
@@ -154,7 +153,14 @@ fn make(
         filling: None,
         join: None,
         steps: None,
-        exact: Some(Arc::new(ExactPlan { fragments, text: parts, titles, reason })),
+        exact: Some(Arc::new(ExactPlan {
+            fragments,
+            text: parts,
+            titles,
+            reason: refusal.reason,
+            instead: refusal.message.as_str().into(),
+        })),
+        advice: None,
     })
 }
 

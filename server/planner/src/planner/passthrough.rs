@@ -107,6 +107,7 @@ fn read(
         join: None,
         steps: None,
         exact: None,
+        advice: None,
     })
 }
 

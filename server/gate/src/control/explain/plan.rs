@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vitrail_planner::plan::{Node, Plan, Resolved, Steps, Write};
-use vitrail_proto::error::ErrorBody;
+use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::value::Binds;
 use vitrail_sql::normalise::Normalised;
 
@@ -38,7 +38,20 @@ pub(super) async fn lines(
     // It inserts nothing, and takes no number of a sequence.
     let unfilled = plan.filling().map(|filling| sequences::unfilled(filling, binds));
     let binds = unfilled.as_ref().unwrap_or(binds);
-    let resolved = plan.resolve(statement, binds, &keyspace.layout);
+    let mut resolved = plan.resolve(statement, binds, &keyspace.layout);
+    let exact = match &resolved {
+        Err(refusal) if refusal.code == Code::Unsupported && plan.may_be_exact() => {
+            planning::exact(scope, session, statement, &refusal.clone().into())
+        }
+        _ => None,
+    };
+    let plan = match exact.as_deref() {
+        Some(Planned::Plan(exact)) => {
+            resolved = exact.resolve(statement, binds, &keyspace.layout);
+            exact
+        }
+        _ => plan,
+    };
     let sent = |node| match (notes(node), &resolved) {
         (said, _) if !said.is_empty() => said,
         (_, Ok(resolved)) => said_of(node, resolved, keyspace, binds),

@@ -7,7 +7,8 @@ use super::super::{ExactPlan, Node};
 use super::behind;
 
 pub(super) fn describe(exact: &ExactPlan, locks: bool, notes: &dyn Fn(Node) -> Vec<String>) -> String {
-    let mut out = format!("on the scratch server, over {} fragments\n", exact.fragments.len());
+    let (count, s) = (exact.fragments.len(), if exact.fragments.len() == 1 { "" } else { "s" });
+    let mut out = format!("exact, on the scratch server over {count} fragment{s}\n");
     for note in notes(Node::Scratch) {
         let _ = writeln!(out, "  {note}");
     }
