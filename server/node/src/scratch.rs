@@ -69,7 +69,7 @@ impl ScratchServer {
         Some(ScratchServer { phases: Arc::new(Phases::new(config, shards)?), waiting: Mutex::default() })
     }
 
-    /// Checks a configured server. Empty: it can be used.
+    /// Checks a configured server, or whether one of Vitrail's own could be started; starts none. Empty: nothing is wrong.
     pub async fn preflight(&self) -> Vec<Finding> {
         self.phases.preflight().await
     }

@@ -59,6 +59,9 @@ pub struct MysqldOptions {
     pub binlog: bool,
     /// Data survives a crash of the host. Off: nothing waits for the disk.
     pub durable: bool,
+    /// Most bytes of each file that the server writes; what needs more fails as on a full disk, and the server goes on. `None`: as much as
+    /// this process may. Data and logs need 128 MiB.
+    pub max_file: Option<u64>,
     /// Further options, such as `--max-connections=20`.
     pub arguments: Vec<String>,
     /// Limit for starting, initialisation excluded.
@@ -75,6 +78,7 @@ impl MysqldOptions {
             port: Port::None,
             binlog: false,
             durable: false,
+            max_file: None,
             arguments: Vec::new(),
             start_limit: Duration::from_secs(60),
         }
@@ -145,7 +149,8 @@ impl Mysqld {
 
         let mut command = options.binaries.server_command();
         command.extend(arguments(options, &data, &socket, port, &log));
-        let watchdog = Watchdog::start(&command, &log, home.as_ref().map(tempfile::TempDir::path)).await?;
+        let remove = home.as_ref().map(tempfile::TempDir::path);
+        let watchdog = Watchdog::start(&command, &log, options.max_file, remove).await?;
         let flavour = options.binaries.flavour();
         let mut server = Mysqld { watchdog, flavour, socket, port, data, log, _home: home, _socket_home: socket_home };
         server.wait_until_ready(options.start_limit).await?;

@@ -13,13 +13,16 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use super::cannot;
 use crate::error::{Error, Result};
 
-/// `$1` is a directory to remove at the end, or empty; `$2` takes what the server says before it opens its log, which is the same file; the
+/// `$1` is a directory to remove at the end, or empty; `$2` takes what the server says before it opens its log, which is the same file; `$3`
+/// bounds each of the server's files, in blocks of 512 bytes, unless it is empty: a write beyond it fails, and no signal comes; the
 /// rest is the server's command. Lines on standard input are names of signals; its
 /// end is KILL. Tells the server's process id and then its exit status on standard output.
 const SCRIPT: &str = r#"
 remove=$1
 log=$2
-shift 2
+blocks=$3
+shift 3
+[ -z "$blocks" ] || { trap '' XFSZ; ulimit -f "$blocks"; }
 exec 3<&0
 "$@" </dev/null >>"$log" 2>&1 3<&- &
 server=$!
@@ -64,12 +67,18 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts `command`; `remove` is a directory that goes when all is over.
-    pub(super) async fn start(command: &[String], log: &Path, remove: Option<&Path>) -> Result<Watchdog> {
+    /// Starts `command`, whose files have at most `max_file` bytes each; `remove` is a directory that goes when all is over.
+    pub(super) async fn start(
+        command: &[String],
+        log: &Path,
+        max_file: Option<u64>,
+        remove: Option<&Path>,
+    ) -> Result<Watchdog> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "vitrail-watchdog"])
             .arg(remove.unwrap_or(Path::new("")))
             .arg(log)
+            .arg(max_file.map_or_else(String::new, |bytes| bytes.div_ceil(512).to_string()))
             .args(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

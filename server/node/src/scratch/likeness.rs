@@ -1,7 +1,9 @@
 //! What a shard's server says of itself that decides what statements mean, so that a server of our own answers alike.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use vitrail_mysql::{Connection, Error, Flavour, Version};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_service::call::{Call, CallId, On, Settings, Statement};
@@ -36,10 +38,19 @@ const DECISIVE: [&str; 21] = [
 /// Those that are set by other means, or compared.
 const FURTHER: [&str; 2] = ["lower_case_table_names", "system_time_zone"];
 
-/// Variables with their values.
+/// Whether time zones have names there: their tables are filled by whoever installs a server, or not.
+const ZONES: &str = "SELECT 'zones', CONVERT_TZ('2004-01-01 12:00:00', 'UTC', 'Europe/Berlin') IS NOT NULL";
+
+/// How long a shard may take to tell of itself.
+const ASKING: Duration = Duration::from_secs(10);
+
+/// What a server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Likeness {
+    /// Names in lower case, and values.
     variables: Vec<(String, String)>,
+    /// Time zones have names.
+    zones: bool,
 }
 
 impl Likeness {
@@ -51,8 +62,15 @@ impl Likeness {
     pub(super) async fn of(shards: &[Arc<dyn QueryService>]) -> Result<Likeness> {
         let mut last = None;
         for shard in shards {
-            match ask(shard.as_ref(), &question()).await {
-                Ok(variables) => return Ok(Likeness { variables }),
+            let told = async {
+                let zones = ask(shard.as_ref(), ZONES).await?;
+                Ok(Likeness {
+                    variables: ask(shard.as_ref(), &variables()).await?,
+                    zones: zones.iter().any(|row| row.1 == "1"),
+                })
+            };
+            match told.await {
+                Ok(likeness) => return Ok(likeness),
                 Err(error) => last = Some(error),
             }
         }
@@ -61,17 +79,23 @@ impl Likeness {
 
     /// That of a server.
     pub(super) async fn of_server(connection: &mut Connection) -> std::result::Result<Likeness, Error> {
-        let rows = connection.fetch_all(&question()).await?;
-        let variables = rows.into_iter().filter_map(|row| match <[Option<String>; 2]>::try_from(row) {
-            Ok([Some(name), value]) => Some((name.to_lowercase(), value.unwrap_or_default())),
-            _ => None,
+        let zones = connection.fetch_row(ZONES).await?.into_iter().nth(1).flatten().as_deref() == Some("1");
+        let rows = connection.fetch_all(&variables()).await?;
+        let variables = rows.into_iter().filter_map(|row| {
+            let mut cells = row.into_iter();
+            Some((cells.next()??.to_lowercase(), cells.next()?.unwrap_or_default()))
         });
-        Ok(Likeness { variables: variables.collect() })
+        Ok(Likeness { variables: variables.collect(), zones })
     }
 
     /// Whether names differ by letter case, as MySQL counts it.
     pub(super) fn lower_case_table_names(&self) -> &str {
         self.get("lower_case_table_names").unwrap_or("0")
+    }
+
+    /// Time zones have names there, and have none on `other`: CONVERT_TZ() would give NULL.
+    pub(super) fn has_more_zones(&self, other: &Likeness) -> bool {
+        self.zones && !other.zones
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -113,19 +137,20 @@ impl Likeness {
         found
     }
 
-    /// Gives a server of our own these values.
-    pub(super) async fn put_on(&self, root: &mut Connection) -> std::result::Result<(), Error> {
+    /// Gives a server of our own these values, as far as it takes them; what it is like then.
+    pub(super) async fn put_on(&self, root: &mut Connection) -> std::result::Result<Likeness, Error> {
         let has = Likeness::of_server(root).await?;
         for (name, value) in &self.variables {
             if DECISIVE.contains(&name.as_str()) && has.get(name).is_some_and(|has| has != value) {
-                root.execute(&format!("SET GLOBAL {name} = {}", literal(value))).await?;
+                match root.execute(&format!("SET GLOBAL {name} = {}", literal(value))).await {
+                    Err(Error::Server(error)) => {
+                        tracing::debug!(error = error.message, name, value, "the scratch server does not take a value")
+                    }
+                    set => drop(set?),
+                }
             }
         }
-        let left = self.differences(&Likeness::of_server(root).await?);
-        match left.into_iter().next() {
-            None => Ok(()),
-            Some((what, fix)) => Err(Error::Mysqld(format!("it cannot be made like the shards: {what}; {fix}"))),
-        }
+        Likeness::of_server(root).await
     }
 }
 
@@ -137,7 +162,8 @@ pub(super) fn flavours(shards: &[Arc<dyn QueryService>]) -> impl Iterator<Item =
     })
 }
 
-fn question() -> String {
+/// The statement that tells the variables.
+fn variables() -> String {
     let names: Vec<String> = DECISIVE.iter().chain(&FURTHER).map(|name| format!("'{name}'")).collect();
     format!("SHOW GLOBAL VARIABLES WHERE Variable_name IN ({})", names.join(", "))
 }
@@ -161,7 +187,7 @@ async fn ask(shard: &dyn QueryService, sql: &str) -> Result<Vec<(String, String)
         id: CallId(rand::random::<u64>() | 1 << 63),
         caller: Arc::from("vitrail"),
         application: Arc::default(),
-        deadline: Some(tokio::time::Instant::now() + ASKING),
+        deadline: Some(Instant::now() + ASKING),
         settings: Arc::<Settings>::default(),
         max_rows: None,
         warnings: 0,
@@ -180,6 +206,3 @@ async fn ask(shard: &dyn QueryService, sql: &str) -> Result<Vec<(String, String)
     }
     Ok(rows)
 }
-
-/// How long a shard may take to tell of itself.
-const ASKING: std::time::Duration = std::time::Duration::from_secs(10);

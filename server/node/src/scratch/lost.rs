@@ -31,10 +31,17 @@ impl LostOr {
                 tracing::debug!(%error, "a statement was lost on the scratch server");
                 lost()
             }
+            LostOr::Other(error) if NO_SPACE.contains(&error.errno) => {
+                tracing::debug!(%error, "a statement had no space on the scratch server");
+                no_space()
+            }
             LostOr::Other(error) => error,
         }
     }
 }
+
+/// MySQL's numbers for a table or a disk that is full, and for a temporary file that cannot be written.
+const NO_SPACE: [u16; 5] = [3, 20, 1021, 1026, 1114];
 
 /// The same in one step.
 pub(super) fn told(error: ErrorBody) -> ErrorBody {
@@ -47,6 +54,13 @@ pub(super) fn lost() -> ErrorBody {
         Code::Unavailable,
         "the scratch server of the gate was lost while the statement needed it; no shard was changed: send it again",
     )
+}
+
+/// The error of a statement that has used up what it may take; MySQL's own names files of the server.
+fn no_space() -> ErrorBody {
+    let message =
+        "the statement needs more temporary space on the scratch server than it may take: let it read fewer rows";
+    ErrorBody::new(Code::TooLarge, message).with_errno(1114, "HY000")
 }
 
 /// An answer whose errors are worded likewise.
@@ -78,5 +92,7 @@ mod tests {
         for code in [Code::Invalid, Code::NotFound, Code::Deadline, Code::Cancelled, Code::Exhausted, Code::TooLarge] {
             assert_eq!(told(ErrorBody::new(code.clone(), "x")), ErrorBody::new(code, "x"));
         }
+        let full = ErrorBody::new(Code::Internal, "The table '/a/b' is full").with_errno(1114, "HY000");
+        assert_eq!((told(full.clone()).code, told(full).message.contains('/')), (Code::TooLarge, false));
     }
 }

@@ -11,6 +11,7 @@ use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_service::{QueryService, Result};
 use vitrail_tablet::TabletConfig;
 use vitrail_tablet::config::{MysqlConfig, TlsMode};
+use vitrail_tablet::preflight::{Finding, Severity};
 
 use super::likeness::Likeness;
 use super::phase::cannot_start;
@@ -25,6 +26,9 @@ const USER: &str = "vitrail_scratch";
 /// statement makes of them.
 const SPACE: u64 = 8;
 
+/// What a server needs for itself in one file.
+const LEAST_SPACE: u64 = 128 << 20;
+
 /// Connections beyond the pools: kills, look-outs, the administrator.
 const FURTHER_CONNECTIONS: usize = 10;
 
@@ -33,9 +37,20 @@ pub(super) struct Own {
     shards: Vec<Arc<dyn QueryService>>,
     keyspaces: Vec<String>,
     data: Option<PathBuf>,
-    /// Most bytes of temporary tables.
-    space: u64,
+    /// Most bytes of one table that a statement makes the server write to the disk.
+    of_statement: u64,
+    /// Most bytes of a file that holds the temporary tables of all.
+    of_all: u64,
     connections: usize,
+}
+
+/// A server that was started.
+pub(super) struct Started {
+    pub(super) server: Mysqld,
+    /// How statements reach it.
+    pub(super) mysql: MysqlConfig,
+    /// It has no names of time zones, and the shards have.
+    pub(super) lacks_zones: bool,
 }
 
 impl Own {
@@ -44,17 +59,18 @@ impl Own {
             shards,
             keyspaces: config.keyspaces.keys().cloned().collect(),
             data: config.scratch.data.clone(),
-            space: config.scratch.total_bytes.saturating_mul(SPACE),
+            of_statement: space(config.scratch.statement_bytes),
+            of_all: space(config.scratch.total_bytes),
             connections: tablet.pool.size + tablet.transactions.size + FURTHER_CONNECTIONS,
         }
     }
 
-    /// Starts one that is like the shards' servers; with it, how statements reach it.
+    /// Starts one that is like the shards' servers.
     ///
     /// # Errors
     ///
     /// `unsupported` where no such server can be had, `unavailable` where that may change by itself.
-    pub(super) async fn start(&self) -> Result<(Mysqld, MysqlConfig)> {
+    pub(super) async fn start(&self) -> Result<Started> {
         let (flavour, version) = self.of_the_shards()?;
         let likeness = Likeness::of(&self.shards).await?;
         let binaries =
@@ -68,12 +84,12 @@ impl Own {
         }
         let mut options = MysqldOptions::new(binaries);
         options.temporary.clone_from(&self.data);
-        options.arguments = self.arguments(flavour, &likeness);
+        self.bound(&mut options, &likeness);
         if let Some(data) = &self.data {
             std::fs::create_dir_all(data).map_err(|error| cannot_start(&format!("{}: {error}", data.display())))?;
         }
         let server = Mysqld::start(&options).await.map_err(|error| cannot_start(&error))?;
-        self.furnish(&server, &likeness).await?;
+        let lacks_zones = self.furnish(&server, &likeness).await?;
         tracing::info!(%flavour, version = %options.binaries.version(), process = server.process_id(), "the scratch server was started");
         let mysql = MysqlConfig {
             socket: Some(server.socket().to_owned()),
@@ -81,7 +97,7 @@ impl Own {
             tls: TlsMode::Disable,
             ..MysqlConfig::default()
         };
-        Ok((server, mysql))
+        Ok(Started { server, mysql, lacks_zones })
     }
 
     /// Flavour and version of the shards' servers.
@@ -98,32 +114,35 @@ impl Own {
         Ok(first)
     }
 
-    fn arguments(&self, flavour: Flavour, likeness: &Likeness) -> Vec<String> {
-        let mebibytes = (self.space >> 20).max(64);
-        let mut arguments = vec![
+    /// Little memory, and bounded space: a statement that needs more fails as on a full disk.
+    fn bound(&self, options: &mut MysqldOptions, likeness: &Likeness) {
+        options.arguments = vec![
             "--innodb-buffer-pool-size=64M".to_owned(),
             "--local-infile=OFF".to_owned(),
             format!("--max-connections={}", self.connections),
         ];
-        match flavour {
-            // Temporary tables of all sessions lie in one file, on-disk tables that the server makes for itself in one file each.
-            Flavour::MariaDb => arguments.extend([
-                format!("--innodb-temp-data-file-path=ibtmp1:12M:autoextend:max:{mebibytes}M"),
-                format!("--tmp-disk-table-size={}", mebibytes << 20),
-                format!("--loose-max-tmp-total-space-usage={}", mebibytes << 20),
-                format!("--lower-case-table-names={}", likeness.lower_case_table_names()),
-            ]),
-            // Each session has files of its own, which no option bounds: see `Limits` in `MysqldOptions`.
-            Flavour::MySql => {}
+        match options.binaries.flavour() {
+            // The temporary tables of all sessions lie in one file; those that the server makes for itself have one each.
+            Flavour::MariaDb => {
+                options.max_file = Some(self.of_all);
+                options.arguments.extend([
+                    format!("--innodb-temp-data-file-path=ibtmp1:12M:autoextend:max:{}M", self.of_all >> 20),
+                    format!("--tmp-disk-table-size={}", self.of_statement),
+                    format!("--loose-max-tmp-total-space-usage={}", self.of_all),
+                    format!("--lower-case-table-names={}", likeness.lower_case_table_names()),
+                ]);
+            }
+            // Each session has files of its own, which no option of the server bounds.
+            Flavour::MySql => options.max_file = Some(self.of_statement),
         }
-        arguments
     }
 
-    /// Makes the server answer as the shards do, with the database and the account of our connections.
-    async fn furnish(&self, server: &Mysqld, likeness: &Likeness) -> Result<()> {
+    /// Makes the server answer as the shards do, with the database and the account of our connections. Gives whether it lacks the names of
+    /// time zones.
+    async fn furnish(&self, server: &Mysqld, likeness: &Likeness) -> Result<bool> {
         let furnished = async {
             let mut root = Connection::connect(&server.connect_options()).await?;
-            likeness.put_on(&mut root).await?;
+            let has = likeness.put_on(&mut root).await?;
             root.execute(&format!("CREATE DATABASE `{DATABASE}`")).await?;
             root.execute(&format!("CREATE USER '{USER}'@'localhost'")).await?;
             for name in self.keyspaces.iter().map(String::as_str).chain([DATABASE]) {
@@ -131,10 +150,34 @@ impl Own {
                 root.execute(&grant).await?;
             }
             root.quit().await;
-            Ok::<_, Error>(())
+            Ok::<_, Error>(has)
         };
-        furnished.await.map_err(|error| cannot_start(&error))
+        let has = furnished.await.map_err(|error| cannot_start(&error))?;
+        match likeness.differences(&has).into_iter().next() {
+            None => Ok(likeness.has_more_zones(&has)),
+            Some((what, fix)) => Err(unlike(&what, &fix)),
+        }
     }
+
+    /// Whether a server could be started, as far as is known without starting one.
+    pub(super) async fn preflight(&self) -> Vec<Finding> {
+        let Ok((flavour, version)) = self.of_the_shards() else { return Vec::new() };
+        match Binaries::find_version(flavour, version).await {
+            Ok(_) => Vec::new(),
+            Err(_) => vec![Finding {
+                severity: Severity::Warning,
+                what: format!(
+                    "no {flavour} server was found on this host: statements that need a scratch server will be refused"
+                ),
+                fix: "install one, configure one under [scratch], or set scratch.server = \"none\"".to_owned(),
+            }],
+        }
+    }
+}
+
+/// In whole mebibytes.
+fn space(loaded: u64) -> u64 {
+    loaded.saturating_mul(SPACE).max(LEAST_SPACE) >> 20 << 20
 }
 
 /// A database's name as GRANT takes it, where `_` and `%` stand for others unless a backslash is before them.
@@ -162,9 +205,36 @@ fn not_installed(flavour: Flavour, error: &Error) -> ErrorBody {
     )
 }
 
+fn unlike(what: &str, fix: &str) -> ErrorBody {
+    tracing::error!(fix, "the scratch server cannot be made like the shards' servers: {what}");
+    ErrorBody::new(
+        Code::Unsupported,
+        format!(
+            "the statement needs a scratch server, and that of the gate cannot be made like the shards' servers: {what}; mend that, or \
+             configure one under [scratch]"
+        ),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_is_not_installed_is_named() {
+        let error = not_installed(Flavour::MySql, &Error::Mysqld("nowhere".into()));
+        assert_eq!((error.code, error.errno, error.retryable), (Code::Unsupported, 1235, false));
+        assert!(
+            error.message.contains("no MySQL server was found") && error.message.contains("[scratch]"),
+            "{}",
+            error.message
+        );
+    }
+
+    #[test]
+    fn space_is_a_multiple_of_what_may_be_loaded() {
+        assert_eq!((space(64 << 20), space(1), space(u64::MAX)), (512 << 20, 128 << 20, u64::MAX >> 20 << 20));
+    }
 
     #[test]
     fn names_in_grants_stand_for_themselves() {

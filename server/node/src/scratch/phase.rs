@@ -17,7 +17,7 @@ use vitrail_tablet::config::{
 use vitrail_tablet::preflight::{Finding, Severity};
 use vitrail_tablet::{Tablet, TabletConfig};
 
-use super::own::Own;
+use super::own::{Own, Started};
 use super::preflight::Expected;
 use super::running::Running;
 use super::{DATABASE, ScratchStats};
@@ -82,10 +82,10 @@ impl Phases {
         })
     }
 
-    /// Checks a configured server; one of Vitrail's own is not looked for before it is needed.
+    /// Checks a configured server; of one of Vitrail's own, whether its programs are there.
     pub(super) async fn preflight(&self) -> Vec<Finding> {
         match &self.source {
-            Source::Own(_) => Vec::new(),
+            Source::Own(own) => own.preflight().await,
             Source::Configured(expected) => expected.look(&self.tablet).await,
         }
     }
@@ -135,21 +135,21 @@ impl Phases {
     }
 
     async fn try_start(&self) -> Result<Arc<Running>> {
-        let (server, mysql) = match &self.source {
+        let (server, mysql, lacks_zones) = match &self.source {
             Source::Own(own) => {
-                let (server, mysql) = own.start().await?;
-                (Some(server), mysql)
+                let Started { server, mysql, lacks_zones } = own.start().await?;
+                (Some(server), mysql, lacks_zones)
             }
             Source::Configured(expected) => {
                 // Again, for it is not Vitrail's alone, and shards may have been away at the start of the process.
                 refuse_errors(self.preflight().await)?;
-                (None, expected.mysql.clone())
+                (None, expected.mysql.clone(), false)
             }
         };
         let config = TabletConfig { mysql, ..self.tablet.clone() };
         let tablet = Tablet::start(config).await.map_err(|error| cannot_start(&error))?;
         let start = self.starts.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Running::new(start, tablet, server)))
+        Ok(Arc::new(Running::new(start, tablet, server, lacks_zones)))
     }
 
     /// The server that runs or has run last; starts none.

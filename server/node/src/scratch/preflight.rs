@@ -122,8 +122,15 @@ impl Expected {
         }
         // Shards elsewhere may not have been reached yet; the first use looks again.
         if let Ok(likeness) = Likeness::of(&self.shards).await {
-            for (what, fix) in likeness.differences(&Likeness::of_server(connection).await?) {
+            let here = Likeness::of_server(connection).await?;
+            for (what, fix) in likeness.differences(&here) {
                 findings.error(format!("{what}: statements would mean something else"), fix);
+            }
+            if likeness.has_more_zones(&here) {
+                findings.error(
+                    "time zones have names on the shards, and none on the server: CONVERT_TZ() would give NULL",
+                    "fill its tables of time zones (mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql mysql)",
+                );
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vitrail_mysql::Mysqld;
+use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_service::QueryService;
 use vitrail_service::call::{Call, ConnectionId, On, Statement};
 use vitrail_service::execution::Execution;
@@ -27,6 +28,8 @@ pub(super) struct Running {
     pub(super) tablet: Arc<Tablet>,
     /// Of Vitrail's own.
     process: Option<Process>,
+    /// It has no names of time zones, and the shards have.
+    lacks_zones: bool,
 }
 
 struct Process {
@@ -41,7 +44,7 @@ struct Process {
 
 impl Running {
     /// The `start`th one. `server` is Vitrail's own.
-    pub(super) fn new(start: u64, tablet: Arc<Tablet>, server: Option<Mysqld>) -> Running {
+    pub(super) fn new(start: u64, tablet: Arc<Tablet>, server: Option<Mysqld>, lacks_zones: bool) -> Running {
         let process = server.map(|server| {
             let (ended, stop) = (CancellationToken::new(), CancellationToken::new());
             Process {
@@ -51,7 +54,7 @@ impl Running {
                 stop,
             }
         });
-        Running { start: start % STARTS, tablet, process }
+        Running { start: start % STARTS, tablet, process, lacks_zones }
     }
 
     /// As far as has been heard.
@@ -78,6 +81,9 @@ impl Running {
 
     /// Runs a statement; `on` has the tablet's names.
     pub(super) async fn execute(&self, call: Call, statement: Statement, on: On) -> Result<Execution, LostOr> {
+        if self.lacks_zones && !statement.writes && names_zones(&statement.sql) {
+            return Err(LostOr::Other(no_zones()));
+        }
         let Execution { connection, parts } = self.tablet.execute(call, statement, on).await.map_err(LostOr::new)?;
         let connection = connection.map(|local| ConnectionId(self.start << LOCAL_BITS | local.0));
         Ok(Execution { connection, parts: Box::new(Answer(parts)) })
@@ -99,6 +105,20 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// May ask for time zones by their names; a text that only looks like that counts, too.
+fn names_zones(sql: &str) -> bool {
+    const FUNCTION: &[u8] = b"CONVERT_TZ";
+    sql.as_bytes().windows(FUNCTION.len()).any(|part| part.eq_ignore_ascii_case(FUNCTION))
+}
+
+fn no_zones() -> ErrorBody {
+    ErrorBody::new(
+        Code::Unsupported,
+        "CONVERT_TZ() over shards needs a scratch server that knows time zones by their names, which Vitrail's own does not: configure one \
+         under [scratch]",
+    )
 }
 
 /// Waits for the end of a server, or ends it: it has nothing that anybody would want to keep.

@@ -1,19 +1,22 @@
 //! The scratch server: started by its first use, one for all, clean for the next, started again, and never left behind.
 #![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
+#[path = "../support/mod.rs"]
 mod support;
 
+mod alike;
+mod configured;
+mod ends;
+
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use support::{SHAPES, Shape, Vitrail};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::Command;
-use tokio::time::{Instant, interval, timeout};
-use vitrail_harness::{Server, flavours};
+use tokio::time::{Instant, timeout};
+use vitrail_harness::flavours;
 use vitrail_node::config;
 use vitrail_node::scratch::ScratchServer;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
@@ -75,23 +78,23 @@ async fn reserve(server: &ScratchServer, sql: &str) -> (ConnectionId, Vec<String
     (connection.unwrap(), cells)
 }
 
+/// A scratch server as a configuration with one shard has it, and a tablet over that shard.
+async fn over(config: &str) -> (Option<ScratchServer>, Arc<Tablet>) {
+    let config = config::parse(config, Path::new("test")).unwrap();
+    let shard = &config.keyspaces["plain"].shards[0];
+    let tablet = Tablet::start(TabletConfig {
+        keyspace: "plain".into(),
+        database: shard.database.clone().unwrap(),
+        mysql: shard.mysql.clone().unwrap(),
+        ..TabletConfig::default()
+    });
+    let tablet = tablet.await.unwrap();
+    (ScratchServer::new(&config, vec![Arc::clone(&tablet) as Arc<dyn QueryService>]), tablet)
+}
+
 fn runs(process: u32) -> bool {
     // A process that has ended and was not waited for is still listed, with nothing mapped.
     std::fs::read_to_string(format!("/proc/{process}/maps")).is_ok_and(|maps| !maps.is_empty())
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let mut tick = interval(Duration::from_millis(10));
-    let waited = timeout(LONG, async {
-        while !holds() {
-            tick.tick().await;
-        }
-    });
-    waited.await.unwrap_or_else(|_| panic!("waited in vain until {what}"));
-}
-
-async fn kill(process: u32) {
-    assert!(Command::new("kill").args(["-9", &process.to_string()]).status().await.unwrap().success());
 }
 
 async fn metric(vitrail: &Vitrail, name: &str) -> u64 {
@@ -199,64 +202,6 @@ async fn statements_see_no_file_and_no_database_of_the_server() {
     }
 }
 
-/// Waits until so many statements with these words run there.
-async fn until_running(scratch: &ScratchServer, on: ConnectionId, words: &str, count: &str) {
-    let sql = format!(
-        "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%{words}%' AND id <> CONNECTION_ID()"
-    );
-    let asked = timeout(LONG, async {
-        while run(scratch, &sql, On::Connection(on)).await.unwrap().1 != [count] {
-            tokio::task::yield_now().await;
-        }
-    });
-    asked.await.expect("the statements begin");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_is_started_again() {
-    for flavour in flavours() {
-        let vitrail = Vitrail::start(flavour, 1, Shape::Together).await;
-        let scratch = Arc::clone(vitrail.gate.scratch().unwrap());
-        let (resting, _) = reserve(&scratch, "CREATE DATABASE IF NOT EXISTS shop").await;
-        let statements = ["SELECT 1, SLEEP(600)", "INSERT INTO shop.t SELECT SLEEP(600)"];
-        let mut under_way = Vec::new();
-        for sql in statements {
-            let (id, _) = reserve(&scratch, "CREATE TEMPORARY TABLE shop.t (id INT)").await;
-            let server = Arc::clone(&scratch);
-            under_way.push(tokio::spawn(async move { run(&server, sql, On::Connection(id)).await }));
-        }
-        until_running(&scratch, resting, "SLEEP(600)", "2").await;
-        let process = scratch.process_id().unwrap();
-        kill(process).await;
-        let is_lost = |error: ErrorBody| {
-            assert_eq!(
-                (&error.code, error.executed, error.retryable),
-                (&Code::Unavailable, Executed::No, true),
-                "{error}"
-            );
-        };
-        for statement in under_way {
-            is_lost(statement.await.unwrap().unwrap_err());
-        }
-
-        // At once, whether or not the news of the end has come.
-        let (first, _) = reserve(&scratch, "CREATE DATABASE IF NOT EXISTS shop").await;
-        assert_ne!(scratch.process_id().unwrap(), process);
-        assert_eq!((scratch.stats().starts, scratch.stats().reserved), (2, 1));
-        // What was reserved on the old one has gone with it, and is not taken for what is reserved on the new one.
-        is_lost(run(&scratch, "SELECT 1", On::Connection(resting)).await.unwrap_err());
-        scratch.release(resting).await;
-        assert_eq!(scratch.stats().reserved, 1);
-        assert_eq!(run(&scratch, "SELECT 1", On::Connection(first)).await.unwrap().1, ["1"]);
-
-        // Again, with all connections at rest.
-        kill(scratch.process_id().unwrap()).await;
-        assert_eq!(reserve(&scratch, "SELECT 2").await.1, ["2"]);
-        assert_eq!(scratch.stats().starts, 3);
-        vitrail.stop().await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_for_the_start_may_leave_it_to_the_others() {
     for flavour in flavours() {
@@ -285,85 +230,15 @@ async fn whoever_waits_for_the_start_may_leave_it_to_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_own_server_answers_like_the_shards() {
-    for flavour in flavours() {
-        let arguments = [
-            "--sql-mode=ANSI",
-            "--group-concat-max-len=17",
-            "--default-time-zone=+03:00",
-            "--div-precision-increment=9",
-        ];
-        let server = Server::start(flavour, arguments.map(str::to_owned).to_vec()).await;
-        let database = server.database("alike").await;
-        let config = format!(
-            "[[keyspaces.plain.shards]]\nname = \"0\"\ndatabase = \"{database}\"\nmysql = {{ socket = \"{}\", user = \"root\" }}\n",
-            server.socket().display()
-        );
-        let (scratch, shard) = over(&config).await;
-        let scratch = scratch.unwrap();
-        let sql = "SELECT @@sql_mode, @@group_concat_max_len, @@time_zone, @@div_precision_increment, @@lower_case_table_names, \
-                   VERSION(), @@collation_connection, 1/3, 'a' || 'b'";
-        let there =
-            read(shard.execute(call(9), Statement::new(sql, false), On::Pool).await.unwrap().parts).await.unwrap();
-        assert_eq!(there[1..4], ["17", "+03:00", "9"]);
-        // MariaDB tells in its version whether it writes a binlog.
-        let here = |cells: Vec<String>| cells.into_iter().map(|cell| cell.replace("-log", "")).collect::<Vec<_>>();
-        assert_eq!(here(reserve(&scratch, sql).await.1), here(there));
-        let alone = "SELECT @@skip_networking, @@log_bin, @@max_allowed_packet >= 64 << 20";
-        assert_eq!(reserve(&scratch, alone).await.1, ["1", "0", "1"]);
-        scratch.close().await;
-        shard.close().await;
-        server.kill().await;
-    }
-}
-
-/// A scratch server as a configuration with one shard has it, and a tablet over that shard.
-async fn over(config: &str) -> (Option<ScratchServer>, Arc<Tablet>) {
-    let config = config::parse(config, Path::new("test")).unwrap();
-    let shard = &config.keyspaces["plain"].shards[0];
-    let tablet = Tablet::start(TabletConfig {
-        keyspace: "plain".into(),
-        database: shard.database.clone().unwrap(),
-        mysql: shard.mysql.clone().unwrap(),
-        ..TabletConfig::default()
-    });
-    let tablet = tablet.await.unwrap();
-    (ScratchServer::new(&config, vec![Arc::clone(&tablet) as Arc<dyn QueryService>]), tablet)
-}
-
-/// Started by the test below as a process of its own; does nothing by itself.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the other half of no_server_is_left_behind"]
-async fn use_a_scratch_server_and_wait_to_be_killed() {
-    let vitrail = Vitrail::start(flavours()[0], 1, Shape::Together).await;
-    let scratch = vitrail.gate.scratch().unwrap();
-    let (_, cells) = reserve(scratch, "SELECT @@datadir").await;
-    println!("server {} {}", scratch.process_id().unwrap(), cells[0]);
-    std::future::pending::<()>().await;
-}
-
-#[tokio::test]
-async fn no_server_is_left_behind() {
-    for flavour in flavours() {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "use_a_scratch_server_and_wait_to_be_killed", "--ignored", "--nocapture"])
-            .env("VITRAIL_FLAVOURS", flavour.as_str())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (process, data) = loop {
-            let line = lines.next_line().await.unwrap().expect("the child tells of its server");
-            if let Some((_, rest)) = line.split_once("server ")
-                && let Some((process, data)) = rest.split_once(' ')
-            {
-                break (process.parse::<u32>().unwrap(), data.to_owned());
-            }
-        };
-        assert!(runs(process) && Path::new(&data).is_dir());
-        child.kill().await.unwrap();
-        until("the server is gone", || !runs(process)).await;
-        until("its data is gone", || !Path::new(&data).exists()).await;
+async fn without_a_scratch_server_statements_are_refused() {
+    for (flavour, shape) in flavours().into_iter().flat_map(|flavour| SHAPES.map(|shape| (flavour, shape))) {
+        let vitrail = Vitrail::start_with(flavour, 2, shape, "[scratch]\nserver = \"none\"").await;
+        assert!(vitrail.gate.scratch().is_none());
+        let client = vitrail.client().await;
+        let sql = "SELECT id, RANK() OVER (ORDER BY name) FROM users";
+        let error = client.query_all(sql, ()).await.unwrap_err();
+        assert_eq!((error.code(), error.errno()), (&Code::Unsupported, 1235), "{error}");
+        client.close();
+        vitrail.stop().await;
     }
 }
