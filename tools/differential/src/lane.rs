@@ -9,7 +9,7 @@ use vitrail_harness::Flavour;
 use vitrail_mysql::Connection;
 
 use crate::answer::{self, Answer, Failed, Row};
-use crate::case::{Case, Expected, Kind};
+use crate::case::{Case, Expected, Kind, View};
 use crate::classes;
 use crate::clause;
 use crate::compare::{self, Knowledge, Warnings};
@@ -185,19 +185,36 @@ async fn judge(pair: &mut Pair, case: &Case, merged: bool) -> Result<Verdict> {
         },
         _ => None,
     };
-    let texts = class_texts(case, [&found, &expected], unlimited.as_deref());
-    let classes = match &case.view.collation {
-        Some(collation) => classes::of(&mut pair.oracle, collation, &texts).await?,
+    let difference =
+        difference(&mut pair.oracle, &case.sql, &case.view, [&found, &expected], unlimited.as_deref(), merged).await?;
+    Ok(difference.map_or(Verdict::Equal, Verdict::Different))
+}
+
+/// How Vitrail's answer to `sql`, the first one, differs from that of one MySQL; `None` if it doesn't. `merged`: several shards made it up.
+///
+/// # Errors
+///
+/// A lost connection, and a collation that the server does not have.
+pub async fn difference(
+    oracle: &mut Connection,
+    sql: &str,
+    view: &View,
+    [found, expected]: [&Answer; 2],
+    unlimited: Option<&[Row]>,
+    merged: bool,
+) -> Result<Option<String>> {
+    let texts = class_texts(view, [found, expected], unlimited);
+    let classes = match &view.collation {
+        Some(collation) => classes::of(oracle, collation, &texts).await?,
         None => HashMap::new(),
     };
-    let warnings = match clause::without_limit(&case.sql) {
+    let warnings = match clause::without_limit(sql) {
         _ if !merged => Warnings::Exact,
         None => Warnings::AnyOrNone,
         Some(_) => Warnings::Open,
     };
-    let knowledge =
-        Knowledge { view: &case.view, unlimited: unlimited.as_deref(), classes: &classes, merged, warnings };
-    Ok(compare::difference(&found, &expected, &knowledge).map_or(Verdict::Equal, Verdict::Different))
+    let knowledge = Knowledge { view, unlimited, classes: &classes, merged, warnings };
+    Ok(compare::difference(found, expected, &knowledge))
 }
 
 /// How one MySQL's answer is not what the file says.
@@ -223,13 +240,13 @@ fn expectation(case: &Case) -> String {
 }
 
 /// The texts whose class counts.
-fn class_texts(case: &Case, answers: [&Answer; 2], unlimited: Option<&[Row]>) -> Vec<Vec<u8>> {
+fn class_texts(view: &View, answers: [&Answer; 2], unlimited: Option<&[Row]>) -> Vec<Vec<u8>> {
     let rows = answers.into_iter().filter_map(|answer| match answer {
         Answer::Rows(rows) => Some(rows.rows.as_slice()),
         _ => None,
     });
     let rows = rows.chain(unlimited).flatten();
-    let cells = rows.flat_map(|row| row.iter().zip(&case.view.columns));
+    let cells = rows.flat_map(|row| row.iter().zip(&view.columns));
     let mut texts: Vec<Vec<u8>> =
         cells.filter(|(_, kind)| **kind == Kind::Class).filter_map(|(cell, _)| cell.clone()).collect();
     texts.sort();
@@ -238,7 +255,11 @@ fn class_texts(case: &Case, answers: [&Answer; 2], unlimited: Option<&[Row]>) ->
 }
 
 /// The gate's plan; `None` if it makes none for such a statement.
-async fn plan(session: &mut Session, sql: &str) -> Result<Option<String>> {
+///
+/// # Errors
+///
+/// A lost connection.
+pub async fn plan(session: &mut Session, sql: &str) -> Result<Option<String>> {
     match answer::of_vitrail(session, &format!("EXPLAIN FORMAT=VITRAIL {sql}")).await? {
         Answer::Rows(rows) => {
             let lines = rows.rows.iter().map(|row| row.iter().flatten().map(|cell| String::from_utf8_lossy(cell)));
@@ -250,7 +271,7 @@ async fn plan(session: &mut Session, sql: &str) -> Result<Option<String>> {
 }
 
 /// Which tier a plan belongs to, from its first lines.
-fn tier(plan: &str) -> Tier {
+pub fn tier(plan: &str) -> Tier {
     let first = plan.lines().next().unwrap_or_default().trim();
     if first.starts_with("answered by the gate") {
         Tier::Session

@@ -239,7 +239,8 @@ pub fn wanted_scope(judged: &Judged, flavours: &[Flavour]) -> Option<Scope> {
     }
 }
 
-fn tier_name(tier: Tier) -> &'static str {
+/// What a tier is called.
+pub fn tier_name(tier: Tier) -> &'static str {
     match tier {
         Tier::OnePlace => "one place",
         Tier::Distributed => "distributed",
@@ -253,7 +254,7 @@ fn place(case: &Case) -> String {
 }
 
 /// A reason without the names in it.
-fn general(reason: &str) -> String {
+pub fn general(reason: &str) -> String {
     let parts = reason.split('`').enumerate().map(|(index, part)| if index % 2 == 0 { part } else { "…" });
     parts.collect::<Vec<_>>().join("`")
 }

@@ -1,6 +1,5 @@
 //! One suite put on a stage: Vitrail over some shards, and one MySQL of its own beside it, with the same rows.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -44,19 +43,34 @@ impl Stage {
             }
             connection.quit().await;
         }
+        let stage = Stage::over(databases, &suite.vschema, None).await?;
+        stage.load(suite).await?;
+        Ok(stage)
+    }
+
+    /// Starts Vitrail over databases whose tables are there. `beside`: another keyspace, unsharded, with its name and vschema.
+    ///
+    /// # Errors
+    ///
+    /// A vschema that Vitrail does not take.
+    pub async fn over(databases: Cluster, vschema: &str, beside: Option<(&str, &str)>) -> Result<Stage> {
         let folder = tempfile::Builder::new().prefix("vitrail-differential-").tempdir()?;
         let path = folder.path().join("vitrail.toml");
-        std::fs::write(folder.path().join("vschema.json"), &suite.vschema)?;
-        std::fs::write(&path, configuration(&databases.oracle, &databases))?;
+        std::fs::write(folder.path().join("vschema.json"), vschema)?;
+        let mut text = configuration(&databases.oracle, &databases);
+        if let Some((name, vschema)) = beside {
+            std::fs::write(folder.path().join("beside.json"), vschema)?;
+            text.push_str(&format!("\n[keyspaces.{name}]\nvschema = \"beside.json\"\n"));
+            text.push_str(&shard(name, "-", &databases.unsharded, &databases));
+        }
+        std::fs::write(&path, text)?;
         let process = Process::start(config::load(&path)?, Component::Both).await?;
         let address = process.address().ok_or_else(|| anyhow!("Vitrail listens on TCP"))?;
         let mut config = ClientConfig::from_url(&format!("vitrail://app@{address}/{}?tls=disable", databases.oracle))?;
         config.retries = 0;
         let client = Client::connect_with(config).await?;
-        let references = references(&suite.vschema)?;
-        let stage = Stage { databases, process, client, references, _folder: folder };
-        stage.load(suite).await?;
-        Ok(stage)
+        let references = references(vschema)?;
+        Ok(Stage { databases, process, client, references, _folder: folder })
     }
 
     /// The suite's keyspace, which is called like the one MySQL's database.
@@ -115,19 +129,23 @@ impl Stage {
 }
 
 fn configuration(keyspace: &str, databases: &Cluster) -> String {
-    let socket = path(databases.server.socket());
     let mut text = format!(
         "[listen]\naddress = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\npasswordless_loopback = true\ndrain = \"1s\"\n\n\
          [users.app]\ngrants = [{{ role = \"admin\" }}]\n\n{FULL_WRITES}\n\
          [keyspaces.{keyspace}]\nvschema = \"vschema.json\"\n"
     );
     for (name, database) in Cluster::shard_names(databases.shards.len()).iter().zip(&databases.shards) {
-        text.push_str(&format!(
-            "\n[[keyspaces.{keyspace}.shards]]\nname = \"{name}\"\ndatabase = \"{database}\"\n\
-             mysql = {{ socket = \"{socket}\", user = \"root\" }}\n"
-        ));
+        text.push_str(&shard(keyspace, name, database, databases));
     }
     text
+}
+
+fn shard(keyspace: &str, name: &str, database: &str, databases: &Cluster) -> String {
+    let socket = databases.server.socket().display();
+    format!(
+        "\n[[keyspaces.{keyspace}.shards]]\nname = \"{name}\"\ndatabase = \"{database}\"\n\
+         mysql = {{ socket = \"{socket}\", user = \"root\" }}\n"
+    )
 }
 
 /// The reference tables of a vschema.
@@ -136,10 +154,6 @@ fn references(vschema: &str) -> Result<Vec<String>> {
     let tables = vschema["tables"].as_object().context("the vschema has no tables")?;
     let references = tables.iter().filter(|(_, table)| table["type"] == "reference");
     Ok(references.map(|(name, _)| name.clone()).collect())
-}
-
-fn path(path: &Path) -> String {
-    path.display().to_string()
 }
 
 async fn drop_databases(server: &Arc<Server>, databases: &Cluster) {
