@@ -16,6 +16,7 @@ pub mod literal;
 pub mod normalise;
 pub mod parse;
 pub mod redact;
+mod spelling;
 pub mod user_variable;
 mod walk;
 

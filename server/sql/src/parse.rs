@@ -14,6 +14,7 @@ use crate::error::SqlError;
 use crate::lexer::{LexMode, Lexer, Token, TokenKind};
 use crate::literal::unquote_name;
 use crate::normalise::{Anchor, Normalised};
+use crate::spelling;
 
 /// How deep expressions and subqueries nest. Chosen so that parsing, walking and dropping fit a stack of 2 MiB.
 pub const MAX_NESTING: usize = 128;
@@ -44,19 +45,20 @@ pub struct SourceMap<'a> {
 /// [`SqlError::Syntax`] with the position and the text from there; [`SqlError::Unsupported`] for a version comment that not every server runs.
 pub fn parse(statement: &Normalised) -> Result<Parsed, SqlError> {
     let text = &*statement.text;
-    let tokens = nodes(statement)?;
+    let (tokens, bare) = nodes(statement)?;
     let dialect = ServerDialect::default();
     let options = ParserOptions::new().with_unescape(false);
     let mut parser = Parser::new(&dialect)
         .with_recursion_limit(MAX_NESTING)
         .with_options(options)
         .with_tokens_with_locations(tokens);
-    let parsed = parser.parse_statement().map_err(|error| error_of(statement, &error))?;
+    let mut parsed = parser.parse_statement().map_err(|error| error_of(statement, &error))?;
     let rest = parser.peek_token();
     if rest.token != Node::EOF {
         let position = rest.span.start.column.saturating_sub(1) as usize;
         return Err(SqlError::syntax(text, position, "the statement should end before this"));
     }
+    spelling::nested(&mut parsed, &bare);
     refuse_reserved_tables(statement, &parsed)?;
     Ok(Parsed { statement: Box::new(parsed) })
 }
@@ -126,8 +128,8 @@ pub(crate) fn refuse_disputed_versions(lexer: &Lexer<'_>) -> Result<(), SqlError
     })
 }
 
-/// The body's tokens as sqlparser has them.
-fn nodes(statement: &Normalised) -> Result<Vec<TokenWithSpan>, SqlError> {
+/// The body's tokens as sqlparser has them, and where tables begin that stand in parentheses alone.
+fn nodes(statement: &Normalised) -> Result<(Vec<TokenWithSpan>, Vec<Location>), SqlError> {
     let text = &*statement.text;
     let mut lexer = Lexer::expanding(&text.as_bytes()[..statement.body.end], statement.mode);
     lexer.seek(statement.body.start);
@@ -138,7 +140,9 @@ fn nodes(statement: &Normalised) -> Result<Vec<TokenWithSpan>, SqlError> {
     }
     replace_share_mode(&mut out);
     join_updated_tables(&mut out);
-    Ok(out)
+    spelling::plain_units(&mut out);
+    let bare = spelling::bare_tables(&mut out);
+    Ok((out, bare))
 }
 
 fn push_node(out: &mut Vec<TokenWithSpan>, text: &str, token: Token, mode: LexMode) -> Result<(), SqlError> {

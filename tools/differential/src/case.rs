@@ -83,6 +83,8 @@ pub struct View {
     pub limited: bool,
     /// The collation of columns of [`Kind::Class`].
     pub collation: Option<String>,
+    /// Columns are expressions under aliases, whose names do not tell.
+    pub expressions: bool,
 }
 
 /// Which order of rows counts.
@@ -246,6 +248,8 @@ fn view(sql: &str, columns: Vec<Kind>, label: &str) -> Result<View> {
             clause::without_limit(sql)
                 .ok_or_else(|| anyhow!("limited, but the statement does not end with LIMIT and numbers"))?;
             view.limited = true;
+        } else if part == "expressions" {
+            view.expressions = true;
         } else if let Some(keys) = inside("ties") {
             let number = |text: &str| text.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
             let keys: Option<Vec<usize>> = keys.split(',').map(number).collect();
@@ -256,7 +260,7 @@ fn view(sql: &str, columns: Vec<Kind>, label: &str) -> Result<View> {
         } else if let Some(collation) = inside("class") {
             view.collation = Some(collation.to_owned());
         } else {
-            bail!("`{part}` is none of limited, ties(…) and class(…)");
+            bail!("`{part}` is none of limited, expressions, ties(…) and class(…)");
         }
     }
     if view.limited && view.order == Order::Total {

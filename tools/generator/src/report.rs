@@ -83,6 +83,7 @@ impl Flavoured {
         }
         if let Some(errno) = outcome.errno {
             *self.errors.entry(errno).or_default() += 1;
+            self.examples.entry(format!("error {errno}")).or_insert_with(|| step.sql());
         }
         let most = outcome.lanes.iter().map(|(shards, _)| *shards).max();
         let mut forbidden = None;

@@ -73,6 +73,9 @@ impl Script {
                         let places: Vec<String> = keys.iter().map(|key| (key + 1).to_string()).collect();
                         labels.push(format!("ties({})", places.join(",")));
                     }
+                    if view.expressions {
+                        labels.push("expressions".to_owned());
+                    }
                     labels.extend(view.collation.map(|collation| format!("class({collation})")));
                     line(format!("query {kinds} {}", labels.join("+")).trim_end());
                 }

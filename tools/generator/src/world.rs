@@ -349,7 +349,7 @@ pub fn view(read: &Read, sql: &str) -> View {
     };
     let kinds: Vec<_> = columns.into_iter().map(|(_, kind)| kind).collect();
     let collation = read.class.filter(|_| kinds.contains(&vitrail_differential::case::Kind::Class));
-    View { order, columns: kinds, limited: false, collation: collation.map(str::to_owned) }
+    View { order, expressions: !kinds.is_empty(), columns: kinds, limited: false, collation: collation.map(str::to_owned) }
 }
 
 async fn of_oracle(oracle: &mut Connection, sql: &str) -> Result<Answer> {

@@ -41,7 +41,8 @@ impl Grammar<'_> {
             }
             8 => {
                 // The order is that of the values themselves: equal ones are the same.
-                let value = self.int(&own, depth);
+                // A number alone would be the place of a column.
+                let Some(value) = self.tame(&own, Sort::Int) else { return Value::new(Sort::Int, tree!["COUNT(*)"]) };
                 let direction = *self.random.pick(&["", " DESC"]);
                 let distinct = *self.random.pick(&["", "", "DISTINCT "]);
                 let separator = *self.random.pick(&["", " SEPARATOR '-'"]);

@@ -52,7 +52,10 @@ impl Grammar<'_> {
             2 => tree![left, " LEFT JOIN ", right, " ON ", on],
             3 => tree![left, " RIGHT JOIN ", right, " ON ", on],
             4 => tree![left, " STRAIGHT_JOIN ", right, " ON ", on],
-            5 => tree![left, " INNER JOIN (", right, ") ON ", on],
+            // sqlparser takes no derived table alone in parentheses.
+            5 if !matches!(&right, Tree::Node(_, part) if part.sql().starts_with('(')) => {
+                tree![left, " INNER JOIN (", right, ") ON ", on]
+            }
             _ if depth > 0 => {
                 // One more in parentheses, joined to the right one first.
                 let (third, source) = self.single(0);

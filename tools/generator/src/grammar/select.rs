@@ -33,8 +33,6 @@ pub(super) struct Wish {
     single: bool,
     /// It may have LIMIT.
     limit: bool,
-    /// It may have windows.
-    windows: bool,
     /// Each column may stand for others that are equal to it: of UNION.
     pub(super) sharp: bool,
 }
@@ -42,22 +40,22 @@ pub(super) struct Wish {
 impl Wish {
     /// A derived table or CTE.
     pub(super) fn derived(depth: usize) -> Wish {
-        Wish { sorts: None, depth, single: false, limit: true, windows: true, sharp: false }
+        Wish { sorts: None, depth, single: false, limit: true, sharp: false }
     }
 
     /// One value.
     pub(super) fn scalar(sort: Sort, depth: usize) -> Wish {
-        Wish { sorts: Some(vec![sort]), depth, single: true, limit: false, windows: false, sharp: false }
+        Wish { sorts: Some(vec![sort]), depth, single: true, limit: false, sharp: false }
     }
 
     /// Rows to look a value up in. MySQL takes no LIMIT there.
     pub(super) fn set(sorts: Vec<Sort>, depth: usize) -> Wish {
-        Wish { sorts: Some(sorts), depth, single: false, limit: false, windows: false, sharp: false }
+        Wish { sorts: Some(sorts), depth, single: false, limit: false, sharp: false }
     }
 
     /// A part of UNION and its like.
     pub(super) fn branch(sorts: Vec<Sort>, depth: usize) -> Wish {
-        Wish { sorts: Some(sorts), depth, single: false, limit: false, windows: false, sharp: true }
+        Wish { sorts: Some(sorts), depth, single: false, limit: false, sharp: true }
     }
 }
 
@@ -151,6 +149,7 @@ impl Grammar<'_> {
 
     /// What is shown of a scope. `sharp`: each column may stand for those that are equal to it.
     fn form(&mut self, scope: &Scope<'_>, depth: usize, sorts: Option<&[Sort]>, top: bool, sharp: bool) -> Shown {
+        // Columns of given sorts are those of UNION and its like, where windows are kept out.
         let windows = sorts.is_none() && scope.key().is_some();
         match self.random.weighted(&[50, 12, 26, if sorts.is_none() { 8 } else { 0 }, if windows { 10 } else { 0 }]) {
             0 => self.plain_rows(scope, depth, sorts, top, sharp),
@@ -247,13 +246,16 @@ impl Grammar<'_> {
             tree: tree![Tree::Uses(*id, "".into()), value.tree.clone()].node(value.sort),
             ..value.clone()
         };
-        let mut known: Vec<Value> = keys.iter().map(uses).collect();
+        let known: Vec<Value> = keys.iter().map(uses).collect();
         let mut list: Vec<Tree> = keys.iter().map(|(id, value)| value.tree.clone().named(*id)).collect();
         if let Some(class) = &class {
             list.push(class.tree.clone());
         }
         if list.is_empty() {
-            return self.folded_rows(scope);
+            return match sorts {
+                Some(_) => self.plain_rows(scope, depth, sorts, top, true),
+                None => self.folded_rows(scope),
+            };
         }
         let aggregates: Vec<Value> = (0..1 + self.random.below(3)).map(|_| self.aggregate(scope)).collect();
         let groups = list.clone();
@@ -270,9 +272,11 @@ impl Grammar<'_> {
         });
         let mut total: Vec<Value> = known.clone();
         total.extend(class.clone());
-        known.extend(aggregates.iter().filter(|value| value.tame).cloned());
-        // What may be read beside groups: keys and aggregates. It has no alias, which says so to subqueries.
-        let group = Source { id: 0, alias: String::new(), values: known, names: Vec::new(), key: Vec::new() };
+        // What may be read beside groups: aggregates, and keys that are columns: MySQL does not find every expression among the keys
+        // again. It has no alias, which says so to subqueries.
+        let columns = known.iter().filter(|key| !key.tree.sql().contains(['(', ' '])).cloned();
+        let columns = columns.chain(aggregates.iter().filter(|value| value.tame).cloned()).collect();
+        let group = Source { id: 0, alias: String::new(), values: columns, names: Vec::new(), key: Vec::new() };
         let post = Scope { sources: vec![group], outer: None };
         match sorts {
             Some(sorts) => values.extend(sorts.iter().map(|sort| self.value(&post, *sort, 1))),

@@ -23,12 +23,14 @@ impl Grammar<'_> {
         match self.random.weighted(&[3, 4, 4, 3, 2, 2, 2]) {
             0 => {
                 let order = total(self);
-                Value::new(Sort::Int, tree!["ROW_NUMBER() OVER (", partition, order, ")"])
+                number(tree!["ROW_NUMBER() OVER (", partition, order, ")"])
             }
             1 => {
                 let name = *self.random.pick(&["RANK()", "DENSE_RANK()"]);
-                let by = self.int(&own, 0);
-                Value::new(Sort::Int, tree![name, " OVER (", partition, "ORDER BY (", by.tree, "))"])
+                let Some(by) = self.column(&own, |value| value.sort != Sort::Json) else {
+                    return number(tree!["COUNT(*) OVER (", partition, ")"]);
+                };
+                number(tree![name, " OVER (", partition, "ORDER BY (", by.tree, "))"])
             }
             2 => {
                 let folded = self.folded(&own);
@@ -51,7 +53,7 @@ impl Grammar<'_> {
             4 => {
                 // A range by value is determined whatever ties there are.
                 let folded = self.folded(&own);
-                let by = self.int(&own, 0);
+                let Some(by) = self.tame(&own, Sort::Int) else { return number(tree!["COUNT(*) OVER (", partition, ")"]) };
                 let by = self.signed(by);
                 let frame = " RANGE BETWEEN 2 PRECEDING AND CURRENT ROW";
                 let tree = tree![folded.tree, " OVER (", partition, "ORDER BY (", by.tree, ")", frame, ")"];
@@ -68,7 +70,7 @@ impl Grammar<'_> {
                 let name = *self.random.pick(&["NTILE(3)", "CUME_DIST()", "PERCENT_RANK()"]);
                 let sort = if name == "NTILE(3)" { Sort::Int } else { Sort::Real };
                 let mut value = Value::new(sort, tree![name, " OVER (", partition, order, ")"]);
-                value.tame = false;
+                (value.tame, value.unsigned) = (false, true);
                 value
             }
         }
@@ -104,4 +106,11 @@ impl Grammar<'_> {
             }
         }
     }
+}
+
+/// Numbers of rows have no sign.
+fn number(tree: Tree) -> Value {
+    let mut value = Value::new(Sort::Int, tree);
+    value.unsigned = true;
+    value
 }

@@ -127,21 +127,27 @@ impl<'s> Grammar<'s> {
         let select = self.select(None, &Wish::branch(sorts, 1));
         let id = self.id();
         let alias = format!("t{id}");
+        let source = |at: usize, before: &'static str, behind: &'static str| {
+            let name = tree![Tree::Uses(select.ids[at], "".into()), Tree::Uses(id, format!("{alias}.x{at}").into())];
+            tree![before, name, behind].node(Sort::Int)
+        };
         let cells = named.iter().map(|at| {
             let column = &table.columns[*at];
             match (&*column.name, &column.kind) {
-                ("n", _) => Tree::from(format!("{alias}.x0 % 100")),
-                ("d", _) => Tree::from(format!("LEFT({alias}.x2, 6) + 0")),
-                (_, Type::Int { auto: true, .. }) => Tree::from(format!("60 + ABS({alias}.x1) % 40")),
-                _ if table.key.last() == Some(at) => Tree::from(format!("60 + ABS({alias}.x1) % 40")),
+                ("n", _) => source(0, "", " % 100"),
+                ("d", _) => source(2, "LEFT(", ", 6) + 0"),
+                (_, Type::Int { auto: true, .. }) => source(1, "60 + ABS(IFNULL(", ", 0)) % 40"),
+                _ if table.key.last() == Some(at) => source(1, "60 + ABS(IFNULL(", ", 0)) % 40"),
                 _ => Tree::from(data::value(&mut self.random, table, *at)),
             }
         });
-        let cells = Tree::List { separator: ", ", items: cells.collect(), least: named.len() };
+        let cells: Vec<Tree> = cells.collect();
+        let cells = Tree::List { separator: ", ", items: cells, least: named.len() };
         let word = *self.random.pick(&["INSERT IGNORE INTO ", "REPLACE INTO ", "INSERT INTO "]);
-        let source = tree!["(", select.tree, ") AS ", alias.clone()].named(id);
-        let order = format!(" ORDER BY {alias}.x0, {alias}.x1, {alias}.x2");
-        tree![word, name.to_owned(), " (", names(table, &named), ") SELECT ", cells, " FROM ", source, order]
+        let order = (0..3).map(|at| source(at, "", "").fixed());
+        let order = Tree::list(order.collect());
+        let derived = tree!["(", select.tree.clone(), ") AS ", alias.clone()].named(id);
+        tree![word, name.to_owned(), " (", names(table, &named), ") SELECT ", cells, " FROM ", derived, " ORDER BY ", order]
     }
 
     fn update(&mut self, table: &Table, name: &str, beside: bool) -> Tree {
