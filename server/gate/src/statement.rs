@@ -134,7 +134,11 @@ pub(crate) async fn run_plan(
     answer: &mut Answer<'_>,
     watch: &mut Watch,
 ) -> Result<Box<ResultEnd>, ErrorBody> {
-    let planned = tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement))?;
+    let expanded = planning::expanded(scope, session, statement)?;
+    let (statement, planned) = match &expanded {
+        Some((expanded, planned)) => (expanded, Arc::clone(planned)),
+        None => (statement, tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement))?),
+    };
     let values = scope.calling.values.clone();
     let outcome = run_planned(scope, session, statement, &planned, (binds, all_binds), clause, answer, watch).await;
     let error = match outcome {
@@ -144,7 +148,7 @@ pub(crate) async fn run_plan(
     // What turned out not to be proved for these values may be exact all the same.
     let again = match &*planned {
         Planned::Plan(plan) if plan.may_be_exact() && answer.restart() => {
-            planning::exact(scope, session, statement, &error)
+            planning::exact(scope, session, statement, &error, expanded.is_some())
         }
         _ => None,
     };

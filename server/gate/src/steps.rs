@@ -26,6 +26,7 @@ use crate::calling::Calling;
 use crate::cluster::Keyspace;
 use crate::exact::Exacting;
 use crate::join::Joining;
+use crate::planning::{self, Planned};
 use crate::reading::take;
 use crate::request::Scope;
 use crate::route::{Limits, ends};
@@ -72,14 +73,35 @@ impl Stepping<'_> {
     }
 
     async fn work(&self, session: &mut Session, done: &mut Done) -> Result<(), ErrorBody> {
-        let resolved = self.steps.read(self.binds, &self.keyspace.layout)?;
         self.enter(Node::Read);
-        let (rows, end) = self.read(session, &resolved, &self.scope.calling, done).await?;
+        let (rows, end) = self.find(session, done).await?;
         self.judge(session, end, done)?;
         self.enter(Node::Write);
         match self.steps.write() {
             Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await,
             Write::Insert(insertion) => self.insert(session, insertion, rows, done).await,
+        }
+    }
+
+    /// Reads the rows that are concerned.
+    async fn find(&self, session: &mut Session, done: &mut Done) -> Result<(Rows, ResultEnd), ErrorBody> {
+        let calling = &self.scope.calling;
+        let outcome = match self.steps.read(self.binds, &self.keyspace.layout) {
+            Ok(resolved) => self.read(session, &resolved, calling, done).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        let error = match outcome {
+            Err(error) if error.code == Code::Unsupported => error,
+            outcome => return outcome,
+        };
+        // What turned out not to be proved for these values may be exact all the same.
+        let query = self.steps.query();
+        match planning::exact(self.scope, session, query, &error, true).as_deref() {
+            Some(Planned::Plan(plan)) => {
+                let resolved = plan.resolve(query, self.binds, &self.keyspace.layout)?;
+                self.read(session, &resolved, calling, done).await
+            }
+            _ => Err(error),
         }
     }
 

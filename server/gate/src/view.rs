@@ -6,7 +6,7 @@ mod load;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vitrail_planner::schema::Schemas;
+use vitrail_planner::schema::{KeyspaceSchema, Schemas};
 use vitrail_planner::vschema;
 use vitrail_proto::error::ErrorBody;
 
@@ -25,6 +25,8 @@ pub(crate) struct View {
     pub(crate) findings: BTreeMap<Arc<str>, Vec<Finding>>,
     /// Grows with every change: plans of another version are not used.
     pub(crate) version: u64,
+    /// A sharded keyspace has views.
+    pub(crate) has_views: bool,
 }
 
 /// What of the schemas is to be loaded.
@@ -50,7 +52,7 @@ impl View {
     /// The next view: `cluster`, with what is `wanted` loaded anew and the rest kept.
     pub(crate) async fn load(&self, cluster: Arc<Cluster>, wanted: Wanted<'_>, caller: &Arc<str>) -> View {
         let mut next =
-            View { cluster, schemas: self.schemas.clone(), findings: self.findings.clone(), version: self.version + 1 };
+            View { cluster, schemas: self.schemas.clone(), findings: self.findings.clone(), version: self.version + 1, has_views: false };
         let known = Arc::clone(&next.cluster);
         next.schemas.retain(|name, _| known.keyspace(name).is_ok());
         next.findings.retain(|name, _| known.keyspace(name).is_ok());
@@ -65,6 +67,10 @@ impl View {
             Wanted::Keyspaces(names) => next.load_keyspaces(names, caller).await,
         }
         next.check_vschema();
+        let with_views = |(name, schema): (&Arc<str>, &Arc<KeyspaceSchema>)| {
+            schema.views().next().is_some() && known.keyspace(name).is_ok_and(|keyspace| keyspace.sharded)
+        };
+        next.has_views = next.schemas.iter().any(with_views);
         next
     }
 

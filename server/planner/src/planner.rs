@@ -48,6 +48,7 @@ mod targets;
 mod text;
 mod texts;
 mod union;
+pub mod views;
 mod walk;
 mod windows;
 mod write;
@@ -130,11 +131,21 @@ pub fn plan_exact(statement: &Normalised, context: &PlanContext<'_>, refusal: Re
     }
 }
 
-fn with_needs(plan: Plan, statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
+/// What a statement needs that goes to the keyspace `own`: names without one get that of their table, if it is another.
+///
+/// # Errors
+/// A table that is not known.
+pub fn needs_of(statement: &Normalised, own: &str, context: &PlanContext<'_>) -> Result<Needs, Refusal> {
     let mut needs = Needs::of(statement);
-    if plan.exact.is_some() {
-        exact::name_keyspaces(&mut needs, &plan.keyspace, context)?;
-    }
+    exact::name_keyspaces(&mut needs, own, context)?;
+    Ok(needs)
+}
+
+fn with_needs(plan: Plan, statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Refusal> {
+    let needs = match plan.exact {
+        Some(_) => needs_of(statement, &plan.keyspace, context)?,
+        None => Needs::of(statement),
+    };
     let advice = plan.improvement().map(Arc::from);
     Ok(Plan { needs, advice, ..plan })
 }

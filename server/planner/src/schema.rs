@@ -15,6 +15,8 @@ pub type Schemas = HashMap<Arc<str>, Arc<KeyspaceSchema>>;
 pub struct KeyspaceSchema {
     /// Shared, so that a schema in which few tables have changed is made at little cost.
     tables: HashMap<Arc<str>, Arc<TableSchema>>,
+    /// Those of them that are views.
+    views: Vec<Arc<str>>,
 }
 
 /// The columns and unique keys of one table.
@@ -24,8 +26,12 @@ pub struct TableSchema {
     pub columns: Vec<ColumnSchema>,
     /// Primary and unique keys, each the names of its columns.
     pub unique_keys: Vec<Vec<String>>,
-    /// A view: nothing is known of the tables below it.
+    /// Columns that decide whether two rows collide: those of unique keys, also over prefixes and expressions.
+    pub colliding: Vec<String>,
+    /// It is a view.
     pub view: bool,
+    /// The query of a view, if it is known.
+    pub definition: Option<Arc<str>>,
 }
 
 /// One column.
@@ -78,19 +84,24 @@ pub enum ColumnClass {
 impl KeyspaceSchema {
     /// A schema of these tables.
     pub fn new(tables: impl IntoIterator<Item = (String, TableSchema)>) -> KeyspaceSchema {
-        KeyspaceSchema { tables: tables.into_iter().map(|(name, table)| (name.into(), Arc::new(table))).collect() }
+        KeyspaceSchema::of(tables.into_iter().map(|(name, table)| (name.into(), Arc::new(table))).collect())
     }
 
     /// The same, but for these tables; `None`: there is no such table any more.
     pub fn with(&self, changed: impl IntoIterator<Item = (String, Option<TableSchema>)>) -> KeyspaceSchema {
-        let mut next = self.clone();
+        let mut tables = self.tables.clone();
         for (name, table) in changed {
             match table {
-                Some(table) => next.tables.insert(name.into(), Arc::new(table)),
-                None => next.tables.remove(&*name),
+                Some(table) => tables.insert(name.into(), Arc::new(table)),
+                None => tables.remove(&*name),
             };
         }
-        next
+        KeyspaceSchema::of(tables)
+    }
+
+    fn of(tables: HashMap<Arc<str>, Arc<TableSchema>>) -> KeyspaceSchema {
+        let view = |(name, table): (&Arc<str>, &Arc<TableSchema>)| table.view.then(|| Arc::clone(name));
+        KeyspaceSchema { views: tables.iter().filter_map(view).collect(), tables }
     }
 
     /// The table of this name.
@@ -101,6 +112,11 @@ impl KeyspaceSchema {
     /// The table of this name, with the name as it is kept here.
     pub fn named(&self, name: &str) -> Option<(&str, &TableSchema)> {
         self.tables.get_key_value(name).map(|(name, table)| (&**name, &**table))
+    }
+
+    /// The names of its views, in no order.
+    pub fn views(&self) -> impl Iterator<Item = &str> {
+        self.views.iter().map(|name| &**name)
     }
 
     /// All tables, in no order.

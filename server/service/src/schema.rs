@@ -20,6 +20,12 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Primary and unique keys, each the names of its columns; the primary one first.
     pub unique_keys: Vec<Vec<String>>,
+    /// Columns that decide whether two rows collide: those of unique keys, also over prefixes and expressions.
+    #[serde(default)]
+    pub colliding: Vec<String>,
+    /// The query of a view, in which tables are named with their keyspaces. `None`: it is no view, or the tablet may not see it.
+    #[serde(default)]
+    pub definition: Option<String>,
     /// All keys as gates compare and show them: `name (a, b(3))`.
     #[serde(default)]
     pub keys: Vec<String>,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use vitrail_mysql::{Connection, Error, Flavour};
 use vitrail_service::schema::{Column, Schema, Table};
+use vitrail_sql::lexer::{LexMode, Lexer, TokenKind};
 
 const TABLES: &str = "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES \
      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED'){named}";
@@ -16,8 +17,14 @@ const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, C
 const KEYS: &str = "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE, INDEX_TYPE FROM information_schema.STATISTICS \
      WHERE TABLE_SCHEMA = DATABASE(){named} ORDER BY TABLE_NAME, INDEX_NAME = 'PRIMARY' DESC, INDEX_NAME, SEQ_IN_INDEX";
 
-/// Loads tables and views of the connection's database: those of these names, or all if there are none.
-pub(crate) async fn load(connection: &mut Connection, names: &[String]) -> Result<Schema, Error> {
+const VIEWS: &str = "SELECT TABLE_NAME, VIEW_DEFINITION FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE(){named}";
+
+/// Loads tables and views of the connection's database: those of these names, or all if there are none. `keyspace`: what clients call `database`.
+pub(crate) async fn load(
+    connection: &mut Connection,
+    names: &[String],
+    (database, keyspace): (&str, &str),
+) -> Result<Schema, Error> {
     let mut tables = BTreeMap::new();
     if names.is_empty() {
         read(connection, "", &mut tables).await?;
@@ -27,7 +34,31 @@ pub(crate) async fn load(connection: &mut Connection, names: &[String]) -> Resul
         let bytes: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
         read(connection, &format!(" AND TABLE_NAME = CONVERT(0x{bytes} USING utf8mb4)"), &mut tables).await?;
     }
+    for table in tables.values_mut() {
+        table.definition = table.definition.take().map(|definition| renamed(&definition, database, keyspace));
+    }
     Ok(Schema { tables: tables.into_values().collect() })
+}
+
+/// A view's definition with the keyspace's name in place of the database's. MySQL writes names in backticks.
+fn renamed(definition: &str, database: &str, keyspace: &str) -> String {
+    let mut lexer = Lexer::new(definition.as_bytes(), LexMode::default());
+    let mut tokens = Vec::new();
+    while let Ok(Some(token)) = lexer.next_token() {
+        tokens.push(token);
+    }
+    let (mut out, mut copied) = (String::with_capacity(definition.len()), 0);
+    for pair in tokens.windows(2) {
+        let name = &definition[pair[0].start..pair[0].end];
+        let qualifies = pair[0].kind == TokenKind::QuotedName && pair[1].kind == TokenKind::Dot;
+        if qualifies && name[1..name.len() - 1].replace("``", "`") == database {
+            out.push_str(&definition[copied..pair[0].start]);
+            out.push_str(&format!("`{}`", keyspace.replace('`', "``")));
+            copied = pair[0].end;
+        }
+    }
+    out.push_str(&definition[copied..]);
+    out
 }
 
 async fn read(connection: &mut Connection, named: &str, tables: &mut BTreeMap<String, Table>) -> Result<(), Error> {
@@ -37,7 +68,15 @@ async fn read(connection: &mut Connection, named: &str, tables: &mut BTreeMap<St
         let mut cells = row.into_iter();
         let Some(name) = next(&mut cells) else { continue };
         let view = next(&mut cells).is_some_and(|kind| kind == "VIEW");
-        let table = Table { name: name.clone(), view, columns: Vec::new(), unique_keys: Vec::new(), keys: Vec::new() };
+        let table = Table {
+            name: name.clone(),
+            view,
+            columns: Vec::new(),
+            unique_keys: Vec::new(),
+            colliding: Vec::new(),
+            definition: None,
+            keys: Vec::new(),
+        };
         tables.insert(name, table);
     }
     for row in connection.fetch_all(&statement(COLUMNS)).await? {
@@ -63,6 +102,14 @@ async fn read(connection: &mut Connection, named: &str, tables: &mut BTreeMap<St
         let Some(table) = tables.get_mut(&key.table) else { continue };
         table.keys.push(key.text());
         table.unique_keys.extend(key.unique_columns());
+        table.colliding.extend(key.colliding(&table.columns));
+    }
+    if tables.values().any(|table| table.view) {
+        for row in connection.fetch_all(&statement(VIEWS)).await? {
+            let mut cells = row.into_iter();
+            let Some(table) = next(&mut cells).and_then(|name| tables.get_mut(&name)) else { continue };
+            table.definition = next(&mut cells).filter(|definition| !definition.is_empty());
+        }
     }
     Ok(())
 }
@@ -91,6 +138,15 @@ impl Key {
             (false, kind) => format!("{} ", kind.to_ascii_lowercase()),
         };
         format!("{kind}{} ({})", self.name, self.parts.iter().map(part).collect::<Vec<_>>().join(", "))
+    }
+
+    /// Its columns if it is unique; all, where it holds an expression.
+    fn colliding(&self, columns: &[Column]) -> Vec<String> {
+        if !self.unique {
+            return Vec::new();
+        }
+        let named: Option<Vec<String>> = self.parts.iter().map(|(column, _)| column.clone()).collect();
+        named.unwrap_or_else(|| columns.iter().map(|column| column.name.clone()).collect())
     }
 
     /// Its columns, if it is unique: a key over a prefix or an expression says less of its columns than a key over them.

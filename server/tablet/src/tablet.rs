@@ -151,7 +151,8 @@ impl QueryService for Tablet {
         let load = async move {
             let mut lease = shared.lease(Place::Shared, &call.caller, call.deadline).await?;
             lease.marked = true;
-            let schema = schema::load(lease.connection(), &tables)
+            let config = &shared.config;
+            let schema = schema::load(lease.connection(), &tables, (&config.database, &config.keyspace))
                 .await
                 .map_err(|error| mysql_errors::to_body(&error, &shared.names, false))?;
             lease.marked = false;

@@ -68,3 +68,10 @@ CREATE TABLE country (
   continent  VARCHAR(20),
   population BIGINT UNSIGNED
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE VIEW rich AS SELECT id, name, credit FROM tenant WHERE credit > 10;
+
+CREATE VIEW city_sales (city, country, sold, customers) AS
+  SELECT c.city, c.country, SUM(o.total), COUNT(DISTINCT c.id) FROM customer c JOIN orders o ON o.tenant_id = c.tenant_id AND o.customer_id = c.id GROUP BY c.city, c.country;
+
+CREATE VIEW rich_sessions AS SELECT s.token, r.name, 'it''s' AS word FROM session s JOIN rich r ON r.id = s.tenant_id;

@@ -187,7 +187,15 @@ mod tests {
             generated: false,
         });
         let keys = vec!["PRIMARY (x)".to_owned()];
-        Table { name: name.into(), view: false, columns: columns.collect(), unique_keys: Vec::new(), keys }
+        Table {
+            name: name.into(),
+            view: false,
+            columns: columns.collect(),
+            unique_keys: Vec::new(),
+            colliding: Vec::new(),
+            definition: None,
+            keys,
+        }
     }
 
     #[test]

@@ -87,6 +87,13 @@ fn for_planner(schema: Schema) -> KeyspaceSchema {
             ..ColumnSchema::of(&column.name, &column.column_type, column.collation.as_deref())
         });
         let columns = columns.collect();
-        (table.name, TableSchema { columns, unique_keys: table.unique_keys, view: table.view })
+        let schema = TableSchema {
+            columns,
+            unique_keys: table.unique_keys,
+            colliding: table.colliding,
+            view: table.view,
+            definition: table.definition.map(Arc::from),
+        };
+        (table.name, schema)
     }))
 }

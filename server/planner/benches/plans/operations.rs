@@ -86,7 +86,7 @@ fn table(name: &str, columns: &str, key: &[&str]) -> (String, TableSchema) {
         ColumnSchema::of(name, kind, Some("utf8mb4_general_ci"))
     });
     let unique_keys = vec![key.iter().map(|&name| name.to_owned()).collect()];
-    (name.to_owned(), TableSchema { columns: columns.collect(), unique_keys, view: false })
+    (name.to_owned(), TableSchema { columns: columns.collect(), unique_keys, ..TableSchema::default() })
 }
 
 fn statement(text: &str) -> Normalised {

@@ -173,6 +173,11 @@ impl Steps {
         })
     }
 
+    /// The query that reads the rows.
+    pub fn query(&self) -> &Normalised {
+        &self.read
+    }
+
     /// The statements that read the rows.
     ///
     /// # Errors

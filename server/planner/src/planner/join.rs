@@ -24,7 +24,7 @@ use super::calls::is_volatile;
 use super::clauses::{Clause, Clauses};
 use super::text::Text;
 use super::walk::{Scope, Walk};
-use super::{select, why_alone};
+use super::{PlanContext, select, why_alone};
 use crate::plan::{
     Condition, JoinPlan, MergePlan, Part, Reading, Replacement, SidePlan, Slot, Step, key_bind, reading_text,
 };
@@ -345,7 +345,8 @@ impl Building<'_, '_, '_> {
         let lock = if self.locks { " FOR UPDATE" } else { "" };
         text.push(Part::Text(format!(" LIMIT {}{lock}", u64::MAX).into()));
         let statement = reading_text(&text, self.walk.text.statement)?;
-        let plan = super::choose(&statement, self.walk.context)?;
+        // What a side cannot do on shards, the whole can on the scratch server.
+        let plan = super::choose(&statement, &PlanContext { scratch: None, ..*self.walk.context })?;
         let alone = why_alone(&Text::new(&statement), &plan.merge).is_some();
         let plain = matches!(plan.merge, MergePlan::Pass | MergePlan::Concat(_));
         if plan.join.is_some() || plan.writes != self.locks || alone || !plain {

@@ -84,7 +84,7 @@ impl<'a> PlanContext<'a> {
 
     fn inside(&self, keyspace: &'a Keyspace, name: &str) -> Result<Named<'a>, Refusal> {
         let table = keyspace.table(name);
-        if table.is_none() && keyspace.sharded && !self.explicit(keyspace) {
+        if table.is_none() && keyspace.sharded && !self.explicit(keyspace) && !self.is_view(keyspace, name) {
             // As MySQL says it, where there is no such table at all.
             if self.schemas.get(&keyspace.name).is_some_and(|schema| schema.table(name).is_none()) {
                 let message = format!("Table '{}.{name}' doesn't exist", keyspace.name);
@@ -139,7 +139,16 @@ impl<'a> PlanContext<'a> {
             self.keyspace == Some(&*keyspace.name)
                 && self.temporary.iter().any(|known| known.eq_ignore_ascii_case(name))
         };
-        keyspace.table(name).is_some() || (!keyspace.sharded && known()) || temporary()
+        keyspace.table(name).is_some()
+            || (!keyspace.sharded && known())
+            || temporary()
+            || (keyspace.sharded && self.is_view(keyspace, name))
+    }
+
+    /// Whether MySQL has a view of this name, which a vschema need not list.
+    fn is_view(&self, keyspace: &Keyspace, name: &str) -> bool {
+        let schema = self.schemas.get(&keyspace.name).and_then(|schema| schema.table(name));
+        schema.is_some_and(|schema| schema.view)
     }
 }
 

@@ -96,7 +96,7 @@ fn a_schema_that_does_not_fit_is_found() {
     let table = |column: &str, kind, key: &str| TableSchema {
         columns: vec![ColumnSchema::of(column, kind, Some("utf8mb4_general_ci"))],
         unique_keys: vec![vec![key.to_owned()]],
-        view: false,
+        ..TableSchema::default()
     };
     let schema = KeyspaceSchema::new([
         ("coupons".to_owned(), table("code", "varchar(20)", "code")),
@@ -146,7 +146,7 @@ fn a_sequence_that_cannot_count_is_found() {
     let of = |columns: &[&str]| TableSchema {
         columns: columns.iter().map(|name| ColumnSchema::of(name, "bigint", None)).collect(),
         unique_keys: Vec::new(),
-        view: false,
+        ..TableSchema::default()
     };
     let shop = ["a", "b", "c", "d", "e", "f"]
         .map(|name| (name.to_owned(), of(if name == "a" { &["a"] } else { &["a", "id"] })));

@@ -24,7 +24,11 @@ pub(super) async fn lines(
     binds: &Arc<Binds>,
     notes: &(dyn Fn(Node) -> Vec<String> + Sync),
 ) -> Result<Vec<String>, ErrorBody> {
-    let planned = planning::plan(scope, session, statement)?;
+    let of_view = planning::expanded(scope, session, statement)?;
+    let (statement, planned) = match &of_view {
+        Some((expanded, planned)) => (expanded, Arc::clone(planned)),
+        None => (statement, planning::plan(scope, session, statement)?),
+    };
     let of_catalog;
     let (plan, statement, binds) = match &*planned {
         Planned::Plan(plan) | Planned::Locks(plan) => (&**plan, statement, binds),
@@ -41,7 +45,7 @@ pub(super) async fn lines(
     let mut resolved = plan.resolve(statement, binds, &keyspace.layout);
     let exact = match &resolved {
         Err(refusal) if refusal.code == Code::Unsupported && plan.may_be_exact() => {
-            planning::exact(scope, session, statement, &refusal.clone().into())
+            planning::exact(scope, session, statement, &refusal.clone().into(), of_view.is_some())
         }
         _ => None,
     };

@@ -57,7 +57,7 @@ pub(super) fn carried(schema: &TableSchema, words: &Words, whole: bool) -> Resul
     // What a column is computed from is needed for it.
     let computed = |column: &ColumnSchema| column.generated && words.has(&column.name);
     let unique = |column: &ColumnSchema| {
-        schema.unique_keys.iter().flatten().any(|name| name.eq_ignore_ascii_case(&column.name))
+        schema.colliding.iter().any(|name| name.eq_ignore_ascii_case(&column.name))
     };
     let whole = whole
         || words.has("_rowid")
