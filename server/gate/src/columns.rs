@@ -84,8 +84,8 @@ pub(crate) fn name_keyspace(packed: &Bytes, keyspace: &str) -> Option<Bytes> {
 }
 
 /// Whether two answers to the same statement have the same columns: names, types, character sets. Lengths may differ, and so may what MySQL
-/// says of an expression by how it runs the statement: the width of integers, and digits behind the point of what is no number. A shard
-/// without rows runs it in another way than one with many.
+/// says of an expression by how it runs the statement: the width of integers, which of the types of texts or bytes it is, and digits behind
+/// the point of what is no number. A shard without rows runs it in another way than one with many.
 pub(crate) fn agree(left: &Columns, right: &Columns) -> bool {
     left.packed == right.packed
         || (left.list.len() == right.list.len()
@@ -99,7 +99,13 @@ impl Column {
             ColumnType::TINY | ColumnType::SHORT | ColumnType::INT24 | ColumnType::LONG | ColumnType::LONGLONG => {
                 (ColumnType::LONGLONG, 0)
             }
-            text @ (ColumnType::VARCHAR | ColumnType::VAR_STRING | ColumnType::STRING) => (text, 0),
+            ColumnType::VARCHAR
+            | ColumnType::VAR_STRING
+            | ColumnType::STRING
+            | ColumnType::TINY_BLOB
+            | ColumnType::BLOB
+            | ColumnType::MEDIUM_BLOB
+            | ColumnType::LONG_BLOB => (ColumnType::VAR_STRING, 0),
             other => (other, self.decimals),
         };
         Column { column_type, decimals, ..self.clone() }
@@ -191,6 +197,8 @@ mod tests {
             agree(&columns(left.0, left.1), &columns(right.0, right.1))
         };
         assert!(agrees((ColumnType::VAR_STRING, 31), (ColumnType::VAR_STRING, 0)));
+        assert!(agrees((ColumnType::VAR_STRING, 31), (ColumnType::BLOB, 0)));
+        assert!(agrees((ColumnType::STRING, 0), (ColumnType::VAR_STRING, 31)));
         assert!(agrees((ColumnType::LONG, 0), (ColumnType::LONGLONG, 0)));
         assert!(!agrees((ColumnType::NEWDECIMAL, 2), (ColumnType::NEWDECIMAL, 4)));
         assert!(!agrees((ColumnType::LONG, 0), (ColumnType::DOUBLE, 0)));

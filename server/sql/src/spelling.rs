@@ -134,9 +134,19 @@ mod tests {
 
     #[test]
     fn tables_in_parentheses_are_tables() {
-        for inside in ["t", "t AS x", "t x", "k.t", "k.t AS x", "`select` x", "t AS x USE INDEX (a)", "t IGNORE INDEX FOR JOIN (a, b)"] {
+        for inside in [
+            "t",
+            "t AS x",
+            "t x",
+            "k.t",
+            "k.t AS x",
+            "`select` x",
+            "t AS x USE INDEX (a)",
+            "t IGNORE INDEX FOR JOIN (a, b)",
+        ] {
             for join in ["JOIN", "LEFT JOIN", "STRAIGHT_JOIN"] {
-                let sql = format!("SELECT 1 FROM a {join} ({inside}) ON true WHERE a IN (SELECT b FROM c JOIN (d) ON true)");
+                let sql =
+                    format!("SELECT 1 FROM a {join} ({inside}) ON true WHERE a IN (SELECT b FROM c JOIN (d) ON true)");
                 assert_eq!(parsed(&sql), sql);
             }
         }
