@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden micro instructions accept-instructions diff bench crowd tables soak deny fuzz servers clean
+.PHONY: help demo check-demo build test lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -60,6 +60,11 @@ diff: servers ## every statement of testdata/sql on one MySQL and through Vitrai
 	@$(CARGO) build --package vitrail-differential
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(TARGET)/debug/differential --json $(TARGET)/diff/summary.json \
 		$(if $(ONLY),--only '$(ONLY)') $(if $(GREP),--grep '$(GREP)') $(if $(UPDATE),--update)
+
+fuzz-sql: servers ## generated schemas, rows and statements on one MySQL and through Vitrail (N=100000 SEED=1 FLAVOUR=mysql STRICT=1: a refusal is a fault; see docs/correctness.md)
+	@$(CARGO) build --release --package vitrail-generator
+	@VITRAIL_FLAVOURS=$(or $(FLAVOUR),$(FLAVOURS)) $(TARGET)/release/generator --statements $(or $(N),100000) --seed $(or $(SEED),1) \
+		$(if $(STRICT),--strict) --folder $(TARGET)/generator --json $(TARGET)/generator/summary.json
 
 bench: build ## the table of the hot path's goals, in target/bench/table.json (five minutes; ONLY=sessions: a part; CHECK=1: a bound that does not hold fails)
 	@tools/harness/install-mariadb

@@ -81,7 +81,7 @@ fn done(found: &Done, expected: &Done, warnings: Warnings) -> Option<String> {
 }
 
 fn rows(found: &Rows, expected: &Rows, knowledge: &Knowledge<'_>) -> Option<String> {
-    if let Some(difference) = columns::difference(&found.columns, &expected.columns, knowledge.merged, knowledge.view.expressions) {
+    if let Some(difference) = columns::difference(found, expected, knowledge.merged, knowledge.view.expressions) {
         return Some(difference);
     }
     let kinds = &knowledge.view.columns;

@@ -59,19 +59,28 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/sql")
 }
 
-/// The suites of `folder` that have wanted cases, by name.
+/// The suites of `folder` that have wanted cases, by name. A folder without files of its own holds suites.
 ///
 /// # Errors
 ///
 /// A file that cannot be read, with what is wrong in it.
 pub fn read(folder: &Path, selection: &Selection) -> Result<Vec<Suite>> {
+    read_below(folder, "", selection)
+}
+
+/// The suites of a folder; `above` is its path below `testdata/sql`, with a slash behind it.
+fn read_below(folder: &Path, above: &str, selection: &Selection) -> Result<Vec<Suite>> {
     let mut suites = Vec::new();
     for path in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
         let name = name_of(&path);
+        if entries(&path)?.iter().all(|entry| entry.is_dir()) {
+            suites.extend(read_below(&path, &format!("{above}{name}/"), selection)?);
+            continue;
+        }
         let files = entries(&path)?.into_iter().filter(|file| file.extension().is_some_and(|end| end == "slt"));
         let mut cases = Vec::new();
-        for file in files.filter(|file| selection.wants_file(&format!("{name}/{}", name_of(file)))) {
-            let shown = Path::new("testdata/sql").join(&name).join(name_of(&file));
+        for file in files.filter(|file| selection.wants_file(&format!("{above}{name}/{}", name_of(file)))) {
+            let shown = Path::new("testdata/sql").join(above).join(&name).join(name_of(&file));
             let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
             cases.extend(case::parse(&shown, &text)?.into_iter().filter(|case| selection.wants(case)));
         }

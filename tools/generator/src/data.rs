@@ -8,8 +8,8 @@ use crate::schema::{Schema, Table, Type};
 
 /// Equal to each other under one collation or another.
 const TEXTS: [&str; 22] = [
-    "", " ", "a", "A", "a ", "á", "Á", "b", "B ", "ab", "Ab", "aB ", "ß", "ss", "Zoë", "zoe", "o''Hara", "10", "9", "-1",
-    "x\\\\y", "a%_b",
+    "", " ", "a", "A", "a ", "á", "Á", "b", "B ", "ab", "Ab", "aB ", "ß", "ss", "Zoë", "zoe", "o''Hara", "10", "9",
+    "-1", "x\\\\y", "a%_b",
 ];
 /// Those that latin1 does not have.
 const WIDE: [&str; 6] = ["🛫", "🛬", "č", "日本", "a\u{300}", "Ω"];

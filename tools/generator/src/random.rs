@@ -43,6 +43,11 @@ impl Random {
         &all[self.below(all.len())]
     }
 
+    /// One of some words; `all` is not empty.
+    pub fn word(&mut self, all: &[&'static str]) -> &'static str {
+        all[self.below(all.len())]
+    }
+
     /// The place of one of some, each as often as its weight says; not all weights are 0.
     pub fn weighted(&mut self, weights: &[usize]) -> usize {
         let mut left = self.below(weights.iter().sum());

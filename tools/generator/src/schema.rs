@@ -156,7 +156,8 @@ impl Type {
     pub fn is_sharp(&self) -> bool {
         match self {
             Type::Text { collation, .. } => is_sharp(collation),
-            Type::Json => false,
+            // A temporary table on the way warns of zero dates, and which plan needs one is open.
+            Type::Json | Type::Date { zero: true } => false,
             _ => true,
         }
     }

@@ -73,7 +73,7 @@ impl Script {
                         let places: Vec<String> = keys.iter().map(|key| (key + 1).to_string()).collect();
                         labels.push(format!("ties({})", places.join(",")));
                     }
-                    if view.expressions {
+                    if !kinds.is_empty() && view.expressions {
                         labels.push("expressions".to_owned());
                     }
                     labels.extend(view.collation.map(|collation| format!("class({collation})")));

@@ -153,9 +153,7 @@ impl Trial {
 async fn narrowed(script: Script, how: String) -> Result<(Script, String)> {
     let text: Vec<String> = script.steps.iter().map(Step::sql).collect();
     let text = text.join("\n");
-    let names = |word: &str| {
-        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|found| found == word)
-    };
+    let names = |word: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|found| found == word);
     let mut narrow = script.clone();
     let kept: Vec<bool> = script.schema.all().map(|table| names(&table.name)).collect();
     let mut keep = kept.iter();
@@ -170,7 +168,10 @@ async fn narrowed(script: Script, how: String) -> Result<(Script, String)> {
             let needed = table.key.contains(&at)
                 || table.sharding().contains(&at)
                 || names(&table.columns[at].name)
-                || table.columns.iter().any(|column| column.generated.is_some_and(|of| of.contains(&*table.columns[at].name)));
+                || table
+                    .columns
+                    .iter()
+                    .any(|column| column.generated.is_some_and(|of| of.contains(&*table.columns[at].name)));
             if !needed {
                 drop_column(table, rows, at);
             }

@@ -44,6 +44,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &["vitrail-client", "vitrail-harness", "vitrail-listener", "vitrail-mysql", "vitrail-node", "vitrail-proto"],
     ),
     ("vitrail-differential", &["vitrail-client", "vitrail-harness", "vitrail-mysql", "vitrail-node", "vitrail-proto"]),
+    ("vitrail-generator", &["vitrail-client", "vitrail-differential", "vitrail-harness"]),
     ("vitrail", &["vitrail-demo", "vitrail-load", "vitrail-node", "vitrail-proto", "vitrail-shell", "vitrail-trace"]),
 ];
 

@@ -47,8 +47,16 @@ impl Grammar<'_> {
                 let distinct = *self.random.pick(&["", "", "DISTINCT "]);
                 let separator = *self.random.pick(&["", " SEPARATOR '-'"]);
                 let order = value.tree.clone().fixed();
-                let tree =
-                    tree!["GROUP_CONCAT(", distinct, value.tree.fixed(), " ORDER BY ", order, direction, separator, ")"];
+                let tree = tree![
+                    "GROUP_CONCAT(",
+                    distinct,
+                    value.tree.fixed(),
+                    " ORDER BY ",
+                    order,
+                    direction,
+                    separator,
+                    ")"
+                ];
                 Value::new(Sort::Text, tree)
             }
             9 => {

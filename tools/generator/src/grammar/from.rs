@@ -17,12 +17,7 @@ pub(super) struct Common {
 
 impl Grammar<'_> {
     /// What FROM reads, of at most `most` tables, and what is in sight then.
-    pub(super) fn from<'o>(
-        &mut self,
-        outer: Option<&'o Scope<'o>>,
-        depth: usize,
-        most: usize,
-    ) -> (Tree, Scope<'o>) {
+    pub(super) fn from<'o>(&mut self, outer: Option<&'o Scope<'o>>, depth: usize, most: usize) -> (Tree, Scope<'o>) {
         let (first, source) = self.single(depth);
         let mut scope = Scope { sources: vec![source], outer };
         let mut tree = first;
@@ -212,7 +207,9 @@ impl Grammar<'_> {
         for _ in 0..1 + self.random.below(2) {
             let id = self.id();
             let name = format!("w{id}");
-            let (tree, select) = if recursive { self.numbers(&name) } else {
+            let (tree, select) = if recursive {
+                self.numbers(&name)
+            } else {
                 let select = self.select(None, &Wish::derived(depth));
                 (tree![name.clone(), " AS (", select.tree.clone(), ")"], select)
             };
@@ -240,7 +237,10 @@ impl Grammar<'_> {
         ];
         let tree = tree.named(id);
         let value = Value::new(Sort::Int, Tree::nothing());
-        (tree, Select { tree: Tree::nothing(), values: vec![value], names: vec!["n".into()], ids: vec![id], key: vec![0] })
+        (
+            tree,
+            Select { tree: Tree::nothing(), values: vec![value], names: vec!["n".into()], ids: vec![id], key: vec![0] },
+        )
     }
 }
 

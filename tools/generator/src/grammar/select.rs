@@ -120,9 +120,12 @@ impl Grammar<'_> {
         let first = wish.single && shown.total.is_some();
         let ids: Vec<Id> = shown.values.iter().map(|_| self.id()).collect();
         let names: Vec<String> = (0..ids.len()).map(|at| format!("x{at}")).collect();
-        let items = shown.values.iter().zip(&names).zip(&ids).map(|((value, name), id)| {
-            tree![value.tree.clone(), " AS ", name.clone()].named(*id)
-        });
+        let items = shown
+            .values
+            .iter()
+            .zip(&names)
+            .zip(&ids)
+            .map(|((value, name), id)| tree![value.tree.clone(), " AS ", name.clone()].named(*id));
         let list = Tree::list(items.collect());
         let cut = (wish.limit && self.random.chance(12)) || first;
         let tail = match (&shown.total, cut) {
@@ -160,14 +163,7 @@ impl Grammar<'_> {
         }
     }
 
-    fn plain_rows(
-        &mut self,
-        scope: &Scope<'_>,
-        depth: usize,
-        sorts: Option<&[Sort]>,
-        top: bool,
-        sharp: bool,
-    ) -> Shown {
+    fn plain_rows(&mut self, scope: &Scope<'_>, depth: usize, sorts: Option<&[Sort]>, top: bool, sharp: bool) -> Shown {
         let total = scope.key();
         let (mut values, mut key) = (Vec::new(), Vec::new());
         if let (None, false, Some(keys)) = (sorts, top, &total)
@@ -329,7 +325,16 @@ impl Grammar<'_> {
             }
         };
         let (groups, other) = (Tree::nothing(), Vec::new());
-        Shown { word: "", values: vec![value], groups, total: None, other, key: Vec::new(), ordered: false, class: None }
+        Shown {
+            word: "",
+            values: vec![value],
+            groups,
+            total: None,
+            other,
+            key: Vec::new(),
+            ordered: false,
+            class: None,
+        }
     }
 
     fn windowed(&mut self, scope: &Scope<'_>, depth: usize) -> Shown {

@@ -53,11 +53,10 @@ pub struct Session<'s> {
 /// The modes that sessions set.
 ///
 /// MySQL warns of modes about zero dates without a strict one, and the other way round; Vitrail gives no warnings of SET.
-const MODES: [&str; 5] = [
+const MODES: [&str; 4] = [
     "SET sql_mode = DEFAULT",
     "SET sql_mode = ''",
-    "SET sql_mode = 'ONLY_FULL_GROUP_BY,ANSI_QUOTES'",
-    "SET sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,PIPES_AS_CONCAT'",
+    "SET sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,PIPES_AS_CONCAT,ANSI_QUOTES'",
     "SET sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_UNSIGNED_SUBTRACTION'",
 ];
 

@@ -33,9 +33,10 @@ impl Grammar<'_> {
         let tail = match ordered {
             true => {
                 // By all columns: rows that are equal cannot be told apart.
-                let keys = ids.iter().enumerate().map(|(at, id)| {
-                    tree![Tree::Uses(*id, format!("x{at}").into()), *self.random.pick(&["", " DESC"])]
-                });
+                let keys = ids
+                    .iter()
+                    .enumerate()
+                    .map(|(at, id)| tree![Tree::Uses(*id, format!("x{at}").into()), *self.random.pick(&["", " DESC"])]);
                 let keys = Tree::list(keys.collect()).fixed();
                 let limit = if self.random.chance(50) { self.limit() } else { Tree::nothing() };
                 tree![" ORDER BY ", keys, limit].optional()

@@ -143,9 +143,9 @@ impl Grammar<'_> {
             _ => self.value(scope, sort, depth),
         };
         match (collation, value.collation) {
-            (Some(wanted), Some(has)) if wanted != has => match self.column(scope, |value| {
-                value.sort == Sort::Text && value.tame && value.collation == Some(wanted)
-            }) {
+            (Some(wanted), Some(has)) if wanted != has => match self
+                .column(scope, |value| value.sort == Sort::Text && value.tame && value.collation == Some(wanted))
+            {
                 Some(column) => column,
                 None => self.literal(sort),
             },

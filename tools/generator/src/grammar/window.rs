@@ -53,7 +53,9 @@ impl Grammar<'_> {
             4 => {
                 // A range by value is determined whatever ties there are.
                 let folded = self.folded(&own);
-                let Some(by) = self.tame(&own, Sort::Int) else { return number(tree!["COUNT(*) OVER (", partition, ")"]) };
+                let Some(by) = self.tame(&own, Sort::Int) else {
+                    return number(tree!["COUNT(*) OVER (", partition, ")"]);
+                };
                 let by = self.signed(by);
                 let frame = " RANGE BETWEEN 2 PRECEDING AND CURRENT ROW";
                 let tree = tree![folded.tree, " OVER (", partition, "ORDER BY (", by.tree, ")", frame, ")"];

@@ -147,7 +147,18 @@ impl<'s> Grammar<'s> {
         let order = (0..3).map(|at| source(at, "", "").fixed());
         let order = Tree::list(order.collect());
         let derived = tree!["(", select.tree.clone(), ") AS ", alias.clone()].named(id);
-        tree![word, name.to_owned(), " (", names(table, &named), ") SELECT ", cells, " FROM ", derived, " ORDER BY ", order]
+        tree![
+            word,
+            name.to_owned(),
+            " (",
+            names(table, &named),
+            ") SELECT ",
+            cells,
+            " FROM ",
+            derived,
+            " ORDER BY ",
+            order
+        ]
     }
 
     fn update(&mut self, table: &Table, name: &str, beside: bool) -> Tree {
@@ -285,10 +296,8 @@ fn flat(scope: &Scope<'_>) -> Scope<'static> {
 fn bare(table: &Table, id: u32) -> Source {
     let mut source = source(table, id, "t");
     for (value, name) in source.values.iter_mut().zip(&source.names) {
-        *value = Value {
-            tree: Tree::Uses(id, format!("{}.{name}", table.name).into()).node(value.sort),
-            ..value.clone()
-        };
+        *value =
+            Value { tree: Tree::Uses(id, format!("{}.{name}", table.name).into()).node(value.sort), ..value.clone() };
     }
     source
 }

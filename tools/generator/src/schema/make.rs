@@ -19,7 +19,7 @@ pub fn make(random: &mut Random, flavour: Flavour) -> Schema {
         tables.push(maker.table(name, key, vec![0, 1], placement));
     }
     let id = vec![column("id", int(8, true), true)];
-    let placement = Placement::Sharded { columns: vec![0], vindex: *maker.random.pick(&["hash", "numeric"]) };
+    let placement = Placement::Sharded { columns: vec![0], vindex: maker.random.word(&["hash", "numeric"]) };
     tables.push(maker.table("one", id, vec![0], placement));
     let pair = vec![column("region", int(2, true), true), column("id", int(4, false), true)];
     let placement = Placement::Sharded { columns: vec![0, 1], vindex: "place" };
@@ -125,11 +125,14 @@ impl Maker<'_> {
             3 => Type::Double,
             4 => Type::Bit(*self.random.pick(&[1, 8, 40])),
             5 => Type::Year,
-            6 => Type::Text {
-                form: *self.random.pick(&["CHAR(12)", "VARCHAR(30)", "VARCHAR(30)", "TEXT"]),
-                collation: self.collation(),
-            },
-            7 => Type::Bytes(*self.random.pick(&["BINARY(4)", "VARBINARY(12)", "BLOB"])),
+            6 => {
+                let form = self.random.word(&["CHAR(12)", "VARCHAR(30)", "VARCHAR(30)", "TEXT"]);
+                let collation = self.collation();
+                // MariaDB finds equal values of such a CHAR different where DISTINCT keeps them in a temporary table.
+                let form = if collation.contains("nopad") && form == "CHAR(12)" { "VARCHAR(30)" } else { form };
+                Type::Text { form, collation }
+            }
+            7 => Type::Bytes(self.random.word(&["BINARY(4)", "VARBINARY(12)", "BLOB"])),
             8 => Type::Enum,
             9 => Type::Set,
             10 => Type::Date { zero: self.random.chance(20) },
@@ -152,15 +155,14 @@ impl Maker<'_> {
             "latin1_bin",
         ];
         let own: &[&'static str] = match self.flavour {
-            Flavour::MySql => &["utf8mb4_0900_ai_ci", "utf8mb4_0900_as_cs", "utf8mb4_0900_bin", "utf8mb4_ja_0900_as_cs"],
-            Flavour::MariaDb => &[
-                "utf8mb4_uca1400_ai_ci",
-                "utf8mb4_general_nopad_ci",
-                "utf8mb4_unicode_nopad_ci",
-                "utf8mb4_nopad_bin",
-            ],
+            Flavour::MySql => {
+                &["utf8mb4_0900_ai_ci", "utf8mb4_0900_as_cs", "utf8mb4_0900_bin", "utf8mb4_ja_0900_as_cs"]
+            }
+            Flavour::MariaDb => {
+                &["utf8mb4_uca1400_ai_ci", "utf8mb4_general_nopad_ci", "utf8mb4_unicode_nopad_ci", "utf8mb4_nopad_bin"]
+            }
         };
-        if self.random.chance(50) { *self.random.pick(own) } else { *self.random.pick(&both) }
+        if self.random.chance(50) { self.random.word(own) } else { self.random.word(&both) }
     }
 }
 

@@ -1,0 +1,14 @@
+CREATE TABLE fa (
+  k INT NOT NULL,
+  id INT NOT NULL,
+  c1 CHAR(12) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci NULL,
+  PRIMARY KEY (k, id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE fc (
+  k INT NOT NULL,
+  id INT NOT NULL,
+  c1 CHAR(12) CHARACTER SET utf8mb4 COLLATE utf8mb4_czech_ci NULL,
+  PRIMARY KEY (k, id),
+  UNIQUE KEY key0 (k, c1)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
