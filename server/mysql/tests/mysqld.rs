@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, interval, timeout};
 use vitrail_harness::flavours;
 use vitrail_mysql::mysqld::Port;
-use vitrail_mysql::{Address, Binaries, Connection, Error, Flavour, Mysqld, MysqldOptions};
+use vitrail_mysql::{Address, Binaries, Connection, Error, Flavour, Mysqld, MysqldOptions, Version};
 
 /// Waits until `gone` holds.
 async fn until(what: &str, gone: impl Fn() -> bool) {
@@ -143,6 +143,54 @@ async fn a_server_that_cannot_start_says_why() {
         options.data = Some(folder.path().to_owned());
         let error = Mysqld::start(&options).await.unwrap_err();
         assert!(matches!(&error, Error::Mysqld(text) if text.contains("neither empty nor")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_is_of_the_version_that_is_wanted_if_there_is_one() {
+    for flavour in flavours() {
+        let installed = Binaries::find(flavour).await.unwrap();
+        assert_eq!(Binaries::find_version(flavour, installed.version()).await.unwrap(), installed);
+        let other = Binaries::find_version(flavour, Version::new(1, 2, 3)).await.unwrap();
+        assert_eq!((other.flavour(), other), (flavour, installed));
+    }
+}
+
+#[tokio::test]
+async fn a_bounded_server_lies_where_it_is_told_and_says_that_it_is_full() {
+    for flavour in flavours() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = MysqldOptions::new(Binaries::find(flavour).await.unwrap());
+        options.temporary = Some(folder.path().to_owned());
+        options.max_file = Some(128 << 20);
+        let mut server = Mysqld::start(&options).await.unwrap();
+        assert!(server.data().starts_with(folder.path().canonicalize().unwrap()), "{}", server.data().display());
+        let mut root = Connection::connect(&server.connect_options()).await.unwrap();
+        root.execute("CREATE DATABASE d").await.unwrap();
+        let (column, value) = match flavour {
+            Flavour::MySql => ("LONGTEXT", "REPEAT('x', 8 << 20)"),
+            // A full disk while it undoes such a row is the end of MariaDB.
+            Flavour::MariaDb => ("VARCHAR(4000)", "REPEAT('x', 4000)"),
+        };
+        root.execute(&format!("CREATE TEMPORARY TABLE d.t (s {column}) ENGINE=InnoDB CHARSET latin1")).await.unwrap();
+        root.execute("CREATE TEMPORARY TABLE d.u LIKE d.t").await.unwrap();
+        root.execute(&format!("INSERT INTO d.t VALUES ({value})")).await.unwrap();
+        let full = async {
+            for _ in 0..12 {
+                root.execute("INSERT INTO d.u SELECT * FROM d.t").await?;
+                root.execute("INSERT INTO d.t SELECT * FROM d.u").await?;
+            }
+            Ok::<_, Error>(())
+        };
+        let error = full.await.unwrap_err();
+        assert!(matches!(&error, Error::Server(error) if error.errno == 1114), "{error}");
+        assert_eq!(root.fetch_cell("SELECT COUNT(*) > 1 FROM d.t").await.unwrap().as_deref(), Some("1"));
+
+        root.execute("SHUTDOWN").await.unwrap();
+        timeout(Duration::from_secs(60), server.ended()).await.expect("whoever waits hears of the end");
+        assert!(!server.is_running());
+        drop(server);
+        until("its data is gone", || std::fs::read_dir(folder.path()).unwrap().next().is_none()).await;
     }
 }
 

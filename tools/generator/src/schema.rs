@@ -140,10 +140,11 @@ impl Type {
     /// What an expression of such a column is.
     pub fn sort(&self) -> Sort {
         match self {
-            Type::Int { .. } | Type::Year => Sort::Int,
+            // Bits are compared as numbers, and shown as bytes.
+            Type::Int { .. } | Type::Year | Type::Bit(_) => Sort::Int,
             Type::Decimal(_) => Sort::Decimal,
             Type::Float | Type::Double => Sort::Real,
-            Type::Bit(_) | Type::Bytes(_) => Sort::Bytes,
+            Type::Bytes(_) => Sort::Bytes,
             Type::Text { .. } | Type::Enum | Type::Set => Sort::Text,
             Type::Date { .. } => Sort::Date,
             Type::Moment(_) | Type::Instant(_) => Sort::Moment,
@@ -177,7 +178,7 @@ impl Type {
 
     /// Whether numbers of it are never negative, so that a difference may be no number of the type.
     pub fn is_unsigned(&self) -> bool {
-        matches!(self, Type::Int { unsigned: true, .. } | Type::Year)
+        matches!(self, Type::Int { unsigned: true, .. } | Type::Year | Type::Bit(_))
     }
 
     /// The collation of texts.

@@ -306,7 +306,7 @@ impl World {
         Ok(())
     }
 
-    /// Runs a statement without rows everywhere at once.
+    /// Runs a statement everywhere at once; its rows come in any order.
     async fn everywhere(&mut self, sql: &str, second: bool) -> Result<Outcome> {
         let at = usize::from(second);
         let lanes = join_all(self.lanes.iter_mut().map(|lane| lane.ask(sql, at, false)));

@@ -59,8 +59,8 @@ pub struct MysqldOptions {
     pub binlog: bool,
     /// Data survives a crash of the host. Off: nothing waits for the disk.
     pub durable: bool,
-    /// Most bytes of each file that the server writes; what needs more fails as on a full disk, and the server goes on. `None`: as much as
-    /// this process may. Data and logs need 128 MiB.
+    /// Most bytes of each file that the server writes; what needs more fails as on a full disk. MySQL goes on then, MariaDB mostly. `None`: as
+    /// much as this process may. Data and logs need 128 MiB.
     pub max_file: Option<u64>,
     /// Further options, such as `--max-connections=20`.
     pub arguments: Vec<String>,

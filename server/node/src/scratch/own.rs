@@ -22,12 +22,15 @@ use crate::config::Config;
 /// The account that statements run under.
 const USER: &str = "vitrail_scratch";
 
-/// Temporary tables may take so many times the bytes of rows that may be loaded: keys, what rows are sorted and grouped in, and what a
-/// statement makes of them.
-const SPACE: u64 = 8;
+/// Temporary tables may take so many times the bytes of rows that may be loaded. Short rows take ten times their bytes with a key or two; and
+/// statements make more rows of them.
+const SPACE: u64 = 16;
 
 /// What a server needs for itself in one file.
 const LEAST_SPACE: u64 = 128 << 20;
+
+/// More than this is no bound, and more than some servers take.
+const MOST_SPACE: u64 = 16 << 40;
 
 /// Connections beyond the pools: kills, look-outs, the administrator.
 const FURTHER_CONNECTIONS: usize = 10;
@@ -177,7 +180,7 @@ impl Own {
 
 /// In whole mebibytes.
 fn space(loaded: u64) -> u64 {
-    loaded.saturating_mul(SPACE).max(LEAST_SPACE) >> 20 << 20
+    loaded.saturating_mul(SPACE).clamp(LEAST_SPACE, MOST_SPACE) >> 20 << 20
 }
 
 /// A database's name as GRANT takes it, where `_` and `%` stand for others unless a backslash is before them.
@@ -233,7 +236,7 @@ mod tests {
 
     #[test]
     fn space_is_a_multiple_of_what_may_be_loaded() {
-        assert_eq!((space(64 << 20), space(1), space(u64::MAX)), (512 << 20, 128 << 20, u64::MAX >> 20 << 20));
+        assert_eq!((space(64 << 20), space(1), space(u64::MAX)), (1 << 30, 128 << 20, 16 << 40));
     }
 
     #[test]

@@ -150,6 +150,14 @@ impl Expected {
                 );
             }
         }
+        let global = privileges(&rows, "");
+        if global.iter().any(|known| known == "FILE" || known == "ALL PRIVILEGES") {
+            findings.add(
+                Severity::Warning,
+                format!("user `{user}` may read files of the server, and so may the statements of everybody"),
+                "take an account with no global privileges",
+            );
+        }
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use vitrail_harness::{Connection, Flavour, Server, flavours};
 use vitrail_node::config;
 use vitrail_node::error::StartError;
 use vitrail_node::process::{Component, Process};
+use vitrail_node::scratch::ScratchServer;
 use vitrail_proto::error::Code;
 use vitrail_service::QueryService;
 use vitrail_service::call::On;
@@ -164,6 +165,12 @@ async fn the_account_needs_little_and_that_is_enough() {
 
         let (scratch, tablet) = over(&wanted.text()).await;
         let scratch = scratch.unwrap();
+        let reads_files = async |scratch: &ScratchServer| {
+            scratch.preflight().await.iter().any(|finding| finding.what.contains("may read files"))
+        };
+        assert!(!reads_files(&scratch).await);
+        execute(&mut root, &["GRANT FILE ON *.* TO small@localhost"]).await;
+        assert!(reads_files(&scratch).await);
         assert_eq!(scratch.info().flavour, "");
         let (connection, _) = reserve(&scratch, "CREATE DATABASE IF NOT EXISTS plain").await;
         let on = || On::Connection(connection);

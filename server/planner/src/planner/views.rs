@@ -1,8 +1,8 @@
-//! Views of sharded keyspaces: a query names what they select in their place, so that it goes where their tables are.
+//! Views of sharded keyspaces: queries, and those inside writes, have what views select in their place, so that they go where their tables are.
 
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{Cte, ObjectName, Query, TableFactor, Visit, Visitor};
+use sqlparser::ast::{Cte, Expr, ObjectName, Query, TableFactor, Visit, Visitor};
 use vitrail_sql::normalise::{Normalised, StatementKind, normalise};
 use vitrail_sql::parse::parse;
 
@@ -11,16 +11,26 @@ use super::names::idents;
 use super::text::Text;
 use crate::plan::quote;
 use crate::refusal::Refusal;
+use crate::schema::{ColumnSchema, TableSchema};
 
 /// Views that name views, at most so deep.
 const MOST: usize = 16;
 
-/// A query with the queries of the views that it names in their place. `None`: it names none of a sharded keyspace, or is not understood.
+/// A statement with the queries of the views that its queries name in their place. `None`: they name none of a sharded keyspace, or are not
+/// understood.
 ///
 /// # Errors
 /// Views that name each other, or too many of them.
 pub fn expand(statement: &Normalised, context: &PlanContext<'_>) -> Result<Option<Normalised>, Refusal> {
-    if statement.kind != StatementKind::Select || context.shard.is_some() || !may_name_views(statement, context) {
+    let planned = matches!(
+        statement.kind,
+        StatementKind::Select
+            | StatementKind::Insert
+            | StatementKind::Replace
+            | StatementKind::Update
+            | StatementKind::Delete
+    );
+    if !planned || context.shard.is_some() || !may_name_views(statement, context) {
         return Ok(None);
     }
     let mut expanded: Option<Normalised> = None;
@@ -49,11 +59,13 @@ fn once(statement: &Normalised, context: &PlanContext<'_>) -> Result<Option<Stri
     let text = Text::new(statement);
     let mut ctes = Ctes(Vec::new());
     let _ = parsed.statement.visit(&mut ctes);
-    let mut views = Views { context, text: &text, ctes: ctes.0, found: Vec::new() };
+    let mut views = Views { context, text: &text, ctes: ctes.0, depth: 0, found: Vec::new(), qualifiers: Vec::new() };
     let _ = parsed.statement.visit(&mut views);
     if views.found.is_empty() {
         return Ok(None);
     }
+    // A query in FROM is of no keyspace.
+    views.found.extend(views.qualifiers.into_iter().map(|range| (range, String::new())));
     views.found.sort_by_key(|(range, _)| range.start);
     let (mut out, mut at) = (String::with_capacity(statement.text.len() * 2), 0);
     for (range, query) in views.found {
@@ -82,7 +94,11 @@ struct Views<'v, 'a> {
     context: &'v PlanContext<'a>,
     text: &'v Text<'v>,
     ctes: Vec<String>,
+    /// Queries around; the target of a write is in none.
+    depth: usize,
     found: Vec<(Range<usize>, String)>,
+    /// Keyspaces before tables before columns.
+    qualifiers: Vec<Range<usize>>,
 }
 
 impl Views<'_, '_> {
@@ -98,16 +114,55 @@ impl Views<'_, '_> {
         let schema = self.context.schemas.get(&named.keyspace.name)?.table(&last.value)?;
         let definition = schema.definition.as_ref().filter(|_| schema.view && named.keyspace.sharded)?;
         let alias = if aliased { String::new() } else { format!(" AS {}", quote(&last.value)) };
-        Some((self.text.start(parts[0])?..self.text.end(last)?, format!("({definition}){alias}")))
+        let query = named_columns(definition, schema).unwrap_or_else(|| definition.to_string());
+        Some((self.text.start(parts[0])?..self.text.end(last)?, format!("({query}){alias}")))
     }
+}
+
+/// A view's query under the names that its columns have; `None`: the query has them already. MySQL leaves out those that are listed behind the
+/// view's name.
+fn named_columns(definition: &str, schema: &TableSchema) -> Option<String> {
+    let is_there = |column: &ColumnSchema| {
+        let name = quote(&column.name);
+        definition.contains(&format!(" AS {name}")) || definition.contains(&format!(" as {name}"))
+    };
+    if schema.columns.iter().all(is_there) {
+        return None;
+    }
+    let names: Vec<String> = schema.columns.iter().map(|column| quote(&column.name)).collect();
+    Some(format!("WITH `vitrail_view` ({}) AS ({definition}) SELECT * FROM `vitrail_view`", names.join(", ")))
 }
 
 impl Visitor for Views<'_, '_> {
     type Break = ();
 
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, alias, args: None, .. } = factor {
+        if let TableFactor::Table { name, alias, args: None, .. } = factor
+            && self.depth > 0
+        {
             self.found.extend(self.query(name, alias.is_some()));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::CompoundIdentifier(parts) = expr
+            && let [qualifier, table, _] = parts.as_slice()
+            && self.depth > 0
+            && self.context.vschema.keyspace(&qualifier.value).is_some()
+            && let (Some(start), Some(end)) = (self.text.start(qualifier), self.text.start(table))
+        {
+            self.qualifiers.push(start..end);
         }
         ControlFlow::Continue(())
     }

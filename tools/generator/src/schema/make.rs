@@ -135,7 +135,8 @@ impl Maker<'_> {
             7 => Type::Bytes(self.random.word(&["BINARY(4)", "VARBINARY(12)", "BLOB"])),
             8 => Type::Enum,
             9 => Type::Set,
-            10 => Type::Date { zero: self.random.chance(20) },
+            // MySQL warns of zero dates that pass through a temporary table or a sort, and which do is open.
+            10 => Type::Date { zero: self.flavour == Flavour::MariaDb && self.random.chance(20) },
             11 => Type::Moment(fraction),
             12 => Type::Instant(fraction),
             13 => Type::Time(fraction),
