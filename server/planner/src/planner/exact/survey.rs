@@ -377,8 +377,8 @@ impl<'a> Survey<'a> {
         self.ctes.extend(later);
         let inside = std::mem::replace(&mut self.changes, changes);
         walked?;
-        let before = format!("(WITH {}", if recursive { "RECURSIVE " } else { "" });
-        let mut after = format!(" SELECT * FROM {})", quote(&name.value));
+        let before = format!("(SELECT * FROM (WITH {}", if recursive { "RECURSIVE " } else { "" });
+        let mut after = format!(" SELECT * FROM {0}) AS {0})", quote(&name.value));
         if alias.is_none() {
             after.push_str(&format!(" AS {}", quote(&name.value)));
         }
