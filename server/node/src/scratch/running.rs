@@ -81,7 +81,7 @@ impl Running {
 
     /// Runs a statement; `on` has the tablet's names.
     pub(super) async fn execute(&self, call: Call, statement: Statement, on: On) -> Result<Execution, LostOr> {
-        if self.lacks_zones && !statement.writes && names_zones(&statement.sql) {
+        if self.lacks_zones && names_zones(&statement.sql) {
             return Err(LostOr::Other(no_zones()));
         }
         let Execution { connection, parts } = self.tablet.execute(call, statement, on).await.map_err(LostOr::new)?;
@@ -107,10 +107,11 @@ impl Drop for Process {
     }
 }
 
-/// May ask for time zones by their names; a text that only looks like that counts, too.
+/// May ask for time zones by their names; a text that only looks like that counts, too. Rows that are loaded do not.
 fn names_zones(sql: &str) -> bool {
     const FUNCTION: &[u8] = b"CONVERT_TZ";
-    sql.as_bytes().windows(FUNCTION.len()).any(|part| part.eq_ignore_ascii_case(FUNCTION))
+    !sql.starts_with("INSERT ")
+        && sql.as_bytes().windows(FUNCTION.len()).any(|part| part.eq_ignore_ascii_case(FUNCTION))
 }
 
 fn no_zones() -> ErrorBody {

@@ -103,8 +103,14 @@ async fn names_of_time_zones_are_refused_where_only_the_shards_have_them() {
         let (scratch, shard) = over(&config).await;
         let scratch = scratch.unwrap();
         let (connection, _) = reserve(&scratch, "SELECT 1").await;
-        let error = run(&scratch, sql, On::Connection(connection)).await.unwrap_err();
-        assert_eq!((error.code, error.errno), (Code::Unsupported, 1235));
+        for sql in [sql.to_owned(), format!("({sql} FOR UPDATE)")] {
+            let error = run(&scratch, &sql, On::Connection(connection)).await.unwrap_err();
+            assert_eq!((error.code, error.errno), (Code::Unsupported, 1235), "{sql}");
+        }
+        // The word in a row is no call.
+        run(&scratch, "CREATE DATABASE IF NOT EXISTS plain", On::Connection(connection)).await.unwrap();
+        run(&scratch, "CREATE TEMPORARY TABLE plain.t (s VARCHAR(20))", On::Connection(connection)).await.unwrap();
+        run(&scratch, "INSERT INTO plain.t VALUES ('CONVERT_TZ')", On::Connection(connection)).await.unwrap();
         assert_eq!(run(&scratch, "SELECT 2", On::Connection(connection)).await.unwrap().1, ["2"]);
         scratch.close().await;
         shard.close().await;
