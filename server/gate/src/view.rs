@@ -51,8 +51,13 @@ impl View {
 
     /// The next view: `cluster`, with what is `wanted` loaded anew and the rest kept.
     pub(crate) async fn load(&self, cluster: Arc<Cluster>, wanted: Wanted<'_>, caller: &Arc<str>) -> View {
-        let mut next =
-            View { cluster, schemas: self.schemas.clone(), findings: self.findings.clone(), version: self.version + 1, has_views: false };
+        let mut next = View {
+            cluster,
+            schemas: self.schemas.clone(),
+            findings: self.findings.clone(),
+            version: self.version + 1,
+            has_views: false,
+        };
         let known = Arc::clone(&next.cluster);
         next.schemas.retain(|name, _| known.keyspace(name).is_ok());
         next.findings.retain(|name, _| known.keyspace(name).is_ok());

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fixture::Fixture;
-use vitrail_planner::plan::{Filling, Write as WriteStep};
 use vitrail_planner::Scratch;
+use vitrail_planner::plan::{Filling, Write as WriteStep};
 use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::{LexMode, normalise};
 

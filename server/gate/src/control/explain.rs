@@ -51,7 +51,9 @@ pub(super) async fn run(
     // It inserts nothing, and takes no number of a sequence.
     let unfilled = planned.filling().map(|filling| sequences::unfilled(filling, binds));
     let resolved = planned.resolve(&normalised, unfilled.as_ref().unwrap_or(binds), &keyspace.layout)?;
-    let [ShardStatement { shard, sql, binds }] = (if resolved.exact.is_some() { &[] } else { &resolved.statements[..] }) else {
+    let [ShardStatement { shard, sql, binds }] =
+        (if resolved.exact.is_some() { &[] } else { &resolved.statements[..] })
+    else {
         return Err(failure::unsupported(
             "MySQL can explain only a statement that goes to one shard; use EXPLAIN FORMAT=VITRAIL",
         ));

@@ -101,7 +101,8 @@ fn temporary(text: &str) -> Result<String, &'static str> {
             let item = &text[start.start..tokens[index - 1].end];
             let begins = word(start);
             let column = start.kind == TokenKind::QuotedName;
-            let versioned = tokens[first..index].windows(2).any(|pair| word(&pair[0]) == "AS" && word(&pair[1]) == "ROW");
+            let versioned =
+                tokens[first..index].windows(2).any(|pair| word(&pair[0]) == "AS" && word(&pair[1]) == "ROW");
             if (column && versioned) || begins == "PERIOD" {
                 return Err("system versions or periods");
             }

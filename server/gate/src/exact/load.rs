@@ -99,7 +99,7 @@ impl Sink for Loader<'_, '_> {
 
     async fn rows(&mut self, batch: RowBatch) -> Result<(), ErrorBody> {
         let bytes = batch.bytes.len() as u64 + ROW * u64::from(batch.count);
-        self.budget.take(bytes, self.fragment)?;
+        self.budget.take(bytes, &self.fragment.table)?;
         self.rows += u64::from(batch.count);
         for row in batch.rows() {
             let row = row.map_err(|_| malformed())?;

@@ -102,7 +102,10 @@ pub(super) fn of_scratch(error: ErrorBody) -> ErrorBody {
     if !matches!(error.code, Code::SessionLost | Code::TxLost) {
         return error;
     }
-    let message = format!("the scratch server was lost while the statement ran there, and the data is as it was: {}", error.message);
+    let message = format!(
+        "the scratch server was lost while the statement ran there, and the data is as it was: {}",
+        error.message
+    );
     ErrorBody { retryable: true, ..ErrorBody::new(Code::Unavailable, message) }.with_executed(Executed::No)
 }
 

@@ -74,8 +74,15 @@ impl Cluster {
 
     fn plan(&self, statement: &Normalised) -> Plan {
         let (vschema, schemas) = (&self.vschema, &self.schemas);
-        let context =
-            PlanContext { vschema, schemas, keyspace: Some("shop"), shard: None, temporary: &[], catalog: None, scratch: None };
+        let context = PlanContext {
+            vschema,
+            schemas,
+            keyspace: Some("shop"),
+            shard: None,
+            temporary: &[],
+            catalog: None,
+            scratch: None,
+        };
         plan(statement, &context).expect("a plan")
     }
 }

@@ -131,9 +131,7 @@ pub struct Exact {
 
 impl PartialEq for Exact {
     fn eq(&self, other: &Exact) -> bool {
-        let texts = |exact: &Exact| {
-            exact.texts.iter().flatten().map(|text| Arc::clone(&text.text)).collect::<Vec<_>>()
-        };
+        let texts = |exact: &Exact| exact.texts.iter().flatten().map(|text| Arc::clone(&text.text)).collect::<Vec<_>>();
         self.plan == other.plan && texts(self) == texts(other)
     }
 }
@@ -214,11 +212,17 @@ impl ExactPlan {
     pub(crate) fn advice(&self) -> String {
         let mut advice = self.instead.to_string();
         let all = |fragment: &&Fragment| {
-            !fragment.narrow() && !fragment.filtered() && fragment.copy_of().is_none() && fragment.reductions().len() == 0
+            !fragment.narrow()
+                && !fragment.filtered()
+                && fragment.copy_of().is_none()
+                && fragment.reductions().len() == 0
         };
         let whole: Vec<String> = self.fragments.iter().filter(all).map(|fragment| quote(&fragment.table)).collect();
         if !whole.is_empty() {
-            let rows = format!("; all rows of {} are read: compare its columns with values, or with columns of another table", whole.join(", "));
+            let rows = format!(
+                "; all rows of {} are read: compare its columns with values, or with columns of another table",
+                whole.join(", ")
+            );
             advice.push_str(&rows);
         }
         advice

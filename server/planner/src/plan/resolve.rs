@@ -8,8 +8,8 @@ use vitrail_sql::normalise::Normalised;
 
 use super::stored::{equal_integer, stored};
 use super::{
-    Divider, Edit, Exact, ExactPlan, Ids, InsertId, Join, Merge, MergePlan, Pin, Pins, Plan, Replacement, Resolved, Route, RowPlan,
-    ShardStatement, Source, Steps, Window, WindowPlan,
+    Divider, Edit, Exact, ExactPlan, Ids, InsertId, Join, Merge, MergePlan, Pin, Pins, Plan, Replacement, Resolved,
+    Route, RowPlan, ShardStatement, Source, Steps, Window, WindowPlan,
 };
 use crate::key_range::{KeyspaceId, Shards};
 use crate::refusal::Refusal;

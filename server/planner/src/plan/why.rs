@@ -63,7 +63,8 @@ impl Plan {
         if let Some(exact) = &self.exact {
             return Some(exact.advice());
         }
-        let everywhere = matches!(self.route, Route::AllShards) && !matches!(self.merge, MergePlan::Replicated | MergePlan::Pass);
+        let everywhere =
+            matches!(self.route, Route::AllShards) && !matches!(self.merge, MergePlan::Replicated | MergePlan::Pass);
         everywhere.then(|| {
             let advice = match &self.join {
                 Some(_) => "join the tables by their sharding columns, so that shards join them",

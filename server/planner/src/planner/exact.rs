@@ -27,8 +27,8 @@ use super::functions;
 use super::text::{self, Text};
 use super::{PlanContext, Scratch};
 use crate::plan::{
-    Carried, ExactPlan, Form, Fragment, FragmentRows, Ids, MergePlan, Part, Plan, Reading, Reduction, ReductionPlan, Route,
-    Title, key_bind, quote, reading_text,
+    Carried, ExactPlan, Form, Fragment, FragmentRows, Ids, MergePlan, Part, Plan, Reading, Reduction, ReductionPlan,
+    Route, Title, key_bind, quote, reading_text,
 };
 use crate::refusal::Refusal;
 use crate::vschema::Placement;
@@ -75,11 +75,7 @@ pub(super) fn plan(
 }
 
 /// Names the keyspaces of tables that are needed of another one than the statement's own.
-pub(super) fn name_keyspaces(
-    needs: &mut Needs,
-    own: &str,
-    context: &PlanContext<'_>,
-) -> Result<(), Refusal> {
+pub(super) fn name_keyspaces(needs: &mut Needs, own: &str, context: &PlanContext<'_>) -> Result<(), Refusal> {
     for table in needs.tables.iter_mut().filter(|table| table.keyspace.is_none()) {
         let keyspace = &context.table(None, &table.table)?.keyspace.name;
         if **keyspace != *own {
@@ -189,9 +185,8 @@ fn fragments(
     for (place, number) in firsts.iter().enumerate() {
         let reference = &references[*number];
         let (columns, documents) = carried(reference.schema, &words, reference.whole)?;
-        let same_table = |fragment: &Fragment| {
-            fragment.keyspace == reference.keyspace.name && *fragment.table == *reference.table
-        };
+        let same_table =
+            |fragment: &Fragment| fragment.keyspace == reference.keyspace.name && *fragment.table == *reference.table;
         let name = if fragments.iter().any(same_table) { copy_name(references, place) } else { reference.table.into() };
         let rows = match like(*number) {
             Some(earlier) => FragmentRows::Copy(of_reference[earlier]),
@@ -290,12 +285,7 @@ fn written(reference: &Reference<'_>, column: &str) -> Option<Form> {
 }
 
 /// A text with changes.
-fn rewritten(
-    text: &Text<'_>,
-    bytes: Range<usize>,
-    changes: &[Change],
-    name: &dyn Fn(usize) -> String,
-) -> Vec<Part> {
+fn rewritten(text: &Text<'_>, bytes: Range<usize>, changes: &[Change], name: &dyn Fn(usize) -> String) -> Vec<Part> {
     rewritten_by(text, bytes, changes.iter().collect(), name)
 }
 

@@ -44,13 +44,17 @@ pub fn expand(statement: &Normalised, context: &PlanContext<'_>) -> Result<Optio
             }
         }
     }
-    Err(Refusal::unsupported("view", format!("views that name views are expanded {MOST} times; read the tables behind them")))
+    Err(Refusal::unsupported(
+        "view",
+        format!("views that name views are expanded {MOST} times; read the tables behind them"),
+    ))
 }
 
 /// Whether a word of the text is a view's name.
 fn may_name_views(statement: &Normalised, context: &PlanContext<'_>) -> bool {
     let sharded = context.vschema.keyspaces().filter(|keyspace| keyspace.sharded);
-    let mut names = sharded.filter_map(|keyspace| context.schemas.get(&keyspace.name)).flat_map(|schema| schema.views());
+    let mut names =
+        sharded.filter_map(|keyspace| context.schemas.get(&keyspace.name)).flat_map(|schema| schema.views());
     names.any(|name| statement.text.contains(name))
 }
 

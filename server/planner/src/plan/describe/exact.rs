@@ -28,7 +28,8 @@ pub(super) fn describe(exact: &ExactPlan, locks: bool, notes: &dyn Fn(Node) -> V
         let _ = writeln!(out, "  fragment {number}: rows of {of}{name} ({}){locked}{said}", columns.join(", "));
         for reduction in reductions {
             let by = &reduction.reduction;
-            let _ = writeln!(out, "    if they are few: only those that `{}` of fragment {} names", by.column, by.source);
+            let _ =
+                writeln!(out, "    if they are few: only those that `{}` of fragment {} names", by.column, by.source);
         }
         for line in whole.plan.describe().lines() {
             let _ = writeln!(out, "    {line}");

@@ -53,12 +53,14 @@ impl Words {
 }
 
 /// What is loaded of a table. `whole`: all of it.
-pub(super) fn carried(schema: &TableSchema, words: &Words, whole: bool) -> Result<(Vec<Carried>, Option<String>), Refusal> {
+pub(super) fn carried(
+    schema: &TableSchema,
+    words: &Words,
+    whole: bool,
+) -> Result<(Vec<Carried>, Option<String>), Refusal> {
     // What a column is computed from is needed for it.
     let computed = |column: &ColumnSchema| column.generated && words.has(&column.name);
-    let unique = |column: &ColumnSchema| {
-        schema.colliding.iter().any(|name| name.eq_ignore_ascii_case(&column.name))
-    };
+    let unique = |column: &ColumnSchema| schema.colliding.iter().any(|name| name.eq_ignore_ascii_case(&column.name));
     let whole = whole
         || words.has("_rowid")
         || schema.columns.iter().any(|column| computed(column) || (column.generated && unique(column)));

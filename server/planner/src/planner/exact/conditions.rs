@@ -49,16 +49,12 @@ pub(super) fn member(
         return;
     }
     if outer.depth == 0 && restricts.contains(&outer.item) {
-        let equality =
-            Equality { column: outer.column.name.clone(), source: inner.0, of_source: inner.1.to_owned() };
+        let equality = Equality { column: outer.column.name.clone(), source: inner.0, of_source: inner.1.to_owned() };
         survey.references[outer.reference].equalities.push(equality);
     }
     if whole {
-        let equality = Equality {
-            column: inner.1.to_owned(),
-            source: outer.reference,
-            of_source: outer.column.name.clone(),
-        };
+        let equality =
+            Equality { column: inner.1.to_owned(), source: outer.reference, of_source: outer.column.name.clone() };
         survey.references[inner.0].equalities.push(equality);
     }
 }
@@ -67,11 +63,8 @@ fn equal(survey: &mut Survey<'_>, own: &Found<'_>, source: &Found<'_>, restricts
     if own.depth > 0 || !restricts.contains(&own.item) {
         return;
     }
-    let equality = Equality {
-        column: own.column.name.clone(),
-        source: source.reference,
-        of_source: source.column.name.clone(),
-    };
+    let equality =
+        Equality { column: own.column.name.clone(), source: source.reference, of_source: source.column.name.clone() };
     survey.references[own.reference].equalities.push(equality);
 }
 

@@ -4,8 +4,8 @@ use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Cte, Expr, Function, GroupByExpr, Ident, JoinConstraint, JoinOperator, LockType, NonBlock, ObjectName, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, Visit, Visitor,
+    Cte, Expr, Function, GroupByExpr, Ident, JoinConstraint, JoinOperator, LockType, NonBlock, ObjectName, Query,
+    Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
 use super::blocks::{Block, Item, column};

@@ -8,7 +8,19 @@ use crate::planner::text::Text;
 
 /// Words that end a select list, if they stand outside of parentheses.
 const ENDS: [&str; 14] = [
-    "FROM", "INTO", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "FOR", "LOCK", "UNION", "EXCEPT", "INTERSECT",
+    "FROM",
+    "INTO",
+    "WHERE",
+    "GROUP",
+    "HAVING",
+    "WINDOW",
+    "ORDER",
+    "LIMIT",
+    "FOR",
+    "LOCK",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
     "PROCEDURE",
 ];
 
@@ -23,7 +35,8 @@ pub(super) fn changed(text: &Text<'_>, changes: &[Change]) -> Vec<Range<usize>> 
     };
     let Some((select, _)) = depths().find(|(_, token)| text.is_word(token, "SELECT")) else { return Vec::new() };
     let ends = |token| ENDS.iter().any(|word| text.is_word(token, word));
-    let end = depths().find(|(index, token)| *index > select && ends(*token)).map_or(text.tokens.len(), |(index, _)| index);
+    let end =
+        depths().find(|(index, token)| *index > select && ends(*token)).map_or(text.tokens.len(), |(index, _)| index);
     let holds = |column: &Range<usize>| {
         changes.iter().any(|change| column.start <= change.bytes.start && change.bytes.end <= column.end)
     };
