@@ -43,17 +43,23 @@ impl Stage {
             }
             connection.quit().await;
         }
-        let stage = Stage::over(databases, &suite.vschema, None).await?;
+        let stage = Stage::over(databases, &suite.vschema, None, None).await?;
         stage.load(suite).await?;
         Ok(stage)
     }
 
-    /// Starts Vitrail over databases whose tables are there. `beside`: another keyspace, unsharded, with its name and vschema.
+    /// Starts Vitrail over databases whose tables are there. `beside`: another keyspace, unsharded, with its name and vschema. `scratch`: the
+    /// server that runs what shards cannot answer, shared with other stages; without one, Vitrail starts its own.
     ///
     /// # Errors
     ///
     /// A vschema that Vitrail does not take.
-    pub async fn over(databases: Cluster, vschema: &str, beside: Option<(&str, &str)>) -> Result<Stage> {
+    pub async fn over(
+        databases: Cluster,
+        vschema: &str,
+        beside: Option<(&str, &str)>,
+        scratch: Option<&Server>,
+    ) -> Result<Stage> {
         let folder = tempfile::Builder::new().prefix("vitrail-differential-").tempdir()?;
         let path = folder.path().join("vitrail.toml");
         std::fs::write(folder.path().join("vschema.json"), vschema)?;
@@ -62,6 +68,12 @@ impl Stage {
             std::fs::write(folder.path().join("beside.json"), vschema)?;
             text.push_str(&format!("\n[keyspaces.{name}]\nvschema = \"beside.json\"\n"));
             text.push_str(&shard(name, "-", &databases.unsharded, &databases));
+        }
+        if let Some(server) = scratch {
+            let socket = server.socket().display();
+            text.push_str(&format!(
+                "\n[scratch]\nserver = \"configured\"\nshared = true\nmysql = {{ socket = \"{socket}\", user = \"root\" }}\n"
+            ));
         }
         std::fs::write(&path, text)?;
         let process = Process::start(config::load(&path)?, Component::Both).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures_util::future::{join_all, try_join_all};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use vitrail_client::Session;
 use vitrail_differential::answer::{self, Answer, Failed};
@@ -12,7 +13,7 @@ use vitrail_differential::clause;
 use vitrail_differential::lane::{self, Tier};
 use vitrail_differential::stage::Stage;
 use vitrail_differential::tables;
-use vitrail_harness::{Cluster, Connection};
+use vitrail_harness::{Cluster, Connection, Flavour, Server};
 
 use crate::data::{self, Row};
 use crate::grammar::{Ordered, Read, Step, What};
@@ -68,6 +69,9 @@ pub enum Verdict {
     Open,
 }
 
+/// The servers that run what shards cannot answer: one of each flavour for all worlds, as a start takes longer than a world.
+static SCRATCH: [OnceCell<Server>; 2] = [OnceCell::const_new(), OnceCell::const_new()];
+
 /// What Vitrail said, and how it got there.
 type Found = Result<Answer, String>;
 
@@ -108,7 +112,8 @@ impl World {
         let (vschema, vschema_beside) = (schema.vschema().to_string(), schema.vschema_beside().to_string());
         let mut lanes = Vec::new();
         for (count, cluster) in shards.iter().zip(clusters) {
-            let stage = Stage::over(cluster, &vschema, Some((&beside, &vschema_beside))).await?;
+            let scratch = scratch(schema.flavour).await;
+            let stage = Stage::over(cluster, &vschema, Some((&beside, &vschema_beside)), Some(scratch)).await?;
             let sessions = [stage.session(), stage.session()];
             let explainer = stage.session();
             lanes.push(Lane { shards: *count, stage, sessions, explainer });
@@ -366,6 +371,11 @@ pub fn view(read: &Read, sql: &str) -> View {
     View { order, expressions: true, columns: kinds, limited: false, collation: collation.map(str::to_owned) }
 }
 
+async fn scratch(flavour: Flavour) -> &'static Server {
+    let cell = &SCRATCH[usize::from(flavour == Flavour::MySql)];
+    cell.get_or_init(|| Server::start(flavour, vec!["--binlog-format=ROW".to_owned()])).await
+}
+
 async fn of_oracle(oracle: &mut Connection, sql: &str) -> Result<Answer> {
     timeout(HANGS, answer::of_mysql(oracle, sql)).await.with_context(|| format!("one MySQL does not answer: {sql}"))?
 }
@@ -397,6 +407,14 @@ async fn judge(
             return Ok(Verdict::Refused(message.clone()));
         }
         Ok(found) => lane::difference(oracle, sql, view, [found, expected], None, merged).await?,
+    };
+    // Over fragments a common table expression that is named twice stands there twice, and warns twice.
+    let fragments = shards == 1 || tier == Tier::Exact;
+    let difference = match (difference, &found) {
+        (Some(how), Ok(found)) if fragments && how.contains(" warnings instead of ") => {
+            lane::difference(oracle, sql, view, [found, expected], None, true).await?
+        }
+        (difference, _) => difference,
     };
     Ok(match difference {
         None => Verdict::Equal(tier),

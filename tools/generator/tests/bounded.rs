@@ -3,7 +3,8 @@
 use vitrail_generator::{Options, run};
 
 const SEED: u64 = 20_261_127;
-const STATEMENTS: usize = 2000;
+/// On each flavour.
+const STATEMENTS: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_statements_are_answered_as_by_one_mysql() {
