@@ -302,6 +302,7 @@ fn rewritten_by(
         parts.push(slice(at, change.bytes.start));
         match &change.by {
             By::Table(reference) => parts.push(Part::Text(name(*reference).into())),
+            By::Nothing => {}
             By::Again { bytes, inside, before, after } => {
                 parts.push(Part::Text(before.as_str().into()));
                 parts.extend(rewritten(text, bytes.clone(), inside, name));

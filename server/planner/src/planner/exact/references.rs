@@ -58,6 +58,8 @@ pub(super) struct Change {
 pub(super) enum By {
     /// The name of a reference's table there.
     Table(usize),
+    /// Nothing.
+    Nothing,
     /// A common table expression, written where it is named again: its own text with its own changes.
     Again {
         /// The expression with its name, in the text.

@@ -8,6 +8,8 @@ use sqlparser::ast::{
     Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
+use vitrail_sql::lexer::TokenKind;
+
 use super::blocks::{Block, Item, column};
 use super::references::{By, Change, Reference};
 use super::{conditions, refuse};
@@ -283,7 +285,14 @@ impl<'a> Survey<'a> {
                 block.items.push(unknown(alias.as_ref().map(|alias| &alias.name)));
                 Ok(())
             }
-            TableFactor::NestedJoin { table_with_joins, .. } => self.tables(table_with_joins, block, ons, outer),
+            TableFactor::NestedJoin { table_with_joins, .. } => {
+                if let ([], TableFactor::Table { name, alias, .. }) =
+                    (&*table_with_joins.joins, &table_with_joins.relation)
+                {
+                    self.unwrap(name, alias.as_ref().map(|alias| &alias.name));
+                }
+                self.tables(table_with_joins, block, ons, outer)
+            }
             TableFactor::JsonTable { alias, .. } => {
                 block.items.push(unknown(alias.as_ref().map(|alias| &alias.name)));
                 Ok(())
@@ -377,13 +386,28 @@ impl<'a> Survey<'a> {
         self.ctes.extend(later);
         let inside = std::mem::replace(&mut self.changes, changes);
         walked?;
-        let before = format!("(SELECT * FROM (WITH {}", if recursive { "RECURSIVE " } else { "" });
-        let mut after = format!(" SELECT * FROM {0}) AS {0})", quote(&name.value));
+        let before = format!("(WITH {}", if recursive { "RECURSIVE " } else { "" });
+        let mut after = format!(" SELECT * FROM {})", quote(&name.value));
         if alias.is_none() {
             after.push_str(&format!(" AS {}", quote(&name.value)));
         }
         self.changes.push(Change { bytes, by: By::Again { bytes: of_cte, inside, before, after } });
         Ok(())
+    }
+
+    /// Takes the parentheses away that stand around one table: MySQL has none around a query in FROM, which the table may become.
+    fn unwrap(&mut self, name: &ObjectName, alias: Option<&Ident>) {
+        let places = || {
+            let parts = idents(name)?;
+            let (start, end) = (self.text.start(parts.first()?)?, self.text.end(alias.or(parts.last().copied())?)?);
+            let tokens = &self.text.tokens;
+            let first = tokens.iter().position(|token| token.start == start)?;
+            let last = tokens.iter().position(|token| token.end == end)?;
+            let (open, close) = (tokens.get(first.checked_sub(1)?)?, tokens.get(last + 1)?);
+            (open.kind == TokenKind::Open && close.kind == TokenKind::Close)
+                .then(|| [open.start..open.end, close.start..close.end])
+        };
+        self.changes.extend(places().into_iter().flatten().map(|bytes| Change { bytes, by: By::Nothing }));
     }
 
     fn bytes(&self, from: &Ident, to: &Ident) -> Result<Range<usize>, Refusal> {
