@@ -75,6 +75,9 @@ bench: build ## the table of the hot path's goals, in target/bench/table.json (f
 tables: build servers ## a keyspace of 10,000 tables: start, memory, DDL, refresh and statements meanwhile (some minutes)
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin tables -- --vitrail target/release/vitrail
 
+fragments: build servers ## what statements on the scratch server cost, beside one MySQL (a minute)
+	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin fragments -- --vitrail target/release/vitrail
+
 crowd: build servers ## 8,000 connections and 200,000 sessions over 20 connections to MySQL, their work checked (some minutes)
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(CARGO) run --release --package vitrail-trials --bin crowd -- --vitrail target/release/vitrail
 

@@ -1,12 +1,13 @@
 //! The exact tier: what no other way is proved right for runs on a scratch server, over fragments of the tables that it names.
 //!
-//! [`survey`] finds the tables in every block; [`conditions`] what leaves fewer of their rows; [`columns`] which columns are needed. A fragment
+//! [`survey`] finds the tables in every block; [`conditions`] and [`limits`] what leaves fewer of their rows; [`columns`] which columns are needed. A fragment
 //! is read by a statement that the planner plans as any other. The statement itself goes to the scratch server as it is, with other
 //! names of tables.
 
 mod blocks;
 mod columns;
 mod conditions;
+mod limits;
 mod references;
 mod survey;
 mod titles;
@@ -225,7 +226,7 @@ fn rows(
     let read = columns.iter().map(|column| &*column.read).chain(documents).collect::<Vec<_>>().join(", ");
     let start = format!("SELECT {read} FROM {}", quote(reference.table));
     let lock = reference.lock.map(|lock| Part::Text(format!(" {lock}").into()));
-    let text = |further: Option<String>, hidden: bool| {
+    let text = |further: Option<String>, hidden: bool, first: Option<&Arc<str>>| {
         let mut parts = vec![Part::Text(start.as_str().into())];
         let further = further.map(|text| vec![Part::Text(text.into())]);
         for (number, condition) in reference.conditions.iter().chain(&further).enumerate() {
@@ -233,6 +234,7 @@ fn rows(
             parts.extend(condition.iter().cloned());
             parts.push(Part::Text(if hidden { ") IS TRUE" } else { ")" }.into()));
         }
+        parts.extend(first.map(|first| Part::Text(Arc::clone(first))));
         parts.extend(lock.clone());
         parts
     };
@@ -259,12 +261,17 @@ fn rows(
             _ => false,
         };
         let reduction = Reduction { source, column: equality.of_source.as_str().into(), form, routed };
-        reductions.push(ReductionPlan { reduction, reading: reading(text(Some(condition), false))? });
+        reductions.push(ReductionPlan { reduction, reading: reading(text(Some(condition), false, None))? });
     }
-    let whole = reading(text(None, false))?;
+    // Where shards' orders are not merged, all rows are read.
+    let first = reference.first.as_ref().and_then(|first| reading(text(None, false, Some(first))).ok());
+    let whole = match first {
+        Some(first) => first,
+        None => reading(text(None, false, None))?,
+    };
     // A value may turn out to lead to no shard that can be told.
     let pinned = !matches!(whole.plan.route, Route::AllShards | Route::AnyShard);
-    let everywhere = if pinned { Some(Box::new(reading(text(None, true))?)) } else { None };
+    let everywhere = if pinned { Some(Box::new(reading(text(None, true, None))?)) } else { None };
     Ok(FragmentRows::Read {
         whole: Box::new(whole),
         everywhere,

@@ -1,6 +1,7 @@
 //! The tables that a statement names, each with what is known of the rows and columns that it needs of it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::plan::Part;
 use crate::schema::TableSchema;
@@ -23,6 +24,8 @@ pub(super) struct Reference<'a> {
     pub(super) whole: bool,
     /// FOR UPDATE and its like.
     pub(super) lock: Option<&'static str>,
+    /// ORDER BY and LIMIT, where only the first of its rows are needed.
+    pub(super) first: Option<Arc<str>>,
 }
 
 /// A column that has to be equal to another table's.
@@ -43,6 +46,7 @@ impl Reference<'_> {
             && self.equalities == other.equalities
             && self.whole == other.whole
             && self.lock == other.lock
+            && self.first == other.first
     }
 }
 

@@ -12,7 +12,7 @@ use vitrail_sql::lexer::TokenKind;
 
 use super::blocks::{Block, Item, column};
 use super::references::{By, Change, Reference};
-use super::{conditions, refuse};
+use super::{conditions, limits, refuse};
 use crate::plan::quote;
 use crate::planner::calls::is_volatile;
 use crate::planner::facts::conjuncts;
@@ -102,6 +102,9 @@ impl<'a> Survey<'a> {
         let first = self.references.len();
         let block = self.body(&query.body, outer)?;
         self.lock(query, &block, first)?;
+        if let SetExpr::Select(select) = &*query.body {
+            limits::note(self, query, select, &block);
+        }
         let mut around = vec![block];
         around.extend_from_slice(outer);
         self.subqueries(&query.order_by, &around)?;
@@ -344,6 +347,7 @@ impl<'a> Survey<'a> {
             equalities: Vec::new(),
             whole: false,
             lock: None,
+            first: None,
         });
         let reference = self.references.len() - 1;
         self.opened += 1;
@@ -405,7 +409,7 @@ impl<'a> Survey<'a> {
             let last = tokens.iter().position(|token| token.end == end)?;
             let (open, close) = (tokens.get(first.checked_sub(1)?)?, tokens.get(last + 1)?);
             (open.kind == TokenKind::Open && close.kind == TokenKind::Close)
-                .then(|| [open.start..open.end, close.start..close.end])
+                .then_some([open.start..open.end, close.start..close.end])
         };
         self.changes.extend(places().into_iter().flatten().map(|bytes| Change { bytes, by: By::Nothing }));
     }
