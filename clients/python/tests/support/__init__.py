@@ -1,0 +1,1 @@
+"""What tests share: servers, proxies, a scripted gate, and the vectors."""
