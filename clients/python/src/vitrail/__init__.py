@@ -1,1 +1,1 @@
-
+from .errors import ProgrammingError as ProgrammingError

@@ -272,15 +272,15 @@ def frame(kind: Kind, flags: int, id: int, body: bytes | memoryview) -> bytes:
     return b"".join((HEADER.pack(len(body), kind, flags, 0, id), body))
 
 
-def cut(kind: Kind, flags: int, id: int, body: bytes | memoryview, max_frame: int, continued: bool = False) -> Iterator[bytes]:
-    """Cuts a message, or what is left of one, into frames that the receiver takes.
+def cut(kind: Kind, flags: int, id: int, body: memoryview, max_frame: int, unfinished: bool = False) -> Iterator[bytes]:
+    """Cuts a message, or a part of one, into frames that the receiver takes.
 
-    ``continued``: frames of it have gone before.
+    ``unfinished``: more of it will follow, so that the last frame has MORE too, and at least its least length.
     """
-    view = memoryview(body)
-    while len(view) > max_frame:
-        yield frame(kind, flags | MORE, id, view[:max_frame])
-        view = view[max_frame:]
-        continued = True
-    if view or not continued:
-        yield frame(kind, flags, id, view)
+    while len(body) > max_frame:
+        take = max_frame
+        if unfinished and len(body) - take < limits.LEAST_FRAGMENT:
+            take -= limits.LEAST_FRAGMENT
+        yield frame(kind, flags | MORE, id, body[:take])
+        body = body[take:]
+    yield frame(kind, flags | MORE if unfinished else flags, id, body)

@@ -1,0 +1,145 @@
+"""Placeholders of PEP 249's ``pyformat`` style, rewritten to the protocol's named binds.
+
+``%s`` and ``%(name)s`` become ``:v1`` and ``:name``; with a list or tuple as value, ``::v1`` and ``::name``. ``%%`` is a percent
+sign, wherever it stands. Strings, comments and quoted names are left alone otherwise. ``testdata/placeholders`` has the
+vectors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from .errors import ProgrammingError
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+_TOKEN = re.compile(
+    r"""
+    (?P<string>'(?:[^'\\]|\\.|'')*'?|"(?:[^"\\]|\\.|"")*"?)
+  | (?P<name>`(?:[^`]|``)*`?)
+  | (?P<comment>/\*.*?(?:\*/|\Z)|--(?=[\x00-\x20]|\Z)[^\n]*|\#[^\n]*)
+  | (?P<placeholder>%(?:\((?P<key>[^)]*)\)s|s)(?P<glued>(?=\w))?)
+  | (?P<percent>%%?)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}", re.ASCII)
+
+
+class Region(NamedTuple):
+    """A part of a statement in which no placeholder is looked for. ``start`` and ``end`` count characters."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def regions(sql: str) -> Iterator[Region]:
+    """The strings, quoted names and comments of a statement."""
+    for match in _TOKEN.finditer(sql):
+        if match.lastgroup in ("string", "name", "comment"):
+            yield Region(match.lastgroup, match.start(), match.end())
+
+
+class _Template(NamedTuple):
+    """Texts with a placeholder between each two; ``keys`` are names, or None where they are positional."""
+
+    texts: tuple[str, ...]
+    keys: tuple[str, ...] | None
+    glued: tuple[bool, ...]
+
+
+def rewrite(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any]]:
+    """The statement with named binds, and their values. Without parameters the statement is left as it is, percent signs too.
+
+    Raises:
+        ProgrammingError: placeholders and parameters do not fit each other.
+    """
+    if parameters is None:
+        return sql, {}
+    template = _parse(sql)
+    values = _positional(template, parameters) if template.keys is None else _named(template, template.keys, parameters)
+    parts = [template.texts[0]]
+    binds: dict[str, Any] = {}
+    for (bind, value), text, glued in zip(values, template.texts[1:], template.glued, strict=True):
+        binds[bind] = value
+        parts.append(("::" if is_list(value) else ":") + bind + (" " if glued else ""))
+        parts.append(text)
+    return "".join(parts), binds
+
+
+def is_list(value: Any) -> bool:
+    """Whether a parameter stands for a list of values."""
+    return isinstance(value, (list, tuple, set, frozenset))
+
+
+def _positional(template: _Template, parameters: Parameters) -> list[tuple[str, Any]]:
+    wanted = len(template.texts) - 1
+    if isinstance(parameters, Mapping):
+        if wanted:
+            raise ProgrammingError("the statement has positional placeholders (%s): give the parameters as a sequence")
+        return []
+    if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
+        raise ProgrammingError("parameters must be a sequence or a mapping")
+    if len(parameters) != wanted:
+        raise ProgrammingError(f"the statement has {wanted} placeholders, {len(parameters)} parameters were given")
+    return [(f"v{number}", value) for number, value in enumerate(parameters, 1)]
+
+
+def _named(template: _Template, keys: tuple[str, ...], parameters: Parameters) -> list[tuple[str, Any]]:
+    if not isinstance(parameters, Mapping):
+        raise ProgrammingError("the statement has named placeholders (%(name)s): give the parameters as a mapping")
+    missing = [key for key in keys if key not in parameters]
+    if missing:
+        raise ProgrammingError(f"there is no parameter `{missing[0][:64]}`")
+    names = _bind_names(keys)
+    return [(names[key], parameters[key]) for key in keys]
+
+
+def _bind_names(keys: tuple[str, ...]) -> dict[str, str]:
+    """Names that SQL can have; a key that is none gets a number."""
+    names = {key: key for key in keys if _IDENTIFIER.fullmatch(key)}
+    taken = set(names)
+    number = 0
+    for key in keys:
+        if key not in names:
+            number += 1
+            while f"v{number}" in taken:
+                number += 1
+            names[key] = f"v{number}"
+            taken.add(f"v{number}")
+    return names
+
+
+@lru_cache(maxsize=1024)
+def _parse(sql: str) -> _Template:
+    texts: list[str] = []
+    keys: list[str | None] = []
+    glued: list[bool] = []
+    piece: list[str] = []
+    at = 0
+    for match in _TOKEN.finditer(sql):
+        piece.append(sql[at : match.start()])
+        at = match.end()
+        if match["placeholder"] is not None:
+            texts.append("".join(piece))
+            piece.clear()
+            keys.append(match["key"])
+            glued.append(match["glued"] is not None)
+        elif match["percent"] == "%":
+            raise ProgrammingError(f"a lone `%` at character {match.start()}: with parameters, write a percent sign as `%%`")
+        elif match["percent"] is not None:
+            piece.append("%")
+        else:
+            piece.append(match[0].replace("%%", "%"))
+    piece.append(sql[at:])
+    texts.append("".join(piece))
+    named = tuple(key for key in keys if key is not None)
+    if named and len(named) != len(keys):
+        raise ProgrammingError("a statement has either positional placeholders (%s) or named ones (%(name)s), not both")
+    if "" in named:
+        raise ProgrammingError("a placeholder without a name: %()s")
+    return _Template(tuple(texts), named if named else None, tuple(glued))
