@@ -146,7 +146,7 @@ class Play:
                     self.client_does(step, kind, id, body)
                 elif kind in (Kind.HELLO, Kind.AUTH) and not self.story["authenticated"]:
                     self.server_proves(kind, body)
-            if step["side"] == "server" and not step.get("messages", [""])[:1] in (["HELLO 0"], ["AUTH 0"]):
+            if step["side"] == "server" and step.get("messages", [""])[:1] not in (["HELLO 0"], ["AUTH 0"]):
                 self.server_says(step)
 
     def client_does(self, step: dict[str, Any], kind: Kind, id: int, body: bytes) -> None:

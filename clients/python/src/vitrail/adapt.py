@@ -16,6 +16,7 @@ from .protocol.values import Typed
 
 _I64_END = 1 << 63
 _U64_END = 1 << 64
+_DECIMAL_END = 10**65
 
 
 class Json:
@@ -96,7 +97,7 @@ def _integer(value: int) -> Any:
         return value
     if 0 <= value < _U64_END:
         return Typed("u64", str(value))
-    if len(str(abs(value))) > 65:
+    if abs(value) >= _DECIMAL_END:
         raise DataError("an integer of more than 65 digits", code="data")
     return Typed("decimal", str(value))
 

@@ -15,7 +15,7 @@ Converter = Callable[[bytes], Any]
 
 BINARY_COLLATION = 63
 
-DECIMAL, TINY, SHORT, LONG, FLOAT, DOUBLE, NULL, TIMESTAMP, LONGLONG, INT24 = range(0x00, 0x0A)
+DECIMAL, TINY, SHORT, LONG, FLOAT, DOUBLE, NULL, TIMESTAMP, LONGLONG, INT24 = range(0x0A)
 DATE, TIME, DATETIME, YEAR = range(0x0A, 0x0E)
 VARCHAR, BIT, VECTOR = 0x0F, 0x10, 0xF2
 JSON, NEWDECIMAL, ENUM, SET, TINY_BLOB, MEDIUM_BLOB, LONG_BLOB, BLOB, VAR_STRING, STRING, GEOMETRY = range(0xF5, 0x100)
@@ -68,14 +68,12 @@ def convert(cells: list[Cell], readers: list[Converter], columns: list[Column]) 
 
 
 def _culprit(cells: list[Cell], readers: list[Converter], columns: list[Column]) -> DataError:
-    if len(cells) != len(columns):
-        return DataError(f"a row of {len(cells)} cells in a result of {len(columns)} columns", code="protocol")
     for cell, read, column in zip(cells, readers, columns, strict=True):
-        try:
-            if cell is not None:
+        if cell is not None:
+            try:
                 read(cell)
-        except (ValueError, ArithmeticError):
-            return DataError(f"column `{column.name}`: {cell[:64]!r} is not of its type", code="data")
+            except (ValueError, ArithmeticError):
+                return DataError(f"column `{column.name}`: {cell[:64]!r} is not of its type", code="data")
     raise AssertionError("every cell can be read")
 
 

@@ -61,7 +61,7 @@ def rewrite(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any
     if parameters is None:
         return sql, {}
     template = _parse(sql)
-    values = _positional(template, parameters) if template.keys is None else _named(template, template.keys, parameters)
+    values = _positional(template, parameters) if template.keys is None else _named(template.keys, parameters)
     parts = [template.texts[0]]
     binds: dict[str, Any] = {}
     for (bind, value), text, glued in zip(values, template.texts[1:], template.glued, strict=True):
@@ -89,7 +89,7 @@ def _positional(template: _Template, parameters: Parameters) -> list[tuple[str, 
     return [(f"v{number}", value) for number, value in enumerate(parameters, 1)]
 
 
-def _named(template: _Template, keys: tuple[str, ...], parameters: Parameters) -> list[tuple[str, Any]]:
+def _named(keys: tuple[str, ...], parameters: Parameters) -> list[tuple[str, Any]]:
     if not isinstance(parameters, Mapping):
         raise ProgrammingError("the statement has named placeholders (%(name)s): give the parameters as a mapping")
     missing = [key for key in keys if key not in parameters]

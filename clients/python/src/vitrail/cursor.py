@@ -1,0 +1,366 @@
+"""Cursors of PEP 249. Rows stream: the server sends no further ahead than the window that the client has room for."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from . import errors
+from .adapt import adapt_all
+from .batches import batches
+from .convert import DECIMAL, NEWDECIMAL
+from .placeholders import Parameters, rewrite
+from .protocol.rows import Column
+from .results import Outcome, ResultReader, WarningText
+from .session import Options
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+    from .connection import Connection, Pending
+    from .session import StatementOptions
+
+Row = tuple[Any, ...]
+Description = tuple[str, int, int | None, int | None, int | None, int | None, bool]
+
+_PROCEDURE = re.compile(r"[\w$]+(?:\.[\w$]+)?")
+_NOT_NULL = 1
+
+
+class Cursor:
+    """Runs statements and hands out their rows.
+
+    A result is read while it arrives. When another statement is run on the same connection meanwhile, what is left of the result
+    is taken into memory first. Closing the cursor ends the statement at the server; the connection stays usable.
+
+    Attributes:
+        arraysize: how many rows :meth:`fetchmany` takes if it is not told.
+        description: columns of the result, seven items each as PEP 249 has them; None without a result.
+        rowcount: rows affected, or rows of the result once its end has arrived; -1 before.
+        lastrowid: ``LAST_INSERT_ID`` of the statement; None if it made none.
+        rownumber: index of the next row in the result; None without a result.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._closed = False
+        self._pending: Pending | None = None
+        self.arraysize = 1
+        self._clear()
+
+    def _clear(self) -> None:
+        self._reader: ResultReader | None = None
+        self._rows: deque[Row] = deque()
+        self._columns: list[Column] | None = None
+        self._outcome: Outcome | None = None
+        self._failure: errors.Error | None = None
+        self.description: list[Description] | None = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+        self.rownumber: int | None = None
+
+    # === running ===
+
+    def execute(self, operation: str, parameters: Parameters | None = None, **options: Unpack[StatementOptions]) -> Self:
+        """Runs a statement. Without ``parameters`` it is sent as it is; else ``%s`` or ``%(name)s`` stand for values, a list for
+        ``IN %s``, and ``%%`` for a percent sign. Options, as ``timeout`` in seconds: see :class:`vitrail.Options`.
+
+        Raises:
+            errors.Error: it has failed, or its rows so far are void; the class says why.
+        """
+        chosen = self._begin(options)
+        sql, binds = rewrite(operation, parameters)
+        held = self._connection.fields.get(sql)
+        message = {"op": "execute", "sql": sql, "binds": adapt_all(binds), **chosen.fields()}
+        if held is not None:
+            message["fh"] = held.hash
+        self._reader = ResultReader(self._connection.fields, sql, held)
+        self._pending = self._connection.run(message, self._connection.deadline(chosen.timeout), self)
+        self._next_result()
+        return self
+
+    def executemany(self, operation: str, seq_of_parameters: Iterable[Parameters], **options: Unpack[StatementOptions]) -> Self:
+        """Runs a statement once per set of parameters, many in one request: all or nothing, as far as a commit over several
+        shards goes. Rows that it returns are dropped. ``timeout`` is that of the whole.
+
+        Raises:
+            errors.Error: one has failed; ``item`` says which. Inside a transaction those before it remain in that.
+        """
+        chosen = self._begin(options)
+        deadline = self._connection.deadline(chosen.timeout)
+        requests = batches(operation, seq_of_parameters)
+        affected = 0
+        first = next(requests, None)
+        if first is None:
+            self.rowcount = 0
+            return self
+        second = next(requests, None)
+        connection = self._connection
+        # One request is a transaction by itself; more of them need one around.
+        around = second is not None and connection.autocommit and not connection.in_transaction
+        if around:
+            connection.begin()
+        try:
+            upcoming: tuple[int, list[dict[str, Any]]] | None = first
+            while upcoming is not None:
+                atomic = second is None and not connection.in_transaction and connection.autocommit
+                affected += self._run_batch(upcoming, atomic, chosen, deadline)
+                upcoming, second = second, next(requests, None) if second is not None else None
+        except BaseException:
+            if around:
+                connection.rollback()
+            raise
+        if around:
+            connection.commit()
+        self.rowcount = affected
+        return self
+
+    def _run_batch(self, batch: tuple[int, list[dict[str, Any]]], atomic: bool, chosen: Options, deadline: Any) -> int:
+        offset, items = batch
+        message = {"op": "batch", "items": items, "atomic": atomic, **chosen.fields()}
+        affected = 0
+        try:
+            pending = self._connection.run(message, deadline)
+            reader = _Ends()
+            while (reply := pending.next()) is not None:
+                affected += reader.affected(reply)
+                self.lastrowid = reader.insert_id or self.lastrowid
+        except errors.Error as error:
+            if error.item is not None:
+                error.item += offset
+            raise
+        return affected
+
+    def callproc(self, procname: str, parameters: Sequence[Any] = ()) -> Sequence[Any]:
+        """Calls a procedure and returns its parameters as they are. Its results follow by the fetch methods and :meth:`nextset`.
+        OUT parameters are user variables: name them in a ``CALL`` of your own."""
+        if not _PROCEDURE.fullmatch(procname):
+            raise errors.ProgrammingError(f"`{procname[:64]}` is no name of a procedure")
+        marks = ", ".join(["%s"] * len(parameters))
+        self.execute(f"CALL {procname}({marks})", parameters)
+        return parameters
+
+    # === fetching ===
+
+    def fetchone(self) -> Row | None:
+        """The next row; None after the last.
+
+        Raises:
+            errors.Error: the statement failed meanwhile, which voids the rows before; or there is no result.
+        """
+        self._check_result()
+        if not self._rows and not self._fill():
+            return None
+        self.rownumber = (self.rownumber or 0) + 1
+        return self._rows.popleft()
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        """The next rows, ``arraysize`` or ``size`` of them unless there are fewer."""
+        self._check_result()
+        wanted = self.arraysize if size is None else size
+        found: list[Row] = []
+        while len(found) < wanted and (self._rows or self._fill()):
+            found.append(self._rows.popleft())
+        self.rownumber = (self.rownumber or 0) + len(found)
+        return found
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left, in memory."""
+        self._check_result()
+        found: list[Row] = []
+        while self._rows or self._fill():
+            found.extend(self._rows)
+            self._rows.clear()
+        self.rownumber = (self.rownumber or 0) + len(found)
+        return found
+
+    def __iter__(self) -> Iterator[Row]:
+        return self
+
+    def __next__(self) -> Row:
+        row = self.fetchone()
+        if row is None:
+            raise StopIteration
+        return row
+
+    def nextset(self) -> bool | None:
+        """Goes on to the next result of a CALL; None if there is none. What is left of this one is dropped."""
+        self._check_open()
+        if self._columns is not None:
+            while self._fill():
+                self._rows.clear()
+        self._rows.clear()
+        if self._outcome is None or not self._outcome.more or self._pending is None:
+            return None
+        self._next_result()
+        return True if self._columns is not None else None
+
+    # === what is known of the statement ===
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the cursor."""
+        return self._connection
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the statement did: warnings, position, info, and whether rows are missing. None before its end."""
+        return self._outcome
+
+    @property
+    def warnings(self) -> tuple[WarningText, ...]:
+        """Texts of warnings, as many as ``warnings=`` asked for."""
+        return () if self._outcome is None else self._outcome.warnings
+
+    @property
+    def columns(self) -> list[Column] | None:
+        """Columns of the result with all that MySQL says of them; None without a result."""
+        return self._columns
+
+    # === the rest of PEP 249 ===
+
+    def close(self) -> None:
+        """Ends the statement at the server if it still sends. Closing twice is no error."""
+        if not self._closed:
+            self._drop()
+            self._closed = True
+
+    def setinputsizes(self, sizes: Sequence[Any]) -> None:
+        """Does nothing: values travel with their types."""
+
+    def setoutputsize(self, size: int, column: int | None = None) -> None:
+        """Does nothing: rows are as long as they are."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # === for the connection ===
+
+    def read_ahead(self) -> None:
+        """Takes the rest of the results into memory; a failure is told by the next fetch."""
+        pending = self._pending
+        if pending is None or self._reader is None:
+            return
+        try:
+            while self._columns is not None and self._outcome is None and self._take_reply():
+                pass
+        except errors.Error as error:
+            self._failure = error
+        if self._pending is not None:
+            # Further results of a CALL would have to be kept apart; nobody may still ask for them.
+            pending.drop()
+            self._done()
+
+    # === reading ===
+
+    def _begin(self, options: StatementOptions) -> Options:
+        self._check_open()
+        self._drop()
+        self._clear()
+        return Options(**options)
+
+    def _next_result(self) -> None:
+        """Reads on until it is known whether a result follows; one without columns is read to its end."""
+        self._columns = None
+        self._outcome = None
+        self.description = None
+        self.rowcount = -1
+        self.rownumber = None
+        while self._columns is None and self._outcome is None:
+            if not self._take_reply():
+                raise errors.local("protocol", "a request ended without an end", "unknown")
+
+    def _fill(self) -> bool:
+        """Waits for rows of the current result; False: there are no more."""
+        while not self._rows:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            if self._outcome is not None or not self._take_reply():
+                return False
+        return True
+
+    def _take_reply(self) -> bool:
+        """Takes one reply; False: there was none left."""
+        pending, reader = self._pending, self._reader
+        if pending is None or reader is None:
+            return False
+        try:
+            reply = pending.next()
+            part = None if reply is None else reader.read(reply)
+        except errors.Error:
+            self._rows.clear()
+            pending.drop()
+            self._done()
+            raise
+        if part is None:
+            self._done()
+            return False
+        if part.fields is not None:
+            self._columns = part.fields.columns
+            self.description = [describe(column) for column in part.fields.columns]
+            self.rownumber = 0
+        self._rows.extend(part.rows)
+        if part.outcome is not None:
+            self._outcome = part.outcome
+            if self._columns is None:
+                self.rowcount = part.outcome.affected
+                self.lastrowid = part.outcome.insert_id or None
+            else:
+                self.rowcount = part.outcome.rows
+            if not part.outcome.more:
+                pending.next()
+                self._done()
+        return True
+
+    def _done(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._connection.finished(pending)
+
+    def _drop(self) -> None:
+        if self._pending is not None:
+            self._pending.drop()
+            self._done()
+        self._rows.clear()
+
+    def _check_open(self) -> None:
+        if self._closed or self._connection.closed:
+            raise errors.interface("the cursor is closed" if self._closed else "the connection is closed")
+
+    def _check_result(self) -> None:
+        self._check_open()
+        if self._columns is None and self._failure is None:
+            raise errors.ProgrammingError(
+                "there is no result to fetch from: the last statement returned no rows, or none was run"
+            )
+
+
+class _Ends:
+    """Adds up what the items of a batch did."""
+
+    insert_id = 0
+
+    def affected(self, reply: Mapping[str, Any]) -> int:
+        end = reply.get("end")
+        if end is None:
+            return 0
+        self.insert_id = end.get("insert_id", 0)
+        affected: int = end.get("affected", 0)
+        return affected
+
+
+def describe(column: Column) -> Description:
+    """A column as PEP 249 describes it."""
+    precision = scale = None
+    if column.type in (DECIMAL, NEWDECIMAL):
+        scale = column.decimals
+        precision = column.length - (1 if scale else 0)
+    nullable = column.flags & _NOT_NULL == 0
+    return (column.name, column.type, column.length, column.length, precision, scale, nullable)

@@ -1,0 +1,51 @@
+"""Servers that tests share: one MariaDB and one gate for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.servers import Gate, MariaDB, temporary
+
+import vitrail
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    """A folder for all servers of the run."""
+    with temporary() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def mariadb(folder: Path) -> Iterator[MariaDB]:
+    """The MariaDB of the run."""
+    server = MariaDB(folder)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def gate(folder: Path, mariadb: MariaDB) -> Iterator[Gate]:
+    """The gate of the run."""
+    server = Gate(folder / "gate", mariadb)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def connection(gate: Gate) -> Iterator[vitrail.Connection]:
+    """A connection to keyspace ``main``, not in autocommit."""
+    opened = vitrail.connect(gate.url())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def table(gate: Gate) -> Iterator[str]:
+    """An empty table in keyspace ``main``: ``id`` and ``name``."""
+    with vitrail.connect(gate.url(), autocommit=True) as opened:
+        opened.cursor().execute("DROP TABLE IF EXISTS t")
+        opened.cursor().execute("CREATE TABLE t (id BIGINT PRIMARY KEY, name VARCHAR(100), n INT NOT NULL DEFAULT 0)")
+        yield "t"
