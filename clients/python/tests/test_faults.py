@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from support.proxy import CutAfter, Proxy, stall
+from support.proxy import CutAfter, Proxy, garble, stall
 from support.servers import Gate
 
 import vitrail
@@ -131,7 +131,7 @@ def test_a_handshake_that_is_cut(proxy: Proxy, place: int) -> None:
 def test_bytes_that_are_no_frames(proxy: Proxy) -> None:
     connection = vitrail.connect(proxy.url(), autocommit=True)
     connection.cursor().execute("SELECT 1")
-    proxy.down = lambda data: b"\xff" * len(data)
+    proxy.down = garble
     with pytest.raises(vitrail.OperationalError) as caught:
         connection.cursor().execute("SELECT 1")
     assert (caught.value.code, caught.value.executed) == ("protocol", "unknown")
@@ -149,19 +149,4 @@ def test_a_stream_that_is_cut_is_void(proxy: Proxy) -> None:
     with pytest.raises(vitrail.OperationalError):
         cursor.fetchall()
     assert cursor.execute("SELECT 1").fetchone() == (1,)
-    connection.close()
-
-
-def test_byte_by_byte(proxy: Proxy) -> None:
-    """Frames may come in any pieces."""
-
-    class Trickle:
-        def __call__(self, data: bytes) -> bytes:
-            return data
-
-    connection = vitrail.connect(proxy.url(), autocommit=True)
-    connection._link._socket.setsockopt(1, 8, 1)  # type: ignore[union-attr]
-    cursor = connection.cursor()
-    cursor.execute("SELECT seq, REPEAT('x', 1000) FROM seq_1_to_3000")
-    assert sum(1 for _ in cursor) == 3_000
     connection.close()

@@ -8,8 +8,35 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-#: Looks at bytes of one direction; gives those to hand on, or None to cut the connection.
-Filter = Callable[[bytes], bytes | None]
+#: Looks at bytes of one direction; gives those to hand on, and whether the connection goes on.
+Filter = Callable[[bytes], tuple[bytes, bool]]
+
+
+def unharmed(data: bytes) -> tuple[bytes, bool]:
+    """Hands all on."""
+    return data, True
+
+
+def stall(_: bytes) -> tuple[bytes, bool]:
+    """Swallows everything."""
+    return b"", True
+
+
+def garble(data: bytes) -> tuple[bytes, bool]:
+    """Bytes that are no frames."""
+    return b"\xff" * len(data), True
+
+
+class CutAfter:
+    """Hands on so many bytes, then cuts."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def __call__(self, data: bytes) -> tuple[bytes, bool]:
+        passed = data[: self.left]
+        self.left -= len(passed)
+        return passed, self.left > 0
 
 
 class Proxy:
@@ -17,10 +44,9 @@ class Proxy:
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self.up: Filter = lambda data: data
-        self.down: Filter = lambda data: data
+        self.up: Filter = unharmed
+        self.down: Filter = unharmed
         self.connections = 0
-        self._stalled = threading.Event()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -33,7 +59,7 @@ class Proxy:
 
     def restore(self) -> None:
         """Does no more harm."""
-        self.up = self.down = lambda data: data
+        self.up = self.down = unharmed
 
     def cut(self) -> None:
         """Cuts all connections now."""
@@ -62,10 +88,10 @@ class Proxy:
     def _hand_on(self, source: socket.socket, drain: socket.socket, up: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                passed = self.up(data) if up else self.down(data)
-                if passed is None:
-                    break
+                passed, goes_on = self.up(data) if up else self.down(data)
                 drain.sendall(passed)
+                if not goes_on:
+                    break
         for open_socket in (source, drain):
             with contextlib.suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
@@ -81,21 +107,3 @@ class Proxy:
         for open_socket in self._sockets:
             open_socket.close()
 
-
-class CutAfter:
-    """Hands on so many bytes, then cuts."""
-
-    def __init__(self, count: int) -> None:
-        self.left = count
-
-    def __call__(self, data: bytes) -> bytes | None:
-        if self.left <= 0:
-            return None
-        passed = data[: self.left]
-        self.left -= len(data)
-        return passed
-
-
-def stall(_: bytes) -> bytes:
-    """Swallows everything."""
-    return b""
