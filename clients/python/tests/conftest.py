@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,21 @@ import pytest
 from support.servers import Gate, MariaDB, temporary
 
 import vitrail
+
+
+#: No test may take longer; a hang is a failure.
+_MOST_SECONDS = 60
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs tests that are coroutines, each in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: value for name, value in pyfuncitem.funcargs.items() if name in names}
+    asyncio.run(asyncio.wait_for(pyfuncitem.obj(**arguments), _MOST_SECONDS))
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from support.servers import Gate, MariaDB
 import vitrail
 
 
-class TestCompliance(dbapi20.DatabaseAPI20Test):
+class TestCompliance(dbapi20.DatabaseAPI20Test):  # type: ignore[misc]  # the suite has no types
     """Each test of the suite against a real gate."""
 
     driver = vitrail

@@ -195,5 +195,6 @@ def test_what_a_user_may_not_do(gate: Gate) -> None:
 def test_deadline_errors_travel_between_processes() -> None:
     error = vitrail.DeadlineError("late", code="deadline", executed="unknown")
     again = pickle.loads(pickle.dumps(error))
-    assert isinstance(again, TimeoutError)
+    assert isinstance(again, vitrail.DeadlineError)
+    assert issubclass(vitrail.DeadlineError, TimeoutError)
     assert (again.errno, again.code, again.executed) == (3024, "deadline", "unknown")

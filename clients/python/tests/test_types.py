@@ -41,7 +41,12 @@ COLUMNS: list[tuple[str, str, Any, Any]] = [
     ("DATE", "a day", datetime.date(2026, 11, 27), datetime.date(2026, 11, 27)),
     ("DATE", "first day", datetime.date(1, 1, 1), datetime.date(1, 1, 1)),
     ("DATE", "zero date", "0000-00-00", "0000-00-00"),
-    ("TIME", "negative, beyond a day", -datetime.timedelta(hours=838, minutes=59, seconds=59), -datetime.timedelta(hours=838, minutes=59, seconds=59)),
+    (
+        "TIME",
+        "negative, beyond a day",
+        -datetime.timedelta(hours=838, minutes=59, seconds=59),
+        -datetime.timedelta(hours=838, minutes=59, seconds=59),
+    ),
     ("TIME(6)", "microseconds", datetime.timedelta(hours=25, microseconds=1), datetime.timedelta(hours=25, microseconds=1)),
     ("TIME", "of day", datetime.time(23, 59, 59), datetime.timedelta(hours=23, minutes=59, seconds=59)),
     ("TIME(3)", "negative fraction", -datetime.timedelta(milliseconds=500), -datetime.timedelta(milliseconds=500)),
@@ -80,7 +85,9 @@ def autocommitting(gate: Any) -> Any:
         yield opened
 
 
-@pytest.mark.parametrize(("column", "about", "value", "expected"), COLUMNS, ids=lambda part: part if isinstance(part, str) and len(part) < 30 else "")
+@pytest.mark.parametrize(
+    ("column", "about", "value", "expected"), COLUMNS, ids=lambda part: part if isinstance(part, str) and len(part) < 30 else ""
+)
 def test_stored_and_read(autocommitting: vitrail.Connection, column: str, about: str, value: Any, expected: Any) -> None:
     cursor = autocommitting.cursor()
     cursor.execute("DROP TABLE IF EXISTS one")
@@ -168,7 +175,7 @@ def test_description_and_type_objects(connection: vitrail.Connection) -> None:
     assert by_name["z"][6] is True
 
 
-def test_a_type_that_a_later_server_may_have(connection: vitrail.Connection) -> None:
+def test_a_type_that_a_later_server_may_have() -> None:
     """Types that nobody knows here are text, or bytes by their collation."""
     from vitrail.convert import converter
     from vitrail.protocol.rows import Column

@@ -9,12 +9,15 @@ from .adapt import adapt_all
 from .placeholders import Parameters, rewrite
 from .protocol.values import Typed
 
+#: The items of one request, with the index of its first set of parameters.
+Batch = tuple[int, list[dict[str, Any]]]
+
 _MOST_ITEMS = 1_000
 _MOST_BYTES = 1 << 20
 _VALUE_BYTES = 32
 
 
-def batches(operation: str, parameters: Iterable[Parameters]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+def batches(operation: str, parameters: Iterable[Parameters]) -> Iterator[Batch]:
     """The items of each request, with the index of its first set of parameters."""
     items: list[dict[str, Any]] = []
     offset = size = 0

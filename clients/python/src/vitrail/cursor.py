@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from .adapt import adapt_all
-from .batches import batches
+from .batches import Batch, batches
 from .convert import DECIMAL, NEWDECIMAL
 from .placeholders import Parameters, rewrite
 from .protocol.rows import Column
@@ -104,7 +104,7 @@ class Cursor:
         if around:
             connection.begin()
         try:
-            upcoming: tuple[int, list[dict[str, Any]]] | None = first
+            upcoming: Batch | None = first
             while upcoming is not None:
                 atomic = second is None and not connection.in_transaction and connection.autocommit
                 affected += self._run_batch(upcoming, atomic, chosen, deadline)
@@ -118,7 +118,7 @@ class Cursor:
         self.rowcount = affected
         return self
 
-    def _run_batch(self, batch: tuple[int, list[dict[str, Any]]], atomic: bool, chosen: Options, deadline: Any) -> int:
+    def _run_batch(self, batch: Batch, atomic: bool, chosen: Options, deadline: Any) -> int:
         offset, items = batch
         message = {"op": "batch", "items": items, "atomic": atomic, **chosen.fields()}
         affected = 0
@@ -337,9 +337,7 @@ class Cursor:
     def _check_result(self) -> None:
         self._check_open()
         if self._columns is None and self._failure is None:
-            raise errors.ProgrammingError(
-                "there is no result to fetch from: the last statement returned no rows, or none was run"
-            )
+            raise errors.ProgrammingError("there is no result to fetch from: the last statement returned no rows, or none was run")
 
 
 class _Ends:

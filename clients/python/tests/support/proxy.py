@@ -7,6 +7,10 @@ import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Looks at bytes of one direction; gives those to hand on, and whether the connection goes on.
 Filter = Callable[[bytes], tuple[bytes, bool]]
@@ -96,7 +100,7 @@ class Proxy:
             with contextlib.suppress(OSError):
                 open_socket.shutdown(socket.SHUT_RDWR)
 
-    def __enter__(self) -> Proxy:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -106,4 +110,3 @@ class Proxy:
             thread.join(5)
         for open_socket in self._sockets:
             open_socket.close()
-

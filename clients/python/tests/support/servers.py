@@ -65,18 +65,31 @@ class MariaDB:
         with (folder / "install.log").open("wb") as log:
             subprocess.run(
                 ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", *user],
-                check=True, stdout=log, stderr=log, env={**os.environ, "PATH": self._path},
+                check=True,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "PATH": self._path},
             )
         self._log = (folder / "mariadb.log").open("wb")
         program = shutil.which("mariadbd", path=self._path)
         assert program is not None, "MariaDB is not installed: tools/harness/install-mariadb"
         self.process = subprocess.Popen(
             [
-                program, "--no-defaults", f"--datadir={data}", f"--socket={self.socket}", f"--port={self.port}", *user,
-                "--bind-address=127.0.0.1", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M",
-                "--innodb-log-file-size=32M", "--skip-name-resolve", "--max-connections=200",
+                program,
+                "--no-defaults",
+                f"--datadir={data}",
+                f"--socket={self.socket}",
+                f"--port={self.port}",
+                *user,
+                "--bind-address=127.0.0.1",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-buffer-pool-size=64M",
+                "--innodb-log-file-size=32M",
+                "--skip-name-resolve",
+                "--max-connections=200",
             ],
-            stdout=self._log, stderr=self._log,
+            stdout=self._log,
+            stderr=self._log,
         )
         wait_until("MariaDB", self._answers, self.process)
         databases = ["main", *_SHARDS.values()]

@@ -279,9 +279,7 @@ SERVER_HELLO = Schema(
 
 AUTH = Schema(_step("data", required=True), _flag("authenticated"))
 CREDIT = Schema(Field("bytes", integer(1, limits.CREDIT_END - 1), required=True))
-GOAWAY = Schema(
-    Field("drain_ms", U32, required=True), Field("reason", text(limits.MESSAGE_TEXT_BYTES), always=True, default="")
-)
+GOAWAY = Schema(Field("drain_ms", U32, required=True), Field("reason", text(limits.MESSAGE_TEXT_BYTES), always=True, default=""))
 EMPTY = Schema()
 
 
