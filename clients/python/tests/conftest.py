@@ -12,7 +12,6 @@ from support.servers import Gate, MariaDB, temporary
 
 import vitrail
 
-
 #: No test may take longer; a hang is a failure.
 _MOST_SECONDS = 60
 

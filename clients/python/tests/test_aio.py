@@ -90,9 +90,7 @@ async def test_streams(gate: Gate) -> None:
         assert count == 10_000
         async with connection.cursor("SELECT seq FROM seq_1_to_10") as cursor:
             assert [row[0] for row in await cursor.fetch(3)] == [1, 2, 3]
-            row = await cursor.fetchrow()
-            assert row is not None
-            assert row[0] == 4
+            assert await cursor.fetchrow() == (4,)
             assert len(await cursor.fetch(100)) == 6
             assert await cursor.fetchrow() is None
             assert cursor.outcome is not None
@@ -186,12 +184,16 @@ async def test_one_task_at_a_time(gate: Gate) -> None:
         assert isinstance(second, vitrail.InterfaceError)
 
 
+def fail(_: vitrail.QueryRecord) -> None:
+    raise ZeroDivisionError
+
+
 async def test_listeners(gate: Gate) -> None:
     heard: list[vitrail.QueryRecord] = []
     ended: list[aio.Connection] = []
     connection = await aio.connect(gate.url(), traceparent=lambda: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     connection.add_query_logger(heard.append)
-    connection.add_query_logger(lambda _: 1 // 0)
+    connection.add_query_logger(fail)
     connection.add_termination_listener(ended.append)
     await connection.fetch("SELECT %s", "secret")
     with pytest.raises(vitrail.ProgrammingError):

@@ -59,7 +59,7 @@ async def test_the_timeout_of_a_statement(gate: Gate, mariadb: MariaDB) -> None:
 async def test_cancelling_at_any_time_leaves_the_connection_usable(gate: Gate, table: str) -> None:
     """A seeded sample of moments; nothing of a transaction that was left by a cancel remains."""
     seed = random.randrange(1 << 32)
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     chance = random.Random(seed)
     async with await aio.connect(gate.url()) as connection:
 

@@ -59,8 +59,9 @@ def begin_message(options: BeginOptions) -> Message:
         if isolation.upper() not in ISOLATIONS:
             raise errors.ProgrammingError(f"`isolation` must be one of {', '.join(ISOLATIONS)}")
         begin["isolation"] = isolation.upper()
-    if options.get("read_only") is not None:
-        begin["read_only"] = options["read_only"]
+    read_only = options.get("read_only")
+    if read_only is not None:
+        begin["read_only"] = read_only
     if mode is not None:
         if mode not in COMMIT_MODES:
             raise errors.ProgrammingError(f"`mode` must be one of {', '.join(COMMIT_MODES)}")

@@ -9,6 +9,9 @@ from .config import Config
 from .protocol.certificates import server_end_point
 from .protocol.limits import ALPN
 
+#: OpenSSL's codes of a certificate for another name or address.
+_OTHER_NAME = (62, 64)
+
 
 def context(config: Config, mode: str) -> ssl.SSLContext:
     """The settings of TLS for one of the modes that use it.
@@ -51,7 +54,7 @@ def explain(host: str, error: Exception) -> errors.Error:
     hint, code = "", "unavailable"
     if isinstance(error, ssl.SSLCertVerificationError):
         code = "unauthenticated"
-        if "name" in error.verify_message.lower() and "match" in error.verify_message.lower():
+        if error.verify_code in _OTHER_NAME:
             hint = "; connect by a name of the certificate, or check less by `tls=verify-ca`"
         else:
             hint = "; name the authority to trust by `ca=` in the URL"

@@ -110,6 +110,7 @@ class Link(asyncio.Protocol):
         self._next_session = 1
         self._refusal: errors.Error | None = None
         self._ready: asyncio.Future[None] = self.loop.create_future()
+        self._gone: asyncio.Future[None] = self.loop.create_future()
         self._challenge: bytes | None = None
         self._writable = asyncio.Event()
         self._writable.set()
@@ -134,9 +135,11 @@ class Link(asyncio.Protocol):
             await asyncio.wait_for(link._open(mode), seconds)
         except (asyncio.TimeoutError, TimeoutError):
             link.abort("the handshake took too long")
+            await _close_sockets()
             raise errors.local("unavailable", f"`{host}` did not answer within the connect timeout") from None
         except BaseException:
             link.abort("the connection could not be made")
+            await _close_sockets()
             raise
         link._keep_alive()
         return link
@@ -273,8 +276,10 @@ class Link(asyncio.Protocol):
         self._end("closed")
         if self._transport is not None:
             self._transport.close()
-            # The event loop closes it in its next rounds.
-            await asyncio.sleep(0)
+            # TLS says goodbye first, which a dead peer does not answer.
+            await asyncio.wait([self._gone], timeout=GRACE)
+            self._transport.abort()
+            await _close_sockets()
 
     # === asyncio.Protocol ===
 
@@ -299,6 +304,8 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed."""
+        if not self._gone.done():
+            self._gone.set_result(None)
         self._end(str(exc) if exc is not None else "the server closed it")
 
     def pause_writing(self) -> None:
@@ -390,3 +397,9 @@ class Link(asyncio.Protocol):
         elif silence < keepalive:
             self._pinged = False
         self._timer = self.loop.call_later(keepalive / 4, self._keep_alive)
+
+
+async def _close_sockets() -> None:
+    """Lets the event loop close what was aborted, which it does in its next rounds."""
+    for _ in range(3):
+        await asyncio.sleep(0)
