@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
+.PHONY: help demo check-demo build test test-clients lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -31,6 +31,11 @@ servers: ## install the database servers that the tests run against
 test: servers ## all tests, against real MariaDB and MySQL 9 (FLAVOURS=mariadb leaves MySQL out)
 	@$(CARGO) build --workspace $(ALL_FEATURES) --bin vitrail-harness
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(TARGET)/debug/vitrail-harness $(CARGO) test --workspace $(ALL_FEATURES) --no-fail-fast
+
+test-clients: ## all tests of the clients in other languages, against real servers, in target/clients/summary.json
+	@tools/harness/install-mariadb
+	@tools/harness/install-python
+	@CARGO='$(CARGO)' python3 clients/check.py
 
 lint: ## rustfmt and clippy, warnings denied
 	@$(CARGO) fmt --all -- --check

@@ -1,0 +1,128 @@
+"""Runs all tests of the clients in other languages than Rust, and writes what came of it to ``target/clients/summary.json``.
+
+``make test-clients`` calls it. Standard library only; what the tests need is installed into an environment under ``target``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+import venv
+import xml.etree.ElementTree as ElementTree
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target"))
+OUTPUT = TARGET / "clients"
+
+
+@dataclass
+class Step:
+    """One thing that is checked. ``excluded``: tests that exist and were not run."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    excluded: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Client:
+    """What came of a client's checks."""
+
+    language: str
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Sums over the steps."""
+        return {name: sum(getattr(step, name) for step in self.steps) for name in ("passed", "failed", "excluded")}
+
+    def run(self, name: str, command: list[str | Path], folder: Path, report: Path | None = None) -> None:
+        """Runs a command: a test of its own, or with ``report`` as many as that JUnit file says."""
+        print(f"== {self.language}: {name}", flush=True)
+        if report is not None:
+            report.unlink(missing_ok=True)
+        started = time.monotonic()
+        succeeded = subprocess.run([str(part) for part in command], cwd=folder, check=False).returncode == 0
+        step = Step(name, passed=int(succeeded), failed=int(not succeeded), seconds=round(time.monotonic() - started, 1))
+        if report is not None and report.exists():
+            step.passed, step.failed, step.excluded = counted(report)
+            if not succeeded and not step.failed:
+                step.failed = 1
+        self.steps.append(step)
+
+
+def counted(report: Path) -> tuple[int, int, int]:
+    """Tests of a JUnit report that passed, failed, and were not run."""
+    passed = failed = excluded = 0
+    for case in ElementTree.parse(report).iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            failed += 1
+        elif "skipped" in kinds:
+            excluded += 1
+        else:
+            passed += 1
+    return passed, failed, excluded
+
+
+def environment(folder: Path, project: Path) -> Path:
+    """An environment with the development dependencies that a project pins; gives the folder of its programs."""
+    programs = folder / "bin"
+    wanted = hashlib.sha256((project / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()
+    stamp = folder / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        venv.create(folder, clear=True, with_pip=True)
+        python = str(programs / "python")
+        # The first that reads dependency groups.
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1"], check=True)
+        group = f"{project / 'pyproject.toml'}:dev"
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--group", group], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--editable", str(project)], check=True)
+        stamp.write_text(wanted)
+    return programs
+
+
+def check_python() -> Client:
+    """The Python client: format, lints, types, packages, tests."""
+    client = Client("python")
+    project = REPOSITORY / "clients" / "python"
+    programs = environment(OUTPUT / "python", project)
+    report = OUTPUT / "python-tests.xml"
+    client.run("ruff format", [programs / "ruff", "format", "--check", "--quiet", ".", "../check.py"], project)
+    client.run("ruff check", [programs / "ruff", "check", "--quiet", ".", "../check.py"], project)
+    client.run("mypy --strict", [programs / "mypy", "--no-error-summary"], project)
+    client.run("pyright", [programs / "pyright"], project)
+    packages = ["--no-isolation", "--outdir", OUTPUT / "dist"]
+    client.run("wheel and sdist", [programs / "python", "-m", "build", *packages], project)
+    client.run("tests", [programs / "python", "-m", "pytest", "--quiet", f"--junit-xml={report}"], project, report)
+    return client
+
+
+def main() -> int:
+    """Checks all clients; the exit status says whether all is well."""
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    binary = TARGET / "debug" / "vitrail"
+    if "VITRAIL_BINARY" not in os.environ and not binary.exists():
+        cargo = os.environ.get("CARGO", "cargo")
+        subprocess.run([cargo, "build", "--bin", "vitrail"], cwd=REPOSITORY, check=True)
+    clients = [check_python()]
+    print()
+    for client in clients:
+        for step in client.steps:
+            print(f"{client.language}: {step.name}: {step.passed} passed, {step.failed} failed, {step.excluded} excluded")
+    summary = {client.language: {**client.totals, "steps": [asdict(step) for step in client.steps]} for client in clients}
+    (OUTPUT / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    print("summary:", OUTPUT / "summary.json")
+    return int(any(client.totals["failed"] for client in clients))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
