@@ -160,3 +160,21 @@ def test_fields_of_tomorrow_are_skipped(client: Callable[..., None]) -> None:
     with ScriptedGate(Sequence({}), {"caps": [], "gates": ["nonsense", "a:0", ":1", "[::1]:15300"]}) as gate:
         client(gate.url(), ["SELECT"])
         assert gate.statements == ["SELECT"]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_traces_go_along(client: Callable[..., None]) -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with ScriptedGate(Sequence({})) as gate:
+        client(gate.url(), ["SELECT"], traceparent=lambda: parent)
+        assert [request.get("trace") for request in gate.requests if request["op"] == "execute"] == [parent]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_variables_and_counting_are_part_of_the_session(client: Callable[..., None]) -> None:
+    with ScriptedGate(Sequence({})) as gate:
+        client(gate.url(), ["SELECT"], found_rows=True, variables={"sql_mode": "'ANSI'"})
+        [state] = [request["state"] for request in gate.requests if request["op"] == "open"]
+        assert state["found_rows"] is True
+        assert state["variables"] == {"sql_mode": "'ANSI'"}
+        assert state["target"] == "main"

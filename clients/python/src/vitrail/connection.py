@@ -44,6 +44,8 @@ class Pending:
         Raises:
             errors.Error: the request has failed; what it has answered before is void.
         """
+        if self.link.process != os.getpid():
+            raise errors.interface("the result belongs to the process that this one was forked from")
         if self._last is not None:
             if self._last.last:
                 self.done = True
@@ -61,6 +63,11 @@ class Pending:
             reply = event
         self._last = reply
         return reply.message
+
+    @property
+    def last_size(self) -> int:
+        """Bytes of the reply that was taken last."""
+        return 0 if self._last is None else self._last.size
 
     def drop(self) -> None:
         """Nobody wants the rest."""
@@ -393,7 +400,7 @@ class Connection:
                 # Answers come in order, so that of `open` is there, with the reason.
                 reason = link.next(opening, deadline)
                 if isinstance(reason, talk.Failed):
-                    self._drop_link()
+                    self._opened = False
                     raise reason.error
             raise event.error
         if opening is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,8 +16,8 @@ from .batches import Batch, batches
 from .convert import DECIMAL, NEWDECIMAL
 from .placeholders import Parameters, rewrite
 from .protocol.rows import Column
-from .results import Outcome, ResultReader, WarningText
-from .session import Options
+from .results import READ_AHEAD, READ_AHEAD_TEXT, Outcome, ResultReader, WarningText
+from .session import Deadline, Options
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -34,7 +36,7 @@ class Cursor:
     """Runs statements and hands out their rows.
 
     A result is read while it arrives. When another statement is run on the same connection meanwhile, what is left of the result
-    is taken into memory first. Closing the cursor ends the statement at the server; the connection stays usable.
+    is taken into memory first, up to 64 MiB. Closing the cursor ends the statement at the server; the connection stays usable.
 
     Attributes:
         arraysize: how many rows :meth:`fetchmany` takes if it is not told.
@@ -90,35 +92,30 @@ class Cursor:
             errors.Error: one has failed; ``item`` says which. Inside a transaction those before it remain in that.
         """
         chosen = self._begin(options)
-        deadline = self._connection.deadline(chosen.timeout)
-        requests = batches(operation, seq_of_parameters)
-        affected = 0
-        first = next(requests, None)
-        if first is None:
-            self.rowcount = 0
-            return self
-        second = next(requests, None)
         connection = self._connection
+        deadline = connection.deadline(chosen.timeout)
+        requests = batches(operation, seq_of_parameters)
+        beginning = list(itertools.islice(requests, 2))
+        alone = connection.autocommit and not connection.in_transaction
         # One request is a transaction by itself; more of them need one around.
-        around = second is not None and connection.autocommit and not connection.in_transaction
+        around = alone and len(beginning) == 2
         if around:
             connection.begin()
+        affected = 0
         try:
-            upcoming: Batch | None = first
-            while upcoming is not None:
-                atomic = second is None and not connection.in_transaction and connection.autocommit
-                affected += self._run_batch(upcoming, atomic, chosen, deadline)
-                upcoming, second = second, next(requests, None) if second is not None else None
+            for batch in itertools.chain(beginning, requests):
+                affected += self._run_batch(batch, alone and not around, chosen, deadline)
         except BaseException:
             if around:
-                connection.rollback()
+                with contextlib.suppress(errors.Error):
+                    connection.rollback()
             raise
         if around:
             connection.commit()
         self.rowcount = affected
         return self
 
-    def _run_batch(self, batch: Batch, atomic: bool, chosen: Options, deadline: Any) -> int:
+    def _run_batch(self, batch: Batch, atomic: bool, chosen: Options, deadline: Deadline) -> int:
         offset, items = batch
         message = {"op": "batch", "items": items, "atomic": atomic, **chosen.fields()}
         affected = 0
@@ -247,10 +244,15 @@ class Cursor:
         pending = self._pending
         if pending is None or self._reader is None:
             return
+        size = 0
         try:
             while self._columns is not None and self._outcome is None and self._take_reply():
-                pass
+                size += pending.last_size
+                if size > READ_AHEAD:
+                    pending.drop()
+                    raise errors.local("too_large", READ_AHEAD_TEXT)
         except errors.Error as error:
+            self._rows.clear()
             self._failure = error
         if self._pending is not None:
             # Further results of a CALL would have to be kept apart; nobody may still ask for them.
@@ -280,8 +282,7 @@ class Cursor:
         """Waits for rows of the current result; False: there are no more."""
         while not self._rows:
             if self._failure is not None:
-                failure, self._failure = self._failure, None
-                raise failure
+                raise self._failure
             if self._outcome is not None or not self._take_reply():
                 return False
         return True
@@ -295,7 +296,9 @@ class Cursor:
             reply = pending.next()
             part = None if reply is None else reader.read(reply)
         except errors.Error:
+            # What was read before is void.
             self._rows.clear()
+            self._columns = self.description = None
             pending.drop()
             self._done()
             raise

@@ -329,6 +329,8 @@ class Link:
 
     def _pump(self, until: float) -> None:
         """Takes what arrives next, waiting for it."""
+        self._cancel_interrupted()
+        self._flush(until)
         while not self._read():
             self._cancel_interrupted()
             self._flush(until)
@@ -348,7 +350,14 @@ class Link:
         if not data:
             self.close("the server closed it")
             raise Lost(self.closed)
-        self._take(data)
+        try:
+            self._take(data)
+        except Lost:
+            raise
+        except BaseException:
+            # Whoever interrupts here leaves a part of the bytes unread.
+            self.close("interrupted while it was read")
+            raise
         return True
 
     def _take(self, data: bytes) -> None:

@@ -12,6 +12,13 @@ from .convert import Converter, convert, converters
 from .protocol.faults import Fault
 from .protocol.rows import Column, columns, rows
 
+#: What is left of a result may take so many bytes of memory when another statement is run on its connection.
+READ_AHEAD = 64 << 20
+READ_AHEAD_TEXT = (
+    f"another statement was run on the connection while more than {READ_AHEAD >> 20} MiB of this result were left: "
+    "close the cursor before, or read it over a connection of its own"
+)
+
 _MORE_RESULTS = 8
 _MOST_STATEMENTS = 512
 _LONGEST_STATEMENT = 16_384

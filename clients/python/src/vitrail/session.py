@@ -215,7 +215,7 @@ class Deadline:
 
 class Retry:
     """Whether and when a request is sent again. Only outside a transaction and a pin, before the application saw a row, and
-    only when the server said that it was not executed."""
+    only when the server said that it was not executed, or never had all of it."""
 
     def __init__(self, attempts: int, deadline: Deadline) -> None:
         self._left = attempts

@@ -87,6 +87,8 @@ class MariaDB:
                 "--innodb-log-file-size=32M",
                 "--skip-name-resolve",
                 "--max-connections=200",
+                "--log-bin=binlog",
+                "--server-id=1",
             ],
             stdout=self._log,
             stderr=self._log,

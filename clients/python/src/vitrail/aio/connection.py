@@ -294,6 +294,7 @@ class Connection:
             message["fh"] = held.hash
         with self._operation():
             stream = await self._run(message, deadline)
+        self._leftover = stream.slot
         return stream.reads(ResultReader(self._links.fields, sql, held))
 
     async def _batches(self, requests: Iterable[Batch], chosen: Options, deadline: Deadline) -> Outcome:
@@ -454,7 +455,7 @@ class Connection:
                 self._leftover = stream.slot
         self._stream = self._stream_slot = None
         leftover = self._leftover
-        if leftover is not None and not leftover.ended and leftover.link.closed is None:
+        if leftover is not None and leftover.abandoned and not leftover.ended and leftover.link.closed is None:
             await leftover.wait_for_end(deadline)
         self._leftover = None
         if self._undo:

@@ -85,15 +85,16 @@ class Links:
 
     def _choose(self) -> Link | None:
         best = self._least_loaded()
-        if best is None or (len(self._links) < self._most and best.sessions >= _SESSIONS_PER_LINK):
+        usable = sum(link.usable for link in self._links)
+        if best is None or (usable < self._most and best.sessions >= _SESSIONS_PER_LINK):
             return None
         return best
 
     def _least_loaded(self) -> Link | None:
         if self._closed:
             raise errors.interface("the pool is closed")
-        # A connection that drains stays open for the sessions in it, and is theirs to keep.
-        self._links = [link for link in self._links if link.closed is None and not link.draining]
+        # A connection that drains stays open for the transactions on it.
+        self._links = [link for link in self._links if link.closed is None]
         usable = [link for link in self._links if link.usable]
         return min(usable, key=lambda link: link.sessions, default=None)
 

@@ -122,7 +122,10 @@ class Pool:
     async def _take(self, timeout: float | None) -> Connection:
         if self._closed:
             raise errors.interface("the pool is closed")
-        await asyncio.wait_for(self._places.acquire(), timeout)
+        if timeout is None:
+            await self._places.acquire()
+        else:
+            await asyncio.wait_for(self._places.acquire(), timeout)
         connection = Connection(self._links, owns_links=False, listeners=self._listeners)
         self._taken.add(connection)
         return connection

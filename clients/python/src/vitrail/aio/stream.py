@@ -6,13 +6,10 @@ from typing import Any
 
 from .. import errors
 from ..protocol import conversation as talk
-from ..results import Outcome, Part, ResultReader
+from ..results import READ_AHEAD, READ_AHEAD_TEXT, Outcome, Part, ResultReader
 from ..session import Deadline
 from .link import Slot
 from .record import Record
-
-#: What is left of a result may take so many bytes of memory when another statement is run on its connection.
-READ_AHEAD = 64 << 20
 
 
 class Stream:
@@ -66,14 +63,14 @@ class Stream:
             errors.Error: the request has failed; what it has answered before is void.
         """
         if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+            raise self._failure
         if self._kept:
             kept, self._kept = self._kept, []
             return kept
         try:
             part = await self._part()
-        except errors.Error:
+        except errors.Error as error:
+            self._failure = error
             self.drop()
             raise
         if part is None:
@@ -121,9 +118,3 @@ class Stream:
             self.slot.abandon()
         self.done = True
         self._last = self._first = None
-
-
-READ_AHEAD_TEXT = (
-    f"another statement was run on the connection while more than {READ_AHEAD >> 20} MiB of this result were left: "
-    "close the cursor before, or read it over a connection of its own"
-)
