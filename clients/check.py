@@ -1,4 +1,4 @@
-"""Runs all tests of the clients in other languages than Rust, and writes what came of it to ``target/clients/summary.json``.
+"""Runs all tests of the clients in other languages than Rust, and the conformance of all; writes what came of it to ``target/clients/summary.json``.
 
 ``make test-clients`` calls it. Standard library only; what the tests need is installed into an environment under ``target``.
 """
@@ -100,20 +100,58 @@ def check_python() -> Client:
     client.run("ruff check", [programs / "ruff", "check", "--quiet", ".", "../check.py"], project)
     client.run("mypy --strict", [programs / "mypy", "--no-error-summary"], project)
     client.run("pyright", [programs / "pyright"], project)
-    packages = ["--no-isolation", "--outdir", OUTPUT / "dist"]
-    client.run("wheel and sdist", [programs / "python", "-m", "build", *packages], project)
+    build: list[str | Path] = [programs / "python", "-m", "build", "--no-isolation", "--outdir", OUTPUT / "dist"]
+    client.run("wheel and sdist", build, project)
     client.run("tests", [programs / "python", "-m", "pytest", "--quiet", f"--junit-xml={report}"], project, report)
     return client
+
+
+def check_conformance(clients: list[Client]) -> None:
+    """The behaviours of ``proto-spec/behaviours.md`` with all clients, over the same servers."""
+    python = OUTPUT / "python" / "bin" / "python"
+    project = REPOSITORY / "clients" / "python"
+    adapters = {
+        "python": f"{python} {project / 'tests' / 'conformance_adapter.py'}",
+        "rust": str(TARGET / "debug" / "examples" / "conformance"),
+    }
+    report = OUTPUT / "conformance.json"
+    report.unlink(missing_ok=True)
+    options = [option for name, command in adapters.items() for option in ("--client", f"{name}={command}")]
+    print("== conformance", flush=True)
+    paths = [REPOSITORY / "tools" / "conformance", project / "tests"]
+    started = time.monotonic()
+    subprocess.run(
+        [str(python), "-m", "conformance", "--write", "--json", str(report), *options],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(path) for path in paths)},
+        check=False,
+    )
+    seconds = round(time.monotonic() - started, 1)
+    found = json.loads(report.read_text()) if report.exists() else {}
+    for client in clients:
+        outcomes = [result["outcome"] for result in found.get(client.language, {}).values()]
+        counts = [outcomes.count(kind) for kind in ("passed", "failed", "excluded")]
+        # Without an answer the step has failed.
+        client.steps.append(Step("conformance", counts[0], counts[1] if outcomes else 1, counts[2], seconds))
+
+
+def build_missing() -> None:
+    """Builds what the tests need of the Rust workspace, unless it is there."""
+    cargo = os.environ.get("CARGO", "cargo")
+    wanted = {
+        TARGET / "debug" / "vitrail": ["--bin", "vitrail"],
+        TARGET / "debug" / "examples" / "conformance": ["--package", "vitrail-client", "--example", "conformance"],
+    }
+    for program, arguments in wanted.items():
+        if not program.exists():
+            subprocess.run([cargo, "build", *arguments], cwd=REPOSITORY, check=True)
 
 
 def main() -> int:
     """Checks all clients; the exit status says whether all is well."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    binary = TARGET / "debug" / "vitrail"
-    if "VITRAIL_BINARY" not in os.environ and not binary.exists():
-        cargo = os.environ.get("CARGO", "cargo")
-        subprocess.run([cargo, "build", "--bin", "vitrail"], cwd=REPOSITORY, check=True)
-    clients = [check_python()]
+    build_missing()
+    clients = [check_python(), Client("rust")]
+    check_conformance(clients)
     print()
     for client in clients:
         for step in client.steps:

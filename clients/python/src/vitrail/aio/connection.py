@@ -66,6 +66,7 @@ class Connection:
         self._stream_slot: Slot | None = None
         self._depth = 0
         self._undo = False
+        self._current: Slot | None = None
 
     # === statements ===
 
@@ -147,6 +148,12 @@ class Connection:
         return Transaction(self, options)
 
     # === the session ===
+
+    def cancel(self) -> None:
+        """Stops the statement that runs, from another task; nothing happens if none does. It fails with
+        :class:`vitrail.CancelledError`, or ends with its result if the cancel came late."""
+        if self._current is not None and not self._current.ended:
+            self._current.link.cancel(self._current.id)
 
     def is_in_transaction(self) -> bool:
         """Inside a transaction, as far as the server has told."""
@@ -373,6 +380,7 @@ class Connection:
             opener = {"op": "open", "s": self._id, "state": self._session.state}
             opening, slot = await link.send([opener, message], [None, self._session])
             self._opened = True
+        self._current = slot
         try:
             event = await slot.next(deadline)
         except BaseException:

@@ -1,0 +1,1 @@
+"""Drives any client through the behaviours that ``proto-spec/behaviours.md`` names."""
