@@ -1,4 +1,4 @@
-"""Runs all tests of the clients in other languages than Rust, and the conformance of all; writes what came of it to ``target/clients/summary.json``.
+"""Runs all tests of the clients in other languages than Rust, and the conformance of all; ``target/clients/summary.json`` has it.
 
 ``make test-clients`` calls it. Standard library only; what the tests need is installed into an environment under ``target``.
 """

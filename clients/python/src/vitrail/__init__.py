@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from .adapt import Bit, CharsetText, Geometry, Json
-from .config import configure
+from .config import ConnectOptions, configure
 from .connection import Connection
 from .convert import BINARY_TYPE as BINARY
 from .convert import DATETIME_TYPE as DATETIME
@@ -40,6 +40,9 @@ from .results import Outcome, WarningText
 from .session import BeginOptions, Options, StatementOptions
 from .version import __version__
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = [
     "BINARY",
     "DATETIME",
@@ -51,6 +54,7 @@ __all__ = [
     "Bit",
     "CancelledError",
     "CharsetText",
+    "ConnectOptions",
     "Connection",
     "Cursor",
     "DataError",
@@ -112,30 +116,13 @@ def TimestampFromTicks(ticks: float) -> datetime.datetime:  # noqa: N802
     return datetime.datetime(*time.localtime(ticks)[:6])
 
 
-def connect(
-    url: str | None = None,
-    *,
-    user: str | None = None,
-    password: str | None = None,
-    target: str | None = None,
-    tls: str | None = None,
-    ca: str | None = None,
-    cert: str | None = None,
-    key: str | None = None,
-    connect_timeout: float | None = None,
-    query_timeout: float | None = None,
-    app_name: str | None = None,
-    autocommit: bool = False,
-    found_rows: bool = False,
-    variables: Mapping[str, str] | None = None,
-    retries: int | None = None,
-    traceparent: Callable[[], str | None] | None = None,
-) -> Connection:
+def connect(url: str | None = None, *, autocommit: bool = False, **options: Unpack[ConnectOptions]) -> Connection:
     """Connects to a gate.
 
     Arguments:
         url: ``vitrail://user:password@host:15300,host2/keyspace:-80@replica?tls=verify-full``; without it the environment's
             ``VITRAIL_URL``. Options below count more than the URL.
+        autocommit: whether each statement is a transaction of its own.
         user, password, target: as in the URL.
         tls: ``disable``, ``prefer``, ``require``, ``verify-ca`` or ``verify-full``; by default none on this machine, else
             ``verify-full``.
@@ -143,7 +130,6 @@ def connect(
         connect_timeout: seconds for connecting and authenticating, all hosts included.
         query_timeout: deadline in seconds of statements that name none; by default none.
         app_name: shown to people who look at the server.
-        autocommit: whether each statement is a transaction of its own.
         found_rows: ``rowcount`` of an UPDATE counts matched rows, not changed ones.
         variables: system variables of the session, each with the text of an SQL literal: ``{"sql_mode": "'ANSI'"}``.
         retries: how often a statement is sent again that the server says it has not executed and that may be repeated.
@@ -153,23 +139,4 @@ def connect(
         InterfaceError: the URL or an option cannot be used.
         OperationalError: no host can be reached, or the login is refused.
     """
-    return Connection(
-        configure(
-            url,
-            user=user,
-            password=password,
-            target=target,
-            tls=tls,
-            ca=ca,
-            cert=cert,
-            key=key,
-            connect_timeout=connect_timeout,
-            query_timeout=query_timeout,
-            app_name=app_name,
-            autocommit=autocommit,
-            found_rows=found_rows,
-            variables=variables,
-            retries=retries,
-            traceparent=traceparent,
-        )
-    )
+    return Connection(configure(url, autocommit=autocommit, **options))

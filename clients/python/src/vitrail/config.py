@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from . import errors
 from .protocol.conversation import Identity
@@ -80,6 +80,25 @@ class Config:
         if self.tls is not None:
             return self.tls
         return "disable" if host.is_local else "verify-full"
+
+
+class ConnectOptions(TypedDict, total=False):
+    """Keyword arguments of everything that connects; they count more than the URL. :func:`vitrail.connect` says what they mean."""
+
+    user: str | None
+    password: str | None
+    target: str | None
+    tls: str | None
+    ca: str | None
+    cert: str | None
+    key: str | None
+    connect_timeout: float | None
+    query_timeout: float | None
+    app_name: str | None
+    found_rows: bool | None
+    variables: Mapping[str, str] | None
+    retries: int | None
+    traceparent: Callable[[], str | None] | None
 
 
 def configure(

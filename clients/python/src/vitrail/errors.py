@@ -201,6 +201,13 @@ def local(code: str, message: str, executed: str | None = None, retryable: bool 
     return known.type(message, code=code, executed=executed, retryable=known.retryable if retryable is None else retryable)
 
 
+def lost(reason: str, handed_over: bool) -> Error:
+    """What became of a request whose connection is gone. A server runs what it has whole, and nothing else."""
+    if not handed_over:
+        return local("unavailable", f"connection lost before the request was sent: {reason}")
+    return local("outcome_unknown", f"connection lost before the answer came: {reason}; the statement may have been executed")
+
+
 def interface(message: str, errno: int | None = None) -> InterfaceError:
     """Wrong use of this package."""
     return InterfaceError(message, code="invalid", errno=61008 if errno is None else errno, sqlstate="HY000")

@@ -208,7 +208,7 @@ class Link:
         """
         with self._lock:
             if self.closed is not None:
-                raise errors.local("unavailable", f"connection lost before the request was sent: {self.closed}")
+                raise errors.lost(str(self.closed), handed_over=False)
             ids = [self._talk.request(request) for request in requests]
             for id in ids:
                 self._events[id] = deque()
@@ -216,7 +216,7 @@ class Link:
                 self._flush(self._limit(deadline))
             except Lost as lost:
                 # A server runs what it has whole, and this was not handed over whole.
-                raise errors.local("unavailable", f"connection lost before the request was sent: {lost}") from None
+                raise errors.lost(str(lost), handed_over=False) from None
             except _TimedOut:
                 self.close("the server took no more bytes")
                 raise errors.local("deadline", "the request could not be sent before its deadline") from None
@@ -442,11 +442,7 @@ class Link:
         """What became of a request whose connection is gone."""
         if self._refusal is not None and self._refusal.code in ("too_large", "protocol"):
             return self._refusal
-        if not self._talk.is_handed_over(id):
-            return errors.local("unavailable", f"connection lost before the request was sent: {reason}")
-        return errors.local(
-            "outcome_unknown", f"connection lost before the answer came: {reason}; the statement may have been executed"
-        )
+        return errors.lost(reason, self._talk.is_handed_over(id))
 
 
 class _NoTls(Exception):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from ..config import Config, configure
+from ..config import ConnectOptions, configure
 from .connection import Connection
 from .cursor import Cursor
 from .links import Links
@@ -12,50 +12,20 @@ from .pool import Pool
 from .record import Record
 from .transaction import Transaction
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["Connection", "Cursor", "Pool", "Record", "Transaction", "connect", "create_pool"]
 
 
-async def connect(
-    url: str | None = None,
-    *,
-    user: str | None = None,
-    password: str | None = None,
-    target: str | None = None,
-    tls: str | None = None,
-    ca: str | None = None,
-    cert: str | None = None,
-    key: str | None = None,
-    connect_timeout: float | None = None,
-    query_timeout: float | None = None,
-    app_name: str | None = None,
-    found_rows: bool = False,
-    variables: Mapping[str, str] | None = None,
-    retries: int | None = None,
-    traceparent: Callable[[], str | None] | None = None,
-) -> Connection:
-    """A connection with a socket of its own. Arguments as of :func:`vitrail.connect`.
+async def connect(url: str | None = None, **options: Unpack[ConnectOptions]) -> Connection:
+    """A connection with a socket of its own. Options as of :func:`vitrail.connect`.
 
     Raises:
         InterfaceError: the URL or an option cannot be used.
         OperationalError: no host can be reached, or the login is refused.
     """
-    config = configure(
-        url,
-        user=user,
-        password=password,
-        target=target,
-        tls=tls,
-        ca=ca,
-        cert=cert,
-        key=key,
-        connect_timeout=connect_timeout,
-        query_timeout=query_timeout,
-        app_name=app_name,
-        found_rows=found_rows,
-        variables=variables,
-        retries=retries,
-        traceparent=traceparent,
-    )
+    config = configure(url, **options)
     config.pool_min = config.pool_max = 1
     links = Links(config)
     try:
@@ -72,22 +42,9 @@ async def create_pool(
     pool_min: int | None = None,
     pool_max: int | None = None,
     max_sessions: int = 256,
-    user: str | None = None,
-    password: str | None = None,
-    target: str | None = None,
-    tls: str | None = None,
-    ca: str | None = None,
-    cert: str | None = None,
-    key: str | None = None,
-    connect_timeout: float | None = None,
-    query_timeout: float | None = None,
-    app_name: str | None = None,
-    found_rows: bool = False,
-    variables: Mapping[str, str] | None = None,
-    retries: int | None = None,
-    traceparent: Callable[[], str | None] | None = None,
+    **options: Unpack[ConnectOptions],
 ) -> Pool:
-    """A pool with at least one open socket. Arguments as of :func:`vitrail.connect`, and:
+    """A pool with at least one open socket. Options as of :func:`vitrail.connect`, and:
 
     Arguments:
         pool_min: sockets that are opened at once, by default 1.
@@ -98,23 +55,7 @@ async def create_pool(
         InterfaceError: the URL or an option cannot be used.
         OperationalError: no host can be reached, or the login is refused.
     """
-    config: Config = configure(
-        url,
-        user=user,
-        password=password,
-        target=target,
-        tls=tls,
-        ca=ca,
-        cert=cert,
-        key=key,
-        connect_timeout=connect_timeout,
-        query_timeout=query_timeout,
-        app_name=app_name,
-        found_rows=found_rows,
-        variables=variables,
-        retries=retries,
-        traceparent=traceparent,
-    )
+    config = configure(url, **options)
     if pool_min is not None:
         config.pool_min = pool_min
     if pool_max is not None:

@@ -238,7 +238,7 @@ class Link(asyncio.Protocol):
             errors.Error: nothing was sent.
         """
         if self.closed is not None or self._talk is None:
-            raise errors.local("unavailable", f"connection lost before the request was sent: {self.closed}")
+            raise errors.lost(str(self.closed), handed_over=False)
         slots = []
         for request, observer in zip(requests, observers, strict=True):
             slot = Slot(self, self._talk.request(request), observer)
@@ -374,11 +374,7 @@ class Link(asyncio.Protocol):
     def _lost_error(self, id: int, reason: str) -> errors.Error:
         if self._refusal is not None and self._refusal.code in ("too_large", "protocol"):
             return self._refusal
-        if not self.is_handed_over(id):
-            return errors.local("unavailable", f"connection lost before the request was sent: {reason}")
-        return errors.local(
-            "outcome_unknown", f"connection lost before the answer came: {reason}; the statement may have been executed"
-        )
+        return errors.lost(reason, self.is_handed_over(id))
 
     def _keep_alive(self) -> None:
         """Pings a server from which answers are due and nothing comes; gives it up when it does not answer."""
