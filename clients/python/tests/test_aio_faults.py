@@ -81,6 +81,19 @@ async def test_cancelling_at_any_time_leaves_the_connection_usable(gate: Gate, t
         assert await connection.fetchval(f"SELECT COUNT(*) FROM {table}") == 0
 
 
+async def test_a_cursor_whose_reader_was_cancelled_gives_no_more_rows(gate: Gate) -> None:
+    """What the reader would have got is lost; the next row must not look as if it followed."""
+    async with await aio.connect(gate.url()) as connection:
+        cursor = connection.cursor("SELECT seq, IF(seq > 500, SLEEP(0.01), 0), REPEAT('x', 1000) FROM seq_1_to_100000")
+        assert len(await cursor.fetch(10)) == 10
+        with pytest.raises((asyncio.TimeoutError, TimeoutError)):
+            await asyncio.wait_for(cursor.fetch(100_000), 0.5)
+        for _ in range(2):
+            with pytest.raises(vitrail.CancelledError):
+                await cursor.fetchrow()
+        assert await connection.fetchval("SELECT 1") == 1
+
+
 async def test_cancelled_tasks_of_a_pool(gate: Gate) -> None:
     """Places come back, sessions end, and the socket stays."""
     async with await aio.create_pool(gate.url(), pool_max=1, max_sessions=4) as pool:

@@ -83,3 +83,24 @@ def test_a_stream_can_be_cancelled(connection: vitrail.Connection, mariadb: Mari
         cursor.fetchall()
     wait_until("the kill", lambda: running(mariadb, "stream_one") == 0)
     assert cursor.execute("SELECT 5").fetchone() == (5,)
+
+
+def test_an_interrupt_while_rows_are_read(connection: vitrail.Connection, mariadb: MariaDB) -> None:
+    """The rows that were on the way are lost, so the cursor gives no more; the connection goes on."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT seq, IF(seq > 500, SLEEP(0.01), 0), REPEAT('x', 1000), 'interrupt_two' FROM seq_1_to_100000")
+    assert cursor.fetchone() is not None
+
+    def interrupt() -> None:
+        time.sleep(0.3)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        cursor.fetchall()
+    thread.join()
+    with pytest.raises(vitrail.ProgrammingError, match="no result"):
+        cursor.fetchone()
+    wait_until("the kill", lambda: running(mariadb, "interrupt_two") == 0)
+    assert cursor.execute("SELECT 4").fetchone() == (4,)

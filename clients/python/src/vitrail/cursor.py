@@ -295,8 +295,8 @@ class Cursor:
         try:
             reply = pending.next()
             part = None if reply is None else reader.read(reply)
-        except errors.Error:
-            # What was read before is void.
+        except BaseException:
+            # What was read before is void, and what an interrupt has lost does not come again.
             self._rows.clear()
             self._columns = self.description = None
             pending.drop()

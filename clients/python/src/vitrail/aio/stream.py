@@ -73,6 +73,11 @@ class Stream:
             self._failure = error
             self.drop()
             raise
+        except BaseException:
+            # What the cancelled task would have got is gone: no later row may look like the next one.
+            self._failure = errors.local("cancelled", "a task was cancelled while it read this result")
+            self.drop()
+            raise
         if part is None:
             return None
         index = self._index
