@@ -93,7 +93,8 @@ def test_a_stalled_network_ends_with_the_deadline(proxy: Proxy, table: str, way:
     with pytest.raises(vitrail.DeadlineError) as caught:
         connection.cursor().execute(f"INSERT INTO {table} (id) VALUES (1)", timeout=0.2)
     assert time.monotonic() - started < 3
-    assert caught.value.executed == "unknown"
+    assert (caught.value.code, caught.value.executed) == ("outcome_unknown", "unknown")
+    assert isinstance(caught.value, vitrail.OutcomeUnknown)
     proxy.restore()
     assert connection.cursor().execute("SELECT 1").fetchone() == (1,)
     connection.close()
@@ -134,7 +135,8 @@ def test_bytes_that_are_no_frames(proxy: Proxy) -> None:
     proxy.down = garble
     with pytest.raises(vitrail.OperationalError) as caught:
         connection.cursor().execute("SELECT 1")
-    assert (caught.value.code, caught.value.executed) == ("protocol", "unknown")
+    assert (caught.value.code, caught.value.executed) == ("outcome_unknown", "unknown")
+    assert "broke the protocol" in caught.value.message
     proxy.restore()
     assert connection.cursor().execute("SELECT 1").fetchone() == (1,)
     connection.close()

@@ -33,6 +33,7 @@ from .errors import (
     OutcomeUnknown,
     ProgrammingError,
     TransactionLost,
+    UnansweredDeadline,
     Warning,
 )
 from .hooks import QueryRecord
@@ -81,6 +82,7 @@ __all__ = [
     "Timestamp",
     "TimestampFromTicks",
     "TransactionLost",
+    "UnansweredDeadline",
     "Warning",
     "WarningText",
     "__version__",

@@ -109,6 +109,10 @@ class OutcomeUnknown(OperationalError):
     """Nobody can say whether the statement or commit was executed."""
 
 
+class UnansweredDeadline(DeadlineError, OutcomeUnknown):  # type: ignore[misc]  # as above
+    """A deadline has passed and the server did not answer: nobody can say whether the statement was executed."""
+
+
 class Code(NamedTuple):
     """Defaults of an error code."""
 
@@ -206,6 +210,14 @@ def lost(reason: str, handed_over: bool) -> Error:
     if not handed_over:
         return local("unavailable", f"connection lost before the request was sent: {reason}")
     return local("outcome_unknown", f"connection lost before the answer came: {reason}; the statement may have been executed")
+
+
+def unanswered(handed_over: bool) -> Error:
+    """The error of a request whose deadline has passed without an answer."""
+    if not handed_over:
+        return local("deadline", "the deadline has passed before all of the request was sent")
+    text = "the deadline has passed and the server did not answer; the statement may have been executed"
+    return UnansweredDeadline(text, code="outcome_unknown", executed="unknown")
 
 
 def interface(message: str, errno: int | None = None) -> InterfaceError:

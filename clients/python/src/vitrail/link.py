@@ -235,8 +235,7 @@ class Link:
             except _TimedOut:
                 handed = self._talk.is_handed_over(id)
                 self.close("the deadline has passed without an answer")
-                text = "the deadline has passed and the server did not answer"
-                return talk.Failed(id, errors.local("deadline", text, "unknown" if handed else "no"))
+                return talk.Failed(id, errors.unanswered(handed))
             except BaseException:
                 # The application was interrupted in its wait: the statement must not go on.
                 self.abandon(id)
@@ -440,7 +439,7 @@ class Link:
 
     def _lost_error(self, id: int, reason: str) -> errors.Error:
         """What became of a request whose connection is gone."""
-        if self._refusal is not None and self._refusal.code in ("too_large", "protocol"):
+        if self._refusal is not None and self._refusal.code == "too_large":
             return self._refusal
         return errors.lost(reason, self._talk.is_handed_over(id))
 

@@ -52,8 +52,7 @@ class Slot:
                 handed = self.link.is_handed_over(self.id)
                 self.abandoned = True
                 self.link.abort("a deadline has passed without an answer")
-                text = "the deadline has passed and the server did not answer"
-                return talk.Failed(self.id, errors.local("deadline", text, "unknown" if handed else "no"))
+                return talk.Failed(self.id, errors.unanswered(handed))
         return self._events.popleft()
 
     async def wait_for_end(self, deadline: Deadline) -> None:
@@ -372,7 +371,7 @@ class Link(asyncio.Protocol):
             slot.put(talk.Failed(slot.id, self._lost_error(slot.id, reason)))
 
     def _lost_error(self, id: int, reason: str) -> errors.Error:
-        if self._refusal is not None and self._refusal.code in ("too_large", "protocol"):
+        if self._refusal is not None and self._refusal.code == "too_large":
             return self._refusal
         return errors.lost(reason, self.is_handed_over(id))
 
