@@ -22,7 +22,8 @@ from .session import Deadline, Options
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from .connection import Connection, Pending
+    from .connection import Connection
+    from .running import Pending
     from .session import StatementOptions
 
 Row = tuple[Any, ...]

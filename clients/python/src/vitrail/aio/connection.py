@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import logging
-import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +15,12 @@ from ..adapt import adapt_all
 from ..batches import Batch, batches
 from ..hooks import Listeners, QueryListener
 from ..placeholders import Parameters, rewrite
-from ..protocol import conversation as talk
-from ..protocol.urls import Host
 from ..results import Outcome, ResultReader
-from ..session import Deadline, Message, Options, Retry, Session, begin_message, checked_target, may_commit
+from ..session import Deadline, Message, Options, begin_message, checked_target
 from .cursor import Cursor
-from .link import Link, Slot
 from .links import Links
 from .record import Record
+from .running import Runner
 from .stream import Stream
 from .transaction import Transaction
 
@@ -40,7 +36,7 @@ TerminationListener = Callable[["Connection"], None]
 _CLOSE_TIMEOUT = 5.0
 
 
-class Connection:
+class Connection(Runner):
     """A session at a gate, for one task at a time. Each statement is a transaction of its own outside :meth:`transaction`.
 
     Statements take ``%s`` placeholders with as many arguments, or ``%(name)s`` with one mapping; without arguments a statement is
@@ -49,24 +45,9 @@ class Connection:
     """
 
     def __init__(self, links: Links, owns_links: bool, listeners: Listeners | None = None) -> None:
-        self._links = links
+        super().__init__(links, listeners)
         self._owns_links = owns_links
-        self._config = links.config
-        self._session = Session(links.config.state)
-        self._listeners = listeners if listeners is not None else Listeners()
         self._termination: list[TerminationListener] = []
-        self._link: Link | None = None
-        self._id = 0
-        self._opened = False
-        self._closed = False
-        self._busy = False
-        self._avoid: Host | None = None
-        self._leftover: Slot | None = None
-        self._stream: weakref.ref[Stream] | None = None
-        self._stream_slot: Slot | None = None
-        self._depth = 0
-        self._undo = False
-        self._current: Slot | None = None
 
     # === statements ===
 
@@ -289,7 +270,7 @@ class Connection:
             self._stream, self._stream_slot = weakref.ref(stream), stream.slot
         return stream
 
-    # === how a request is run ===
+    # === how they are sent ===
 
     async def _query(self, query: str, args: tuple[Any, ...], options: StatementOptions) -> Stream:
         chosen = Options(**options)
@@ -331,185 +312,6 @@ class Connection:
         with self._operation():
             stream = await self._run(message, deadline, ignore_loss)
             return await stream.reads(ResultReader(self._links.fields, "", None)).finish()
-
-    async def _run(self, message: Message, deadline: Deadline, ignore_loss: bool = False) -> Stream:
-        """Sends a request and waits for its first reply; opens the session where needed, and tries again where that is safe."""
-        await self._settle(deadline)
-        retry = Retry(self._config.retries, deadline)
-        started = time.monotonic()
-        attempts = 0
-        sql = str(message.get("sql", message["op"]))
-        trace = None if self._config.traceparent is None else self._config.traceparent()
-        if trace is not None:
-            message["trace"] = trace
-        while True:
-            attempts += 1
-            bound = False
-            try:
-                loss = self._check_link()
-                if loss is not None and not ignore_loss:
-                    raise loss
-                bound = self._session.bound
-                link = await self._connected()
-                stream = await self._attempt(link, message, deadline)
-            except errors.Error as error:
-                failure, moves = self._after_failure(error, bound, message)
-                pause = None if self._link is None and not moves else retry.pause(failure, bound, moves)
-                if pause is None:
-                    self._listeners.tell(sql, time.monotonic() - started, attempts, failure)
-                    if failure is error:
-                        raise
-                    raise failure from error
-            else:
-                self._listeners.tell(sql, time.monotonic() - started, attempts, None)
-                return stream
-            await asyncio.sleep(pause)
-
-    async def _attempt(self, link: Link, message: Message, deadline: Deadline) -> Stream:
-        milliseconds = deadline.milliseconds()
-        if milliseconds is not None:
-            message["deadline_ms"] = milliseconds
-        message["s"] = self._id
-        opening: Slot | None = None
-        if self._opened:
-            message.pop("chain", None)
-            [slot] = await link.send([message], [self._session])
-        else:
-            # Where the session could not be opened, the statement must not run.
-            message["chain"] = True
-            opener = {"op": "open", "s": self._id, "state": self._session.state}
-            opening, slot = await link.send([opener, message], [None, self._session])
-            self._opened = True
-        self._current = slot
-        try:
-            event = await slot.next(deadline)
-        except BaseException:
-            self._leftover = slot
-            raise
-        if isinstance(event, talk.Failed):
-            if opening is not None and event.error.code == "skipped":
-                # Answers come in order, so that of `open` is there, with the reason.
-                reason = await opening.next(deadline)
-                if isinstance(reason, talk.Failed):
-                    self._opened = False
-                    raise reason.error
-            raise event.error
-        if opening is not None:
-            opening.detach()
-        return Stream(slot, deadline, event)
-
-    async def _connected(self) -> Link:
-        if self._link is None:
-            link = await self._links.acquire(self._avoid)
-            link.sessions += 1
-            self._link, self._id, self._opened, self._avoid = link, link.new_session(), False, None
-        return self._link
-
-    def _check_link(self) -> errors.Error | None:
-        """Leaves a connection that is gone or drains; gives the error of what was lost with it."""
-        link = self._link
-        if link is not None:
-            if link.closed is not None:
-                self._session.lose()
-                self._forget_link()
-            elif link.draining and not self._session.bound:
-                self._leave()
-        return self._session.loss
-
-    def _after_failure(self, error: errors.Error, bound: bool, message: Message) -> tuple[errors.Error, bool]:
-        """The error to report, and whether the next attempt goes over another connection."""
-        link = self._link
-        if link is None:
-            return error, False
-        if link.closed is not None:
-            self._session.lose()
-            self._forget_link()
-            loss = self._session.loss
-            committed = error.executed != "no" and may_commit(message)
-            return (loss if bound and loss is not None and not committed else error), True
-        if error.code in ("draining", "session_lost") and not self._session.bound:
-            self._leave()
-            return error, True
-        return error, False
-
-    def _leave(self) -> None:
-        """Ends the session where it lives, with nobody waiting; the next statement opens it anew."""
-        link = self._link
-        if link is None:
-            return
-        if link.draining:
-            self._avoid = link.host
-        if link.closed is None and self._opened:
-            with contextlib.suppress(errors.Error):
-                [slot] = link.send_now([{"op": "close", "s": self._id}], [None])
-                slot.detach()
-        self._forget_link()
-
-    def _forget_link(self) -> None:
-        if self._link is not None:
-            self._link.sessions -= 1
-        self._link, self._opened = None, False
-
-    async def _settle(self, deadline: Deadline) -> None:
-        """Another request comes. One that was cancelled ends first; what a cursor still reads is taken into its memory."""
-        stream = self._stream() if self._stream is not None else None
-        if stream is None:
-            self._drop_stream()
-        elif stream.done:
-            self._leftover = stream.slot
-        else:
-            await stream.read_ahead()
-            if not stream.slot.ended:
-                self._leftover = stream.slot
-        self._stream = self._stream_slot = None
-        leftover = self._leftover
-        if leftover is not None and leftover.abandoned and not leftover.ended and leftover.link.closed is None:
-            await leftover.wait_for_end(deadline)
-        self._leftover = None
-        if self._undo:
-            await self._roll_back_unfinished(deadline)
-
-    async def _roll_back_unfinished(self, deadline: Deadline) -> None:
-        """A transaction whose begin or rollback was cancelled: nobody knows of it any more."""
-        self._check_link()
-        self._session.forget_lost_transaction()
-        if self._link is not None and self._session.in_transaction:
-            stream = await self._attempt(self._link, {"op": "rollback"}, deadline)
-            while await stream.reply() is not None:
-                pass
-        self._undo = False
-
-    def _drop_stream(self) -> None:
-        slot, self._stream, self._stream_slot = self._stream_slot, None, None
-        if slot is not None and not slot.ended:
-            slot.abandon()
-            self._leftover = slot
-
-    @contextlib.contextmanager
-    def _operation(self) -> Iterator[None]:
-        if self._closed:
-            raise errors.interface("the connection is closed")
-        if self._busy:
-            raise errors.interface("another task runs a statement on this connection; take one of the pool for each task")
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
-
-    @contextlib.contextmanager
-    def _undone_if_cancelled(self) -> Iterator[None]:
-        """Whoever is cancelled here leaves no transaction behind."""
-        try:
-            yield
-        except errors.Error:
-            raise
-        except BaseException:
-            self._undo = True
-            raise
-
-    def _deadline(self, timeout: float | None) -> Deadline:
-        return Deadline(self._config.query_timeout if timeout is None else timeout)
 
     def _tell_termination(self) -> None:
         for listener in list(self._termination):
