@@ -22,12 +22,12 @@ struct Arguments {
     /// So many of a hundred statements write
     #[arg(long, default_value_t = 17)]
     writes: usize,
-    /// A refusal is a fault, unless its reason has this in it; may be given again (an empty one: no refusal is a fault)
-    #[arg(long, value_name = "REASON")]
-    refusal: Vec<String>,
-    /// Every refusal is a fault, but for those of --refusal
+    /// A refusal is a fault
     #[arg(long)]
     strict: bool,
+    /// But for refusals whose reason has this in it; may be given again
+    #[arg(long, value_name = "REASON", requires = "strict")]
+    refusal: Vec<String>,
     /// The first world of the seed
     #[arg(long, default_value_t = 0)]
     first: u64,

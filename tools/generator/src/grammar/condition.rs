@@ -73,6 +73,12 @@ impl Grammar<'_> {
     }
 
     fn comparison(&mut self, scope: &Scope<'_>, depth: usize) -> Tree {
+        if self.random.chance(4)
+            && let Some(value) = self.tame(scope, Sort::Int)
+        {
+            // What the session has set, or NULL.
+            return tree![value.tree, " > @v"];
+        }
         let (left, right) = self.two(scope, depth);
         let operator = *self.random.pick(&[" = ", " = ", " = ", " <> ", " < ", " <= ", " > ", " >= ", " <=> "]);
         tree![left.tree, operator, right.tree]
@@ -133,7 +139,9 @@ impl Grammar<'_> {
     /// What a router looks for: the column that leads to a shard, and a value.
     fn pinned(&mut self, scope: &Scope<'_>) -> Tree {
         let keys = scope.sources.iter().filter(|source| source.key.len() <= 2);
-        let keys: Vec<&Value> = keys.filter_map(|source| source.values.get(*source.key.first()?)).collect();
+        let keys = keys.filter_map(|source| source.values.get(*source.key.first()?));
+        let keys: Vec<&Value> =
+            keys.filter(|value| matches!(value.sort, Sort::Int | Sort::Text | Sort::Bytes)).collect();
         if keys.is_empty() {
             return self.comparison(scope, 0);
         }
