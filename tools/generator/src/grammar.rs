@@ -12,6 +12,7 @@ mod condition;
 mod from;
 mod moment;
 mod number;
+mod rows;
 mod select;
 mod session;
 mod set;

@@ -15,6 +15,7 @@ pub mod script;
 pub mod shrink;
 pub mod tree;
 mod twin;
+pub mod verdict;
 pub mod world;
 
 pub use run::{Options, run};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use vitrail_differential::report::{general, tier_name};
 
 use crate::grammar::{Step, What};
-use crate::world::{Outcome, Verdict};
+use crate::verdict::{Outcome, Verdict};
 
 /// A run.
 #[derive(Debug, Default, Serialize)]

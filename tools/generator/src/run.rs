@@ -16,7 +16,8 @@ use crate::report::{Fault, Flavoured, Report};
 use crate::schema;
 use crate::script::Script;
 use crate::shrink;
-use crate::world::{BESIDE, World, first_difference};
+use crate::verdict::first_difference;
+use crate::world::{BESIDE, World};
 
 /// Statements of one world.
 const STEPS: usize = 250;

@@ -9,7 +9,7 @@ use vitrail_differential::case::{Kind, Order, label};
 use crate::data::{self, Row};
 use crate::grammar::{Step, What};
 use crate::schema::Schema;
-use crate::world::view;
+use crate::verdict::view;
 
 /// All that it takes to see a failure.
 #[derive(Debug, Clone)]

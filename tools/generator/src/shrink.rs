@@ -8,7 +8,8 @@ use tokio::time::{Duration, Instant};
 use crate::grammar::{Step, What};
 use crate::script::Script;
 use crate::tree;
-use crate::world::{World, first_difference};
+use crate::verdict::first_difference;
+use crate::world::World;
 
 /// How long a failure is worked on.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,30 +1,25 @@
 //! A world: one MySQL, and Vitrail over some numbers of shards beside it, with the same tables and rows.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, bail};
 use futures_util::future::{join_all, try_join_all};
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use vitrail_client::Session;
 use vitrail_differential::answer::{self, Answer, Failed};
-use vitrail_differential::case::{Order, View};
-use vitrail_differential::clause;
-use vitrail_differential::lane::{self, Tier};
+use vitrail_differential::case::View;
+use vitrail_differential::lane;
 use vitrail_differential::stage::Stage;
 use vitrail_differential::tables;
 use vitrail_harness::{Cluster, Connection, Flavour, Server};
 
 use crate::data::{self, Row};
-use crate::grammar::{Ordered, Read, Step, What};
+use crate::grammar::{Step, What};
 use crate::schema::Schema;
 use crate::twin::Twin;
+use crate::verdict::{Found, HANGS, Outcome, Verdict, errno, first_difference, judge, of_oracle, view};
 
 /// Where the name of the keyspace beside stands in statements.
 pub const BESIDE: &str = "{beside}";
-
-/// No statement of these worlds takes nearly so long.
-const HANGS: Duration = Duration::from_secs(20);
 
 /// A running world.
 pub struct World {
@@ -45,35 +40,8 @@ struct Lane {
     explainer: Session,
 }
 
-/// What came of a step.
-#[derive(Debug)]
-pub struct Outcome {
-    /// On each number of shards.
-    pub lanes: Vec<(usize, Verdict)>,
-    /// One MySQL's error.
-    pub errno: Option<u16>,
-    /// Vitrail and one MySQL may hold other rows from here on.
-    pub apart: bool,
-}
-
-/// What came of a step on some shards.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// As one MySQL has it.
-    Equal(Tier),
-    /// Not supported, with the reason.
-    Refused(String),
-    /// Not as one MySQL has it, with how it is not.
-    Different(String),
-    /// One MySQL itself answers otherwise when its rows lie in another order.
-    Open,
-}
-
 /// The servers that run what shards cannot answer: one of each flavour for all worlds, as a start takes longer than a world.
 static SCRATCH: [OnceCell<Server>; 2] = [OnceCell::const_new(), OnceCell::const_new()];
-
-/// What Vitrail said, and how it got there.
-type Found = Result<Answer, String>;
 
 impl World {
     /// Makes databases and tables, and starts Vitrail over each of these numbers of shards.
@@ -348,79 +316,7 @@ impl Lane {
     }
 }
 
-/// The first lane that is not as one MySQL has it.
-pub fn first_difference(outcome: &Outcome) -> Option<(usize, &str)> {
-    outcome.lanes.iter().find_map(|(shards, verdict)| match verdict {
-        Verdict::Different(how) => Some((*shards, how.as_str())),
-        _ => None,
-    })
-}
-
-/// How the answer to a query is compared.
-pub fn view(read: &Read, sql: &str) -> View {
-    let columns = read.tree.columns();
-    let order = match &read.order {
-        _ if !clause::is_ordered(sql) => Order::None,
-        Ordered::AsWritten => Order::Total,
-        Ordered::By(ids) => {
-            let place = |id| columns.iter().position(|(known, _)| known == id);
-            Order::Keys(ids.iter().filter_map(place).collect())
-        }
-    };
-    let kinds: Vec<_> = columns.into_iter().map(|(_, kind)| kind).collect();
-    let collation = read.class.filter(|_| kinds.contains(&vitrail_differential::case::Kind::Class));
-    View { order, expressions: true, columns: kinds, limited: false, collation: collation.map(str::to_owned) }
-}
-
 async fn scratch(flavour: Flavour) -> &'static Server {
     let cell = &SCRATCH[usize::from(flavour == Flavour::MySql)];
     cell.get_or_init(|| Server::start(flavour, vec!["--binlog-format=ROW".to_owned()])).await
-}
-
-async fn of_oracle(oracle: &mut Connection, sql: &str) -> Result<Answer> {
-    timeout(HANGS, answer::of_mysql(oracle, sql)).await.with_context(|| format!("one MySQL does not answer: {sql}"))?
-}
-
-fn errno(answer: &Answer) -> Option<u16> {
-    match answer {
-        Answer::Failed(failed) => Some(failed.errno),
-        _ => None,
-    }
-}
-
-async fn judge(
-    oracle: &mut Connection,
-    sql: &str,
-    view: &View,
-    shards: usize,
-    (found, plan): (Found, Option<String>),
-    expected: &Answer,
-) -> Result<Verdict> {
-    let tier = match &plan {
-        Some(plan) => lane::tier(plan),
-        None if shards == 1 => Tier::OnePlace,
-        None => Tier::Session,
-    };
-    let merged = shards > 1 && matches!(tier, Tier::Distributed);
-    let difference = match &found {
-        Err(how) => Some(how.clone()),
-        Ok(Answer::Failed(Failed { refused: true, message, errno: number })) if errno(expected) != Some(*number) => {
-            return Ok(Verdict::Refused(message.clone()));
-        }
-        Ok(found) => lane::difference(oracle, sql, view, [found, expected], None, merged).await?,
-    };
-    // Over fragments the plan is another than over the tables, and a common table expression that is named twice stands there twice: widths
-    // and digits of expressions may differ as where shards plan for themselves, and so may the number of warnings. Rows may not.
-    let fragments = shards == 1 || tier == Tier::Exact;
-    let difference = match (difference, &found) {
-        (Some(_), Ok(found)) if fragments => lane::difference(oracle, sql, view, [found, expected], None, true).await?,
-        (difference, _) => difference,
-    };
-    Ok(match difference {
-        None => Verdict::Equal(tier),
-        Some(how) => Verdict::Different(match plan {
-            Some(plan) => format!("{how}\n    plan:\n      {}", plan.trim_end().replace('\n', "\n      ")),
-            None => how,
-        }),
-    })
 }

@@ -29,10 +29,10 @@ pub const JUSTIFIED: &[Justified] = &[
     },
     Justified {
         reason: "likewise, MySQL says of a text expression that it has 0 digits after the point where its plan keeps it in a temporary table, \
-                 and that none are given where not; it may be of the types of long texts there",
+                 and that none are given where not; it may be of another of the types of texts there",
         applies: |found, expected| {
             let text =
-                |column: &Column| matches!(column.type_code, 249..=253) && matches!(column.decimals, 0 | 31 | 39);
+                |column: &Column| matches!(column.type_code, 249..=254) && matches!(column.decimals, 0 | 31 | 39);
             let rest = |column: &Column| (column.charset, column.flags & NOT_NULL);
             text(found) && text(expected) && rest(found) == rest(expected)
         },
