@@ -6,7 +6,6 @@ use vitrail_planner::PlanContext;
 use vitrail_planner::access::Needs;
 use vitrail_planner::catalog;
 use vitrail_planner::plan::Plan;
-use vitrail_planner::refusal::Refusal;
 use vitrail_planner::vschema::VSchema;
 use vitrail_proto::error::ErrorBody;
 use vitrail_sql::control::pinned;
@@ -152,8 +151,7 @@ pub(crate) fn exact(
         let may = allowed || scope.permit.allow(plan.needs(), Some(plan.keyspace())).is_ok();
         return may.then_some(planned);
     }
-    let refusal = Refusal::unsupported("values", error.message.clone());
-    let plan = vitrail_planner::plan_exact(normalised, &context(scope, &[]), refusal).ok()?;
+    let plan = vitrail_planner::plan_exact(normalised, &context(scope, &[]), error.message.clone()).ok()?;
     // Names may mean other tables to a user who sees some keyspaces only.
     if !allowed {
         scope.permit.allow(plan.needs(), Some(plan.keyspace())).ok()?;

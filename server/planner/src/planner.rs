@@ -117,11 +117,12 @@ pub fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, R
 }
 
 /// Plans a query for the scratch server that was planned otherwise, and whose answer turned out not to be proved right once it ran.
-/// `refusal`: why.
+/// `message`: why.
 ///
 /// # Errors
-/// That refusal, or a plainer one.
-pub fn plan_exact(statement: &Normalised, context: &PlanContext<'_>, refusal: Refusal) -> Result<Plan, Refusal> {
+/// A refusal with that message, or a plainer one.
+pub fn plan_exact(statement: &Normalised, context: &PlanContext<'_>, message: String) -> Result<Plan, Refusal> {
+    let refusal = Refusal::unsupported(exact::VALUES, message);
     match context.scratch.filter(|_| exact::may_help(statement, &refusal)) {
         Some(scratch) if passthrough::destination(context).is_none() => {
             let plan = exact::plan(statement, context, scratch, refusal)?;

@@ -22,6 +22,8 @@ pub(crate) struct ExactPlan {
     pub(crate) fragments: Vec<Fragment>,
     /// The statement, for the scratch server.
     pub(crate) text: Vec<Part>,
+    /// Of some fragments only the first rows are read, if shards' orders can be merged.
+    pub(crate) limited: bool,
     /// Columns that are called otherwise there.
     pub(crate) titles: Vec<Title>,
     /// The rule by which no other way was proved right.

@@ -212,9 +212,11 @@ impl Plan {
         &self.needs
     }
 
-    /// It is a query over shards that may run on the scratch server instead.
+    /// It is a query over shards that may run on the scratch server instead, or over more rows there.
     pub fn may_be_exact(&self) -> bool {
-        self.exact.is_none() && self.steps.is_none() && !matches!(self.merge, MergePlan::Writes | MergePlan::Replicated)
+        self.exact.as_ref().is_none_or(|exact| exact.limited)
+            && self.steps.is_none()
+            && !matches!(self.merge, MergePlan::Writes | MergePlan::Replicated)
     }
 
     /// What would make it cheaper, where something would.

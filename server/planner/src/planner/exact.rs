@@ -50,6 +50,9 @@ const FINAL: [&str; 12] = [
     "version-comment",
 ];
 
+/// The reason of a refusal that came once a statement ran.
+pub const VALUES: &str = "values";
+
 /// Whether a statement that was refused so may run on the scratch server.
 pub(super) fn may_help(statement: &Normalised, refusal: &Refusal) -> bool {
     let may = refusal.code == vitrail_proto::error::Code::Unsupported && !FINAL.contains(&refusal.reason);
@@ -115,6 +118,10 @@ fn make(
     // One that was not found may list any table.
     let whole = natural || wildcards < Words::wildcards(&text);
     references.iter_mut().for_each(|reference| reference.whole |= whole);
+    if refusal.reason == VALUES {
+        // Orders of shards may be what could not be merged.
+        references.iter_mut().for_each(|reference| reference.first = None);
+    }
     let (fragments, of_reference) = fragments(statement, context, scratch, &text, &references)?;
     let name = |reference: usize| {
         let fragment = &fragments[of_reference[reference]];
@@ -153,6 +160,7 @@ fn make(
         exact: Some(Arc::new(ExactPlan {
             fragments,
             text: parts,
+            limited: references.iter().any(|reference| reference.first.is_some()),
             titles,
             reason: refusal.reason,
             instead: refusal.message.as_str().into(),
