@@ -102,7 +102,7 @@ pub(crate) async fn perform(
 ) -> Result<Box<ResultEnd>, ErrorBody> {
     // What is rare is boxed: it would make the request of every other statement larger.
     if statement.kind == StatementKind::Set {
-        return Box::pin(control::set::run(scope, session, statement, answer, watch)).await.map(Box::new);
+        return Box::pin(control::set::run(scope, session, (statement, binds), answer, watch)).await.map(Box::new);
     }
     if statement.kind == StatementKind::Explain
         && let Some(inner) = control::explain::analysed(statement, session)?

@@ -58,11 +58,11 @@ pub(crate) async fn run(
     Ok(end)
 }
 
-/// Evaluates an expression as `SET @x = expression` does; the text of a literal.
+/// Evaluates an expression, with its binds, as `SET @x = expression` does; the text of a literal.
 pub(crate) async fn evaluate(
     scope: &mut Scope<'_>,
     session: &mut Session,
-    expression: &str,
+    (expression, binds): (&str, &Arc<Binds>),
     answer: &mut Answer<'_>,
     watch: &mut Watch,
 ) -> Result<String, ErrorBody> {
@@ -72,7 +72,7 @@ pub(crate) async fn evaluate(
     let statement = planning::normalise(sql.into(), session)?;
     // What reads no table is no statement of a transaction.
     scope.calling.apart = !expression.to_ascii_lowercase().contains("select");
-    let outcome = run_apart(scope, session, &statement, &Arc::default(), answer, watch).await;
+    let outcome = run_apart(scope, session, &statement, binds, answer, watch).await;
     scope.calling.apart = false;
     let (_, values) = outcome?;
     let mut values = values.ok_or_else(lost_values)?;

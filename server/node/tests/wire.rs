@@ -273,3 +273,20 @@ async fn get(vitrail: &Vitrail, path: &str) -> (u16, String) {
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_are_set_to_binds() {
+    everywhere(2, async |vitrail| {
+        let client = vitrail.client().await;
+        let mut session = client.session();
+        let set = "SET @a = :name, @b = CONCAT(:name, '!'), sql_select_limit = :most";
+        session.execute(set, params! { "name" => "it's", "most" => 7 }).await.unwrap();
+        let row = session.query_one("SELECT @a AS a, @b AS b, @@sql_select_limit AS n", ()).await.unwrap();
+        assert_eq!(row.get::<String>("a").unwrap(), "it's");
+        assert_eq!(row.get::<String>("b").unwrap(), "it's!");
+        assert_eq!(row.get::<i64>("n").unwrap(), 7);
+        client.close();
+        vitrail.stop().await;
+    })
+    .await;
+}

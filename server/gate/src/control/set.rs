@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{BeginOptions, Isolation, ResultEnd};
+use vitrail_proto::value::Binds;
 use vitrail_service::call::{On, Settings};
 use vitrail_sql::control::set::{self, Assignment, Given, Set, Variable};
 use vitrail_sql::normalise::Normalised;
@@ -20,13 +21,13 @@ use crate::{calling, failure, holdings, scatter, settings, values};
 pub(crate) async fn run(
     scope: &mut Scope<'_>,
     session: &mut Session,
-    statement: &Normalised,
+    (statement, binds): (&Normalised, &Arc<Binds>),
     answer: &mut Answer<'_>,
     watch: &mut Watch,
 ) -> Result<ResultEnd, ErrorBody> {
     let mariadb = scope.gate.is_mariadb();
     match set::parse(statement)? {
-        Set::Variables(assignments) => assign(scope, session, assignments, mariadb, answer, watch).await?,
+        Set::Variables(assignments) => assign(scope, session, (assignments, binds), mariadb, answer, watch).await?,
         Set::SessionTransaction(options) => {
             let mut kept = (*session.now.settings).clone();
             if let Some(level) = options.isolation {
@@ -60,7 +61,7 @@ fn next(session: &mut Session, options: BeginOptions) -> Result<(), ErrorBody> {
 async fn assign(
     scope: &mut Scope<'_>,
     session: &mut Session,
-    assignments: Vec<Assignment>,
+    (assignments, binds): (Vec<Assignment>, &Arc<Binds>),
     mariadb: bool,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
@@ -71,12 +72,12 @@ async fn assign(
             (Given::Literal(literal), Variable::System { .. }) => literal,
             (Given::Literal(literal), Variable::User(_)) => literal.to_ascii_uppercase(),
             (Given::Expression(expression), Variable::User(_)) => {
-                values::evaluate(scope, session, &expression, answer, watch).await?
+                values::evaluate(scope, session, (&expression, binds), answer, watch).await?
             }
             (Given::Expression(expression), Variable::System { name, .. }) => {
                 // Refused by name before anything is asked.
                 variables::is_settable(name)?;
-                let literal = values::evaluate(scope, session, &expression, answer, watch).await?;
+                let literal = values::evaluate(scope, session, (&expression, binds), answer, watch).await?;
                 holdings::setting_of(&literal).ok_or_else(|| settings::wrong_value(name, &expression))?
             }
         };
