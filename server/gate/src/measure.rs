@@ -28,8 +28,8 @@ struct State {
     on_shards: BTreeMap<(Node, Arc<str>), OnShard>,
     sides: BTreeMap<usize, Side>,
     joined_rows: u64,
-    /// Rows of each fragment.
-    fragments: BTreeMap<usize, u64>,
+    /// Rows of each fragment, and their bytes.
+    fragments: BTreeMap<usize, (u64, u64)>,
     /// Rows of the statement on the scratch server, and how long it took.
     asked: Option<(u64, Duration)>,
 }
@@ -78,8 +78,8 @@ impl Measure {
     }
 
     /// A fragment is loaded.
-    pub(crate) fn loaded(&self, fragment: usize, rows: u64) {
-        self.0.lock().fragments.insert(fragment, rows);
+    pub(crate) fn loaded(&self, fragment: usize, rows: u64, bytes: u64) {
+        self.0.lock().fragments.insert(fragment, (rows, bytes));
     }
 
     /// The statement has run on the scratch server.
@@ -119,7 +119,9 @@ impl Measure {
             }),
             Node::Merge if state.sides.is_empty() => Some(format!("{} rows in", rows(None))),
             Node::Merge => Some(format!("{} rows in", state.joined_rows)),
-            Node::Fragment(number) => state.fragments.get(&number).map(|rows| format!("{rows} rows")),
+            Node::Fragment(number) => {
+                state.fragments.get(&number).map(|(rows, bytes)| format!("{rows} rows, {bytes} bytes"))
+            }
             Node::Scratch => state.asked.map(|(rows, took)| format!("{rows} rows in {}", milliseconds(took))),
             Node::Shards(_) | Node::Read | Node::Write => None,
         }

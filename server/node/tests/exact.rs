@@ -102,6 +102,30 @@ async fn a_statement_sees_one_moment_of_each_shard() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_reads_several_keyspaces() {
+    everywhere_with(2, "", async |vitrail| {
+        let client = vitrail.client().await;
+        fill(&client).await;
+        client.execute("INSERT INTO plain.setting VALUES ('a', 'u3'), ('b', 'u17'), ('c', 'nobody')", ()).await.unwrap();
+        let joined = "SELECT s.name, u.id, (SELECT SUM(total) FROM orders o WHERE o.user_id = u.id) AS total FROM plain.setting s \
+                      LEFT JOIN users u ON u.name = s.value ORDER BY s.name";
+        let rows = client.query_all(joined, ()).await.unwrap();
+        let cell = |row: &vitrail_client::Row, column| row.raw(column).map(|cell| String::from_utf8_lossy(cell).into_owned());
+        let texts: Vec<Vec<_>> = rows.iter().map(|row| (0..3).map(|column| cell(row, column)).collect()).collect();
+        let some = |text: &str| Some(text.to_owned());
+        let expected =
+            [[some("a"), some("3"), some("200.00")], [some("b"), some("17"), some("200.00")], [some("c"), None, None]];
+        assert_eq!(texts, expected);
+        // Found by a name that only one keyspace has, and in one that is not the session's.
+        let found = "SELECT COUNT(*) FROM setting WHERE value IN (SELECT name FROM shop.users)";
+        assert_eq!(client.query_scalar::<i64>(found, ()).await.unwrap(), 2);
+        client.close();
+        vitrail.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_too_large_names_its_table() {
     everywhere_with(2, "[scratch]\nstatement_bytes = \"64KiB\"\n", async |vitrail| {
         let client = vitrail.client().await;

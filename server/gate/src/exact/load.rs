@@ -26,8 +26,15 @@ pub(super) struct Loader<'l, 'c> {
     budget: &'l mut Budget,
     start: String,
     text: String,
-    /// Rows so far.
-    rows: u64,
+    /// Rows so far, and what they take.
+    loaded: Loaded,
+}
+
+/// How much was loaded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Loaded {
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
 }
 
 impl<'l, 'c> Loader<'l, 'c> {
@@ -39,7 +46,7 @@ impl<'l, 'c> Loader<'l, 'c> {
         let name = |column: &Carried| format!("`{}`", column.name.replace('`', "``"));
         let names: Vec<String> = fragment.columns.iter().map(name).collect();
         let start = format!("INSERT INTO {} ({}) VALUES ", fragment.qualified(), names.join(", "));
-        Loader { fragment, connection, budget, start, text: String::new(), rows: 0 }
+        Loader { fragment, connection, budget, start, text: String::new(), loaded: Loaded::default() }
     }
 
     /// Notes how the rows were read.
@@ -47,10 +54,10 @@ impl<'l, 'c> Loader<'l, 'c> {
         facts::and_then(&mut self.connection.ran, ran);
     }
 
-    /// Inserts what is left. Gives the number of all rows.
-    pub(super) async fn finish(mut self) -> Result<u64, ErrorBody> {
+    /// Inserts what is left. Gives how much that was in all.
+    pub(super) async fn finish(mut self) -> Result<Loaded, ErrorBody> {
         self.insert().await?;
-        Ok(self.rows)
+        Ok(self.loaded)
     }
 
     async fn insert(&mut self) -> Result<(), ErrorBody> {
@@ -100,7 +107,8 @@ impl Sink for Loader<'_, '_> {
     async fn rows(&mut self, batch: RowBatch) -> Result<(), ErrorBody> {
         let bytes = batch.bytes.len() as u64 + ROW * u64::from(batch.count);
         self.budget.take(bytes, &self.fragment.table)?;
-        self.rows += u64::from(batch.count);
+        self.loaded.rows += u64::from(batch.count);
+        self.loaded.bytes += bytes;
         for row in batch.rows() {
             let row = row.map_err(|_| malformed())?;
             let cells: Vec<Option<&[u8]>> = row.cells().collect::<Result<_, _>>().map_err(|_| malformed())?;

@@ -4,6 +4,7 @@ use vitrail_planner::plan::{Exact, Form, Fragment};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
+use super::load::Loaded;
 use crate::failure;
 
 /// Rows of a fragment whose values others are read by, at most.
@@ -14,8 +15,8 @@ pub(super) const MOST_VALUES: usize = 5_000;
 
 /// What is known of the fragments so far.
 pub(super) struct Order {
-    /// Rows of those that are loaded.
-    rows: Vec<Option<u64>>,
+    /// What was loaded of those that are.
+    loaded: Vec<Option<Loaded>>,
     /// Reductions that would not be worth it, by fragment and number.
     useless: Vec<(usize, usize)>,
 }
@@ -33,12 +34,12 @@ pub(super) enum Next {
 
 impl Order {
     pub(super) fn new(exact: &Exact) -> Order {
-        Order { rows: vec![None; exact.fragments().len()], useless: Vec::new() }
+        Order { loaded: vec![None; exact.fragments().len()], useless: Vec::new() }
     }
 
     /// Notes that a fragment is loaded.
-    pub(super) fn loaded(&mut self, fragment: usize, rows: u64) {
-        self.rows[fragment] = Some(rows);
+    pub(super) fn loaded(&mut self, fragment: usize, loaded: Loaded) {
+        self.loaded[fragment] = Some(loaded);
     }
 
     /// Notes that a reduction would leave most of the rows.
@@ -46,24 +47,27 @@ impl Order {
         self.useless.push((fragment, reduction));
     }
 
-    /// Rows that a loaded fragment has.
-    pub(super) fn rows(&self, fragment: usize) -> u64 {
-        self.rows[fragment].unwrap_or_default()
+    /// What was loaded of a fragment.
+    pub(super) fn of(&self, fragment: usize) -> Loaded {
+        self.loaded[fragment].unwrap_or_default()
     }
 
     /// The next one; `None`: all are loaded.
     pub(super) fn next(&self, fragments: &[Fragment]) -> Option<Next> {
-        let open = || (0..fragments.len()).filter(|fragment| self.rows[*fragment].is_none());
+        let open = || (0..fragments.len()).filter(|fragment| self.loaded[*fragment].is_none());
         let copy = open().find_map(|fragment| {
             let of = fragments[fragment].copy_of()?;
-            self.rows[of].map(|_| Next::Copy { fragment, of })
+            self.loaded[of].map(|_| Next::Copy { fragment, of })
         });
         let reduced = || {
             open()
                 .filter_map(|fragment| {
                     let reductions = fragments[fragment].reductions().enumerate();
                     let few = reductions.filter_map(|(number, reduction)| {
-                        let rows = self.rows[reduction.source].filter(|rows| *rows <= SOURCE_ROWS)?;
+                        let rows = self.loaded[reduction.source]?.rows;
+                        if rows > SOURCE_ROWS {
+                            return None;
+                        }
                         let useless = self.useless.contains(&(fragment, number));
                         (!useless).then_some((!reduction.routed, rows, number))
                     });

@@ -14,7 +14,7 @@ use vitrail_service::call::{Settings, Statement};
 
 use super::Scratch;
 use super::budget::Budget;
-use super::load::Loader;
+use super::load::{Loaded, Loader};
 use super::order::{MOST_VALUES, Next, Order, value};
 use super::server::{Connection, of_scratch, without_place};
 use super::snapshot::Snapshot;
@@ -127,28 +127,27 @@ impl Exacting<'_> {
             let keyspace = view.cluster.keyspace(&fragment.keyspace)?;
             let body = scratch.definitions.body(keyspace, &fragment.table, view.version, reading).await?;
             connection.create(fragment, &body).await?;
-            let rows = match next {
+            let loaded = match next {
                 Next::Copy { of, .. } => {
                     let names: Vec<String> =
                         fragment.columns.iter().map(|column| format!("`{}`", column.name.replace('`', "``"))).collect();
                     let (names, from) = (names.join(", "), fragments[of].qualified());
-                    let rows = order.rows(of);
                     connection
                         .run(format!("INSERT INTO {} ({names}) SELECT {names} FROM {from}", fragment.qualified()))
                         .await?;
-                    rows
+                    order.of(of)
                 }
                 // Nothing is needed of it.
-                _ if reduced.as_ref().is_some_and(|(_, values)| values.is_empty()) => 0,
+                _ if reduced.as_ref().is_some_and(|(_, values)| values.is_empty()) => Loaded::default(),
                 _ => {
                     let resolved = exact.read(number, reduced, self.binds, &keyspace.layout)?;
                     self.read(session, keyspace, &resolved, reading, Loader::new(fragment, connection, budget)).await?
                 }
             };
             if let Some(measure) = &reading.measure {
-                measure.loaded(number, rows);
+                measure.loaded(number, loaded.rows, loaded.bytes);
             }
-            order.loaded(number, rows);
+            order.loaded(number, loaded);
         }
         Ok(())
     }
@@ -181,7 +180,7 @@ impl Exacting<'_> {
         resolved: &Resolved,
         calling: &Calling<'_>,
         mut loader: Loader<'_, '_>,
-    ) -> Result<u64, ErrorBody> {
+    ) -> Result<Loaded, ErrorBody> {
         let limits = Limits { max_rows: None, ..self.scope.limits };
         let (mut responder, replies) = Responder::channel(1);
         let run = async move {

@@ -519,6 +519,12 @@ impl Visitor for Finder<'_, '_> {
 fn call(function: &Function) -> ControlFlow<Refusal> {
     let Some(parts) = idents(&function.name) else { return ControlFlow::Continue(()) };
     let name = parts.last().map(|ident| ident.value.as_str()).unwrap_or_default();
+    if name.eq_ignore_ascii_case("sleep") {
+        return ControlFlow::Break(Refusal::unsupported(
+            "sleep",
+            "SLEEP() in a query that needs rows of several shards at one place would hold that place; pin it to one shard",
+        ));
+    }
     match functions::nature(name) {
         Nature::Connection => ControlFlow::Break(functions::refuse_connection(name)),
         Nature::Unknown => ControlFlow::Break(unknown_function(name)),
