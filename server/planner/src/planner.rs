@@ -182,8 +182,29 @@ fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Ref
         (None, Some(scratch)) if exact::may_help(statement, &refusal) => {
             exact::plan(statement, context, scratch, refusal)
         }
-        _ => Err(refusal),
+        _ => Err(by_name(statement, refusal)),
     }
+}
+
+/// What the parser does not know, and MySQL or MariaDB does, is called by its name.
+fn by_name(statement: &Normalised, refusal: Refusal) -> Refusal {
+    if refusal.reason != "syntax" {
+        return refusal;
+    }
+    let text = Text::new(statement);
+    let follow = |first: &str, second: &str| {
+        text.tokens.windows(2).any(|pair| text.is_word(&pair[0], first) && text.is_word(&pair[1], second))
+    };
+    if follow("FOR", "SYSTEM_TIME") {
+        return Refusal::unsupported(
+            "system-versioned",
+            "a table at an earlier time (FOR SYSTEM_TIME) lies on several shards, whose clocks are not one; pin it to one shard of the target",
+        );
+    }
+    if follow("INTO", "OUTFILE") || follow("INTO", "DUMPFILE") {
+        return functions::refuse_into();
+    }
+    refusal
 }
 
 /// A statement of which nobody knows what it does, where it can do it on one MySQL only.

@@ -271,16 +271,14 @@ impl<'a> Survey<'a> {
             nullable: false,
         };
         match factor {
-            TableFactor::Table { version: Some(_), .. } => Err(Refusal::unsupported(
-                "system-versioned",
-                "a table at an earlier time (FOR SYSTEM_TIME) lies on several shards, whose clocks are not one; pin it to one shard",
-            )),
-            TableFactor::Table { name, alias, args: None, partitions, .. } if partitions.is_empty() => {
+            TableFactor::Table { name, alias, args: None, partitions, version: None, sample: None, .. }
+                if partitions.is_empty() =>
+            {
                 let item = self.table(name, alias.as_ref().map(|alias| &alias.name))?;
                 block.items.push(item);
                 Ok(())
             }
-            TableFactor::Table { args: None, .. } => Err(refuse("a table's PARTITION")),
+            TableFactor::Table { args: None, .. } => Err(refuse("PARTITION behind a table")),
             TableFactor::Derived { subquery, alias, lateral, .. } => {
                 let mut around = if *lateral { vec![block.clone()] } else { Vec::new() };
                 around.extend_from_slice(outer);
