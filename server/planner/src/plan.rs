@@ -27,7 +27,7 @@ pub(crate) use join::{SidePlan, key_bind, literal_bind};
 pub(crate) use reading::{Part, Reading, text as reading_text};
 pub(crate) use row_key::{RowColumn, RowTemplate};
 pub(crate) use steps::{Home, InsertPlan, KeyedPlan, MovingPlan, StepsPlan, WritePlan};
-pub use steps::{Insertion, KEYS, Keyed, Moving, Steps, Write};
+pub use steps::{Insertion, KEYS, Keyed, Moving, Steps, Write, set_bind};
 pub use template::Plan;
 pub(crate) use template::{Divider, Edit, Ids, MergePlan, Pin, Pins, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::{Binds, Value};

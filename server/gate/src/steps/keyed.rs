@@ -1,12 +1,14 @@
 //! Rows are updated or deleted by their keys, each on its shard.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use vitrail_planner::plan::{KEYS, Keyed, ShardStatement};
+use vitrail_planner::plan::{KEYS, Keyed, ShardStatement, set_bind};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
-use super::rows::{Rows, cells};
+use super::rows::{Rows, cells, malformed};
 use super::{BATCH, Done, Stepping, values};
 use crate::session::Session;
 
@@ -23,19 +25,47 @@ impl Stepping<'_> {
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
         done.end.matched = keyed.updates().then_some(0);
+        let Rows { columns: found, list, .. } = rows;
+        let (columns, assigned) = (keyed.columns(), keyed.assigned());
+        let found = found.map(|found| found.list).unwrap_or_default();
+        if !assigned.is_empty() && found.len() != columns.len() + assigned.len() {
+            return Err(malformed());
+        }
+        for (from, to) in found.iter().skip(columns.len()).zip(assigned) {
+            values::check(from, to, &session.now.settings)?;
+        }
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        let mut keys: Vec<Key> = Vec::with_capacity(BATCH.min(rows.list.len()));
-        let mut rest = rows.list.into_iter().peekable();
-        let columns = keyed.columns();
-        while let Some(row) = rest.next() {
-            if !keyed.repeats() || seen.insert(row.text().to_vec()) {
-                let key = cells(&row, columns.len())?;
-                let key = key.into_iter().zip(columns).map(|(cell, column)| values::own(cell, column));
-                keys.push(key.collect::<Result<_, _>>()?);
+        // Rows that get the same values are written together.
+        let mut groups: Vec<(Vec<(String, Value)>, Vec<Key>)> = Vec::new();
+        let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
+        for row in list {
+            let cells = cells(&row, columns.len() + assigned.len())?;
+            let (of_key, of_set) = cells.split_at(columns.len());
+            if keyed.repeats() && !seen.insert(bytes_of(of_key)) {
+                continue;
             }
-            if keys.len() == BATCH || rest.peek().is_none() {
-                self.batch(session, keyed, std::mem::take(&mut keys), done).await?;
+            let key = of_key.iter().zip(columns).map(|(cell, column)| values::own(*cell, column));
+            let key: Key = key.collect::<Result<_, _>>()?;
+            let group = match known.entry(bytes_of(of_set)) {
+                Entry::Occupied(group) => *group.get(),
+                Entry::Vacant(group) => {
+                    let types = found.iter().skip(columns.len()).zip(assigned);
+                    let given = of_set.iter().zip(types).enumerate().map(|(number, (cell, (from, to)))| {
+                        Ok::<_, ErrorBody>((set_bind(number), values::given(*cell, from, to)?))
+                    });
+                    groups.push((given.collect::<Result<_, _>>()?, Vec::new()));
+                    *group.insert(groups.len() - 1)
+                }
+            };
+            let (given, keys) = &mut groups[group];
+            keys.push(key);
+            if keys.len() == BATCH {
+                let batch = (std::mem::take(keys), given.clone());
+                self.batch(session, keyed, batch, done).await?;
             }
+        }
+        for (given, keys) in groups.into_iter().filter(|(_, keys)| !keys.is_empty()) {
+            self.batch(session, keyed, (keys, given), done).await?;
         }
         Ok(())
     }
@@ -44,7 +74,7 @@ impl Stepping<'_> {
         &self,
         session: &mut Session,
         keyed: Keyed<'_>,
-        keys: Vec<Key>,
+        (keys, given): (Vec<Key>, Vec<(String, Value)>),
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
         let shards = &self.keyspace.layout;
@@ -73,7 +103,12 @@ impl Stepping<'_> {
         }
         let text = keyed.text();
         let calling = &self.scope.calling;
-        let end = self.write(session, self.by_keys(&text, by_shard), calling, done).await?;
+        let mut statements = self.by_keys(&text, by_shard);
+        for statement in statements.iter_mut().filter(|_| !given.is_empty()) {
+            let binds = Arc::make_mut(&mut statement.binds);
+            given.iter().for_each(|(name, value)| binds.set(name.as_str(), value.clone()));
+        }
+        let end = self.write(session, statements, calling, done).await?;
         done.add(end);
         match moves {
             Some((moving, moved)) => self.relocate(session, keyed, moving, moved, done).await,
@@ -90,6 +125,22 @@ impl Stepping<'_> {
         };
         keys.into_iter().map(statement).collect()
     }
+}
+
+/// Cells one after the other, so that equal ones have equal bytes, and others not.
+fn bytes_of(cells: &[Option<&[u8]>]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for cell in cells {
+        match cell {
+            None => bytes.push(0),
+            Some(cell) => {
+                bytes.push(1);
+                bytes.extend_from_slice(&(cell.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(cell);
+            }
+        }
+    }
+    bytes
 }
 
 /// A key as an item of a list.

@@ -44,6 +44,8 @@ pub(crate) struct KeyedPlan {
     pub(crate) names: Arc<str>,
     /// The columns of the key. Those that rows are divided by are among them.
     pub(crate) columns: Vec<ColumnSchema>,
+    /// Columns that get values which are read with the key, in order behind it.
+    pub(crate) assigned: Vec<ColumnSchema>,
     pub(crate) home: Home,
     /// A row may be read more than once: it is joined.
     pub(crate) repeats: bool,
@@ -147,6 +149,11 @@ pub struct Insertion<'s> {
 /// The bind with the keys of a batch of rows.
 pub const KEYS: &str = "vitrail_keys";
 
+/// The bind with the value of a column that an UPDATE sets.
+pub fn set_bind(column: usize) -> String {
+    format!("vitrail_set_{column}")
+}
+
 impl Steps {
     pub(super) fn of(plan: &Arc<StepsPlan>, outer: &Plan, values: &Values<'_>) -> Result<Steps, Refusal> {
         let (before, after) = match &plan.write {
@@ -212,6 +219,11 @@ impl<'s> Keyed<'s> {
     /// The columns that are read: the key.
     pub fn columns(&self) -> &'s [ColumnSchema] {
         &self.plan.columns
+    }
+
+    /// Columns that get values which are read behind the key: each is the bind [`set_bind`] of the text.
+    pub fn assigned(&self) -> &'s [ColumnSchema] {
+        &self.plan.assigned
     }
 
     /// A row may be read more than once.

@@ -1,6 +1,7 @@
 //! Writes in steps, where no shard can decide by itself: the keys of the rows are read over all shards, with locks, and the rows are then written by
 //! them. Which rows a LIMIT takes and which ones a join over shards finds is so decided once, and a row may go to another shard.
 
+mod assigned;
 mod insertion;
 mod keys;
 
@@ -30,6 +31,8 @@ pub(super) struct Target<'t, 'a> {
     pub(super) tables: &'t [TableWithJoins],
     /// What UPDATE sets; nothing for DELETE.
     pub(super) assignments: &'t [Assignment],
+    /// WHERE.
+    pub(super) condition: Option<&'t Expr>,
     /// Subqueries are proved to find what they read on the row's shard.
     pub(super) together: bool,
 }
@@ -46,15 +49,24 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     if text.loose_operators && joined {
         return Err(refuse("`||` as OR, and XOR"));
     }
-    if (joined || !target.together) && target.assignments.iter().any(|assignment| contains_query(&assignment.value)) {
-        return Err(refuse("a subquery in SET"));
-    }
-    if joined && updates {
-        reads_its_own(target)?;
-    }
+    let asks =
+        (joined || !target.together) && target.assignments.iter().any(|assignment| contains_query(&assignment.value));
+    let worked_out = match asks || (joined && updates && !reads_its_own(target)) {
+        true => Some(assigned::assigned(text, &clauses, target.assignments, item, joined)?),
+        false => None,
+    };
     let table = last(name);
+    if walk.context.scratch.is_some_and(|scratch| !scratch.reopens) {
+        target.assignments.iter().try_for_each(|assignment| assigned::read_and_written(&assignment.value, &table))?;
+        if let Some(condition) = target.condition {
+            assigned::read_and_written(condition, &table)?;
+        }
+    }
     let key = keys::choose(item, &table)?;
     let moving = keys::moving(walk, item, &table, &key, target.assignments)?;
+    if moving.is_some() && worked_out.is_some() {
+        return Err(refuse("a sharding column that changes together with values that are read"));
+    }
     if item.sharded.is_none() {
         super::write::replicated(walk)?;
     }
@@ -65,14 +77,20 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     let order = clauses.get(Clause::OrderBy).map(|range| slice(bytes(range)));
     let place = || place_of(text, factor).ok_or_else(|| refuse("a table whose place in the text is not known"));
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    match clauses.get(Clause::Set) {
-        Some(set) if updates => before.extend([phrase("UPDATE "), slice(place()?), phrase(" "), slice(bytes(set))]),
+    match (clauses.get(Clause::Set), &worked_out) {
+        (Some(_), Some(assigned)) => {
+            before.extend([phrase("UPDATE "), slice(place()?), phrase(" SET ")]);
+            before.extend(assigned.set.iter().cloned());
+        }
+        (Some(set), None) if updates => {
+            before.extend([phrase("UPDATE "), slice(place()?), phrase(" "), slice(bytes(set))]);
+        }
         _ if joined => before.push(Part::Text(format!("DELETE FROM {}", keys::quote(&table)).into())),
         _ => before.extend([phrase("DELETE FROM "), slice(place()?)]),
     }
     // MySQL itself judges the condition of the rows, as that of a write. What another reading could answer in another way is read once.
     let assigns = (0..text.tokens.len()).any(|index| text.assigns(index));
-    let judged = !joined && target.together && walk.volatile.is_none() && !assigns;
+    let judged = !joined && target.together && walk.volatile.is_none() && !assigns && worked_out.is_none();
     if judged && let Some(range) = clauses.get(Clause::Where) {
         after.extend([phrase(" AND ("), slice(bytes(range.start + 1..range.end)), phrase(")")]);
     }
@@ -81,7 +99,12 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     let from = from(text, &clauses, updates).ok_or_else(|| refuse("tables whose place in the text is not known"))?;
     let columns: Vec<String> =
         key.columns.iter().map(|column| quoted(&(item.alias.clone(), column.name.clone()))).collect();
-    let mut read = vec![Part::Text(format!("SELECT {} FROM ", columns.join(", ")).into()), slice(from)];
+    let mut read = vec![Part::Text(format!("SELECT {}", columns.join(", ")).into())];
+    for value in worked_out.iter().flat_map(|assigned| &assigned.read) {
+        read.push(phrase(", "));
+        read.extend(value.iter().cloned());
+    }
+    read.extend([phrase(" FROM "), slice(from)]);
     for clause in [Clause::Where, Clause::OrderBy, Clause::Limit] {
         if let Some(range) = clauses.get(clause) {
             read.extend([phrase(" "), slice(bytes(range))]);
@@ -104,6 +127,7 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
         after,
         names: names.into(),
         columns,
+        assigned: worked_out.map(|assigned| assigned.columns).unwrap_or_default(),
         home,
         repeats: joined,
         updates,
@@ -129,8 +153,9 @@ fn reading(walk: &Walk<'_>, text: Vec<Part>) -> Result<Reading, Refusal> {
     Ok(Reading { text, plan, key: statement.key })
 }
 
-/// An UPDATE of joined tables becomes one of a single table, which knows its own columns only, and sets them from left to right.
-fn reads_its_own(target: &Target<'_, '_>) -> Result<(), Refusal> {
+/// An UPDATE of joined tables becomes one of a single table, which knows its own columns only, and sets them from left to right. Whether its values
+/// are none but such as that one can work out.
+fn reads_its_own(target: &Target<'_, '_>) -> bool {
     let names = assigned(target.assignments);
     for assignment in target.assignments {
         let flow = visit_expressions(&assignment.value, |expr| {
@@ -147,10 +172,10 @@ fn reads_its_own(target: &Target<'_, '_>) -> Result<(), Refusal> {
             if own && !by_another { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         if flow.is_break() {
-            return Err(refuse("a value of SET that reads another table, or a column that SET changes elsewhere"));
+            return false;
         }
     }
-    Ok(())
+    true
 }
 
 /// A table of FROM, and its name.

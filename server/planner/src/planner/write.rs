@@ -1,7 +1,7 @@
 //! Plans for UPDATE and DELETE over sharded keyspaces.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, FromTable, ObjectName, TableFactor, TableWithJoins, Update,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, TableFactor, TableWithJoins, Update,
 };
 
 use super::names::idents;
@@ -52,6 +52,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         scope: &scope,
         tables: std::slice::from_ref(&update.table),
         assignments: &update.assignments,
+        condition: update.selection.as_ref(),
         written,
         single,
         limited: update.limit.is_some() || !single && !update.order_by.is_empty(),
@@ -100,6 +101,7 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
         scope: &scope,
         tables,
         assignments: &[],
+        condition: delete.selection.as_ref(),
         written,
         single,
         limited: delete.limit.is_some() || !single && !delete.order_by.is_empty(),
@@ -125,6 +127,7 @@ struct Writing<'w, 'a> {
     scope: &'w Scope<'a>,
     tables: &'w [TableWithJoins],
     assignments: &'w [Assignment],
+    condition: Option<&'w Expr>,
     /// The items that it writes, if it is clear which.
     written: Option<Vec<usize>>,
     /// Of one table by itself.
@@ -179,8 +182,8 @@ fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) 
             ));
         }
     };
-    let (scope, tables, assignments) = (writing.scope, writing.tables, writing.assignments);
-    steps::keyed(walk, &steps::Target { scope, item, tables, assignments, together })
+    let &Writing { scope, tables, assignments, condition, .. } = writing;
+    steps::keyed(walk, &steps::Target { scope, item, tables, assignments, condition, together })
 }
 
 /// The same write on every shard; it must do the same on each.

@@ -1,0 +1,149 @@
+//! Values that an UPDATE gives its rows, and that no shard can work out by itself: they are read with the keys of the rows.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectName, Query, TableFactor, Visit, Visitor};
+
+use super::super::calls::{contains_query, finds};
+use super::super::clauses::{Clause, Clauses, bytes, split_tokens};
+use super::super::names::idents;
+use super::super::text::Text;
+use super::super::walk::Item;
+use super::super::write::last;
+use super::{keys, phrase, refuse};
+use crate::plan::{Part, set_bind};
+use crate::refusal::Refusal;
+use crate::schema::ColumnSchema;
+
+/// What SET is, once the values are known.
+pub(super) struct Assigned {
+    /// The expressions that are read.
+    pub(super) read: Vec<Vec<Part>>,
+    /// The columns that get their values.
+    pub(super) columns: Vec<ColumnSchema>,
+    /// Behind SET.
+    pub(super) set: Vec<Part>,
+}
+
+/// Takes SET apart. `joined`: several tables are read.
+pub(super) fn assigned(
+    text: &Text<'_>,
+    clauses: &Clauses,
+    assignments: &[Assignment],
+    item: &Item<'_>,
+    joined: bool,
+) -> Result<Assigned, Refusal> {
+    let unclear = || refuse("assignments that cannot be told apart");
+    let set = clauses.get(Clause::Set).ok_or_else(unclear)?;
+    let parts = split_tokens(text, set.start + 1..set.end);
+    if parts.len() != assignments.len() {
+        return Err(unclear());
+    }
+    let mut names: Vec<String> = Vec::with_capacity(assignments.len());
+    for assignment in assignments {
+        let AssignmentTarget::ColumnName(name) = &assignment.target else { return Err(unclear()) };
+        names.push(last(name));
+    }
+    let mut all = Assigned { read: Vec::new(), columns: Vec::new(), set: Vec::new() };
+    for (number, (assignment, part)) in assignments.iter().zip(&parts).enumerate() {
+        // The rest sees what was set before it.
+        let before = |name: &str| {
+            names
+                .iter()
+                .enumerate()
+                .any(|(other, set)| set.eq_ignore_ascii_case(name) && (other < number || (joined && other != number)))
+        };
+        if finds(&assignment.value, |expr| name_of(expr).is_some_and(before)) {
+            return Err(refuse("a value of SET that reads a column which SET changes elsewhere"));
+        }
+        if number > 0 {
+            all.set.push(phrase(", "));
+        }
+        let slice = |bytes: std::ops::Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
+        if is_constant(&assignment.value) {
+            all.set.push(slice(bytes(text, part).ok_or_else(unclear)?));
+            continue;
+        }
+        let mut depth = 0;
+        let equals = part.clone().find(|index| {
+            depth += text.nesting(&text.tokens[*index]);
+            depth == 0 && matches!(text.str(&text.tokens[*index]), "=" | ":=")
+        });
+        let value = bytes(text, &(equals.ok_or_else(unclear)? + 1..part.end)).ok_or_else(unclear)?;
+        let column = item.schema.and_then(|schema| schema.column(&names[number])).ok_or_else(unclear)?;
+        let bind = set_bind(all.columns.len());
+        all.set.push(Part::Text(format!("{} = :{bind}", keys::quote(&column.name)).into()));
+        all.read.push(vec![phrase("("), slice(value), phrase(")")]);
+        all.columns.push(column.clone());
+    }
+    Ok(all)
+}
+
+fn name_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Identifier(name) => Some(&name.value),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|name| name.value.as_str()),
+        _ => None,
+    }
+}
+
+/// Whether a value names nothing: DEFAULT, literals, binds, and what is made of them.
+fn is_constant(value: &Expr) -> bool {
+    let default = |name: &str| name.eq_ignore_ascii_case("default");
+    !contains_query(value) && !finds(value, |expr| name_of(expr).is_some_and(|name| !default(name)))
+}
+
+/// MySQL's error for a table that is written and read by a subquery at once; a refusal where it depends on how MySQL reads it.
+pub(super) fn read_and_written<V: Visit>(part: &V, table: &str) -> Result<(), Refusal> {
+    let mut reads = Reads { table, derived: 0, nested: 0 };
+    match part.visit(&mut reads) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(true) => Err(refuse("a derived table that reads the table which is written")),
+        ControlFlow::Break(false) => {
+            let message = format!("You can't specify target table '{table}' for update in FROM clause");
+            Err(Refusal::invalid("target-read", message).with_errno(1093, "HY000"))
+        }
+    }
+}
+
+struct Reads<'t> {
+    table: &'t str,
+    derived: usize,
+    nested: usize,
+}
+
+impl Visitor for Reads<'_> {
+    /// Within a derived table.
+    type Break = bool;
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<bool> {
+        self.nested += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<bool> {
+        self.nested -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<bool> {
+        let is = |name: &ObjectName| {
+            idents(name).and_then(|parts| parts.last().map(|last| last.value.eq_ignore_ascii_case(self.table)))
+        };
+        match factor {
+            TableFactor::Derived { .. } => self.derived += 1,
+            TableFactor::Table { name, .. } if self.nested > 0 && is(name) == Some(true) => {
+                return ControlFlow::Break(self.derived > 0);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<bool> {
+        if matches!(factor, TableFactor::Derived { .. }) {
+            self.derived -= 1;
+        }
+        ControlFlow::Continue(())
+    }
+}
