@@ -142,7 +142,7 @@ pub(crate) async fn run_plan(
     let values = scope.calling.values.clone();
     let outcome = run_planned(scope, session, statement, &planned, (binds, all_binds), clause, answer, watch).await;
     let error = match outcome {
-        Err(error) if error.code == Code::Unsupported && scope.gate.scratch.is_some() => error,
+        Err(error) if may_be_shards_alone(&error) && scope.gate.scratch.is_some() => error,
         outcome => return outcome,
     };
     // What turned out not to be proved for these values may be exact all the same.
@@ -155,6 +155,12 @@ pub(crate) async fn run_plan(
     let Some(planned) = again else { return Err(error) };
     scope.calling.values = values;
     Box::pin(run_planned(scope, session, statement, &planned, (binds, all_binds), clause, answer, watch)).await
+}
+
+/// Whether the statement itself may be right: shards were asked for more than it says, and refuse that (ER_WRONG_FIELD_WITH_GROUP), or the gate
+/// cannot merge what they gave.
+fn may_be_shards_alone(error: &ErrorBody) -> bool {
+    error.code == Code::Unsupported || error.errno == 1055
 }
 
 #[expect(clippy::too_many_arguments, reason = "those of a statement, and its plan")]
