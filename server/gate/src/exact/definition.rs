@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use vitrail_planner::plan::Carried;
 use vitrail_proto::error::ErrorBody;
 use vitrail_service::call::{On, Settings};
 use vitrail_sql::lexer::{LexMode, Lexer, Token, TokenKind};
@@ -20,21 +21,30 @@ pub(super) struct Definitions(Mutex<Known>);
 #[derive(Default)]
 struct Known {
     version: u64,
-    bodies: HashMap<(Arc<str>, Arc<str>), Arc<str>>,
+    bodies: HashMap<(Arc<str>, Arc<str>), Arc<Body>>,
+}
+
+/// What a temporary table is made of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Body {
+    /// Columns with their names, and keys, as they are defined.
+    items: Vec<(Option<String>, String)>,
+    /// Behind them.
+    options: String,
 }
 
 /// Tables whose definitions are kept; when there are more, all are read anew.
 const MOST: usize = 1000;
 
 impl Definitions {
-    /// What follows the name in CREATE TEMPORARY TABLE. `version`: of the schemas.
+    /// The table's body. `version`: of the schemas.
     pub(super) async fn body(
         &self,
         keyspace: &Keyspace,
         table: &Arc<str>,
         version: u64,
         calling: &Calling<'_>,
-    ) -> Result<Arc<str>, ErrorBody> {
+    ) -> Result<Arc<Body>, ErrorBody> {
         let key = (Arc::clone(&keyspace.name), Arc::clone(table));
         {
             let mut known = self.0.lock();
@@ -45,7 +55,7 @@ impl Definitions {
                 return Ok(Arc::clone(body));
             }
         }
-        let body: Arc<str> = read(keyspace, table, calling).await?.into();
+        let body = Arc::new(read(keyspace, table, calling).await?);
         let mut known = self.0.lock();
         if known.version == version {
             known.bodies.insert(key, Arc::clone(&body));
@@ -54,7 +64,7 @@ impl Definitions {
     }
 }
 
-async fn read(keyspace: &Keyspace, table: &str, calling: &Calling<'_>) -> Result<String, ErrorBody> {
+async fn read(keyspace: &Keyspace, table: &str, calling: &Calling<'_>) -> Result<Body, ErrorBody> {
     // Names in backticks, whatever the session's sql_mode.
     let calling = calling.with_settings(Settings::default());
     let task = Task {
@@ -79,17 +89,13 @@ async fn read(keyspace: &Keyspace, table: &str, calling: &Calling<'_>) -> Result
 ///
 /// # Errors
 /// What of it cannot be left out.
-fn temporary(text: &str) -> Result<String, &'static str> {
-    let mut lexer = Lexer::new(text.as_bytes(), LexMode::default());
-    let mut tokens = Vec::new();
-    while let Ok(Some(token)) = lexer.next_token() {
-        tokens.push(token);
-    }
+fn temporary(text: &str) -> Result<Body, &'static str> {
+    let tokens = tokens(text);
     let odd = "a definition that is not understood";
     let open = tokens.iter().position(|token| token.kind == TokenKind::Open).ok_or(odd)?;
     let word = |token: &Token| text[token.start..token.end].to_ascii_uppercase();
     let (mut depth, mut first, mut close) = (0, open + 1, None);
-    let mut kept: Vec<&str> = Vec::new();
+    let mut items = Vec::new();
     for (index, token) in tokens.iter().enumerate().skip(open) {
         match token.kind {
             TokenKind::Open => depth += 1,
@@ -107,7 +113,8 @@ fn temporary(text: &str) -> Result<String, &'static str> {
                 return Err("system versions or periods");
             }
             if column || matches!(begins.as_str(), "PRIMARY" | "UNIQUE" | "KEY" | "INDEX") {
-                kept.push(item);
+                let name = column.then(|| text[start.start + 1..start.end - 1].replace("``", "`"));
+                items.push((name, item.to_owned()));
             }
         }
         if ends {
@@ -123,7 +130,7 @@ fn temporary(text: &str) -> Result<String, &'static str> {
     if words.windows(2).any(|pair| pair[0] == "SYSTEM" && pair[1] == "VERSIONING") {
         return Err("system versions");
     }
-    let mut out = format!("({}) ENGINE=InnoDB", kept.join(", "));
+    let mut out = "ENGINE=InnoDB".to_owned();
     for name in ["CHARSET", "COLLATE"] {
         if let Some(at) = words.iter().position(|word| word == name)
             && words.get(at + 1).is_some_and(|word| word == "=")
@@ -132,12 +139,58 @@ fn temporary(text: &str) -> Result<String, &'static str> {
             out.push_str(&format!(" {name}={}", value.to_ascii_lowercase()));
         }
     }
-    Ok(out)
+    Ok(Body { items, options: out })
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut lexer = Lexer::new(text.as_bytes(), LexMode::default());
+    std::iter::from_fn(|| lexer.next_token().ok().flatten()).collect()
+}
+
+impl Body {
+    /// What follows the name in CREATE TEMPORARY TABLE, if these columns are loaded. The others may be NULL there, whatever they are in the table:
+    /// nobody looks at them, and MySQL has no warning to give, so that every one that it gives is of a value.
+    pub(super) fn text(&self, loaded: &[Carried]) -> String {
+        let is_loaded = |name: &String| loaded.iter().any(|column| *column.name == **name);
+        let plain = |(name, item): &(Option<String>, String)| name.is_some() && !is_generated(item);
+        let whole = self.items.iter().filter(|item| plain(item)).count() == loaded.len();
+        let items: Vec<String> = self
+            .items
+            .iter()
+            .map(|(name, item)| match name {
+                Some(name) if !whole && !is_loaded(name) => nullable(item),
+                _ => item.clone(),
+            })
+            .collect();
+        format!("({}) {}", items.join(", "), self.options)
+    }
+}
+
+/// Whether a column is computed.
+fn is_generated(item: &str) -> bool {
+    let word = |token: &Token| item[token.start..token.end].eq_ignore_ascii_case("AS");
+    tokens(item).windows(2).any(|pair| word(&pair[0]) && pair[1].kind == TokenKind::Open)
+}
+
+/// The definition of a column without NOT NULL.
+fn nullable(item: &str) -> String {
+    let all = tokens(item);
+    let is = |token: &Token, word: &str| {
+        token.kind == TokenKind::Word && item[token.start..token.end].eq_ignore_ascii_case(word)
+    };
+    let mut depth = 0;
+    let place = all.windows(2).find(|pair| {
+        depth += i32::from(pair[0].kind == TokenKind::Open) - i32::from(pair[0].kind == TokenKind::Close);
+        depth == 0 && is(&pair[0], "NOT") && is(&pair[1], "NULL")
+    });
+    place.map_or_else(|| item.to_owned(), |pair| format!("{}{}", &item[..pair[0].start], &item[pair[1].end..]))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::temporary;
+    use vitrail_planner::plan::Form;
+
+    use super::*;
 
     #[test]
     fn columns_and_keys_stay() {
@@ -149,7 +202,14 @@ mod tests {
         let expected = "(`a` int(11) NOT NULL AUTO_INCREMENT, `b` varchar(20) DEFAULT 'x,(y' COMMENT 'KEY, no', `c` decimal(10,2) \
                         GENERATED ALWAYS AS ((`a` * 2)) STORED, `d` int /*!80023 INVISIBLE */, PRIMARY KEY (`a`), UNIQUE KEY `u` (`b`(5),`a`), KEY \
                         `k` ((`a` + 1))) ENGINE=InnoDB CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci";
-        assert_eq!(temporary(text).as_deref(), Ok(expected));
+        let body = temporary(text).expect("a definition");
+        let loaded = |names: &[&str]| -> Vec<Carried> {
+            let column = |name: &&str| Carried { name: (*name).into(), read: (*name).into(), form: Form::Number };
+            names.iter().map(column).collect()
+        };
+        assert_eq!(body.text(&loaded(&["a", "b", "d"])), expected);
+        let without = expected.replace("`a` int(11) NOT NULL AUTO", "`a` int(11)  AUTO");
+        assert_eq!(body.text(&loaded(&["b"])), without);
     }
 
     #[test]

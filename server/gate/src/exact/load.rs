@@ -65,14 +65,16 @@ impl<'l, 'c> Loader<'l, 'c> {
             return Ok(());
         }
         let text = std::mem::take(&mut self.text);
-        self.connection.run(text).await.map_err(|error| match error.errno {
+        let warnings = self.connection.run(text).await.map_err(|error| match error.errno {
             1062 => failure::unsupported(format!(
                 "rows of `{}` on different shards have the same unique key ({}): one MySQL could not hold them, so there is no answer that is \
                  right",
                 self.fragment.table, error.message
             )),
             _ => error,
-        })
+        })?;
+        // A value is not stored as it was: the table has other types than the gate knows.
+        if warnings > 0 { Err(failure::outdated(&self.fragment.keyspace)) } else { Ok(()) }
     }
 
     fn row<'r>(&mut self, mut cells: impl Iterator<Item = Option<&'r [u8]>>) -> Result<(), ErrorBody> {

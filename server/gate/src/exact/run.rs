@@ -126,7 +126,7 @@ impl Exacting<'_> {
             let view = &self.scope.view;
             let keyspace = view.cluster.keyspace(&fragment.keyspace)?;
             let body = scratch.definitions.body(keyspace, &fragment.table, view.version, reading).await?;
-            connection.create(fragment, &body).await?;
+            connection.create(fragment, &body.text(&fragment.columns)).await?;
             let loaded = match next {
                 Next::Copy { of, .. } => {
                     let names: Vec<String> =

@@ -36,7 +36,7 @@ impl<'a> Connection<'a> {
         let create = format!("CREATE TEMPORARY TABLE {} {body}", fragment.qualified());
         match self.run(create.clone()).await {
             Err(error) if error.errno == NO_DATABASE => {}
-            done => return done.map_err(|error| not_loaded(fragment, error)),
+            done => return done.map(|_| ()).map_err(|error| not_loaded(fragment, error)),
         }
         // Named after the keyspace; it stays, and stays empty.
         let database = format!("CREATE DATABASE IF NOT EXISTS `{}`", fragment.keyspace.replace('`', "``"));
@@ -44,15 +44,14 @@ impl<'a> Connection<'a> {
         let task = self.task(calling.call(None), statement(database, true), On::Pool);
         let calls = Calls::of(calling.cancel, std::slice::from_ref(&task));
         calls.guard(pin!(scatter::run_one(task))).await.map_err(|error| not_loaded(fragment, error))?;
-        self.run(create).await.map_err(|error| not_loaded(fragment, error))
+        self.run(create).await.map(|_| ()).map_err(|error| not_loaded(fragment, error))
     }
 
-    /// Runs a statement that has no rows.
-    pub(super) async fn run(&mut self, sql: impl Into<Arc<str>>) -> Result<(), ErrorBody> {
+    /// Runs a statement that has no rows. Gives the number of its warnings.
+    pub(super) async fn run(&mut self, sql: impl Into<Arc<str>>) -> Result<u32, ErrorBody> {
         let calling = self.loading;
         let (mut lane, calls) = self.start(calling.call(None), statement(sql, true), calling).await?;
-        calls.guard(pin!(lane.finish())).await?;
-        Ok(())
+        Ok(calls.guard(pin!(lane.finish())).await?.warnings)
     }
 
     /// Runs a statement whose rows have one column; gives it of each row.
