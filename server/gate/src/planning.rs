@@ -128,20 +128,20 @@ fn cached(scope: &Scope<'_>, session: &Session, normalised: &Normalised) -> Resu
 }
 
 /// The plan for the scratch server of a query whose other plan did not hold for its values; `None`: there is none. `allowed`: its user may run it,
-/// whatever it needs.
+/// whatever it needs. `for_write`: its rows tell what is written.
 pub(crate) fn exact(
     scope: &Scope<'_>,
     session: &Session,
     normalised: &Normalised,
     error: &ErrorBody,
-    allowed: bool,
+    (allowed, for_write): (bool, bool),
 ) -> Option<Arc<Planned>> {
     let target = &scope.target;
     let key = Key {
         statement: &normalised.key,
         keyspace: target.keyspace.as_deref().unwrap_or_default(),
         // No shard is called so.
-        shard: "exact plan",
+        shard: if for_write { "exact plan for a write" } else { "exact plan" },
         modes: lex_mode(session),
         version: scope.view.version,
     };
@@ -151,7 +151,10 @@ pub(crate) fn exact(
         let may = allowed || scope.permit.allow(plan.needs(), Some(plan.keyspace())).is_ok();
         return may.then_some(planned);
     }
-    let plan = vitrail_planner::plan_exact(normalised, &context(scope, &[]), error.message.clone()).ok()?;
+    let known = context(scope, &[]);
+    let scratch = known.scratch.map(|scratch| vitrail_planner::Scratch { for_write, ..scratch });
+    let known = PlanContext { scratch, ..known };
+    let plan = vitrail_planner::plan_exact(normalised, &known, error.message.clone()).ok()?;
     // Names may mean other tables to a user who sees some keyspaces only.
     if !allowed {
         scope.permit.allow(plan.needs(), Some(plan.keyspace())).ok()?;
@@ -195,7 +198,11 @@ pub(crate) fn context<'a>(scope: &'a Scope<'_>, temporary: &'a [&'a str]) -> Pla
         shard: scope.target.shard.as_deref(),
         temporary,
         catalog: None,
-        scratch: scope.gate.scratch.as_ref().map(|_| vitrail_planner::Scratch { reopens: scope.gate.is_mariadb() }),
+        scratch: scope
+            .gate
+            .scratch
+            .as_ref()
+            .map(|_| vitrail_planner::Scratch { reopens: scope.gate.is_mariadb(), for_write: false }),
     }
 }
 

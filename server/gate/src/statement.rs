@@ -148,7 +148,7 @@ pub(crate) async fn run_plan(
     // What turned out not to be proved for these values may be exact all the same.
     let again = match &*planned {
         Planned::Plan(plan) if plan.may_be_exact() && answer.restart() => {
-            planning::exact(scope, session, statement, &error, expanded.is_some())
+            planning::exact(scope, session, statement, &error, (expanded.is_some(), false))
         }
         _ => None,
     };

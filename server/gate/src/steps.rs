@@ -96,7 +96,7 @@ impl Stepping<'_> {
         };
         // What turned out not to be proved for these values may be exact all the same.
         let query = self.steps.query();
-        match planning::exact(self.scope, session, query, &error, true).as_deref() {
+        match planning::exact(self.scope, session, query, &error, (true, true)).as_deref() {
             Some(Planned::Plan(plan)) => {
                 let resolved = plan.resolve(query, self.binds, &self.keyspace.layout)?;
                 self.read(session, &resolved, calling, done).await

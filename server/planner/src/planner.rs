@@ -96,6 +96,8 @@ pub struct PlanContext<'a> {
 pub struct Scratch {
     /// A statement may name a temporary table more than once: MariaDB's may, MySQL's may not (error 1137).
     pub reopens: bool,
+    /// The rows of a query tell what is written: as MySQL does it, they are locked where they are read, and are the newest ones.
+    pub for_write: bool,
 }
 
 /// Plans a statement that needs a connection of the session's own: LOCK TABLES, UNLOCK TABLES, HANDLER, DDL of temporary tables, and

@@ -62,7 +62,7 @@ fn run(fixture: &mut Fixture, case: &str) -> String {
         if let Some(name) = line.strip_prefix('@') {
             name.clone_into(&mut target);
         } else if let Some(flavour) = line.strip_prefix("scratch = ") {
-            fixture.scratch = Some(Scratch { reopens: flavour == "mariadb" });
+            fixture.scratch = Some(Scratch { reopens: flavour == "mariadb", for_write: false });
         } else if let Some((name, value)) = line.strip_prefix(':').and_then(|line| line.split_once(" = ")) {
             binds.set(name, value_of(value));
         } else {

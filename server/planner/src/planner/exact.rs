@@ -111,9 +111,14 @@ fn make(
     let Statement::Query(query) = &*parsed.statement else { return Err(refuse("this kind of statement")) };
     let mut survey = Survey::new(context, &text, scratch);
     survey.query(query, &[])?;
-    let Survey { mut references, changes, locks, natural, wildcards, .. } = survey;
+    let Survey { mut references, changes, mut locks, natural, wildcards, .. } = survey;
     if references.is_empty() {
         return Err(refuse("a statement without tables"));
+    }
+    if scratch.for_write {
+        let unlocked = references.iter_mut().filter(|reference| reference.lock.is_none());
+        unlocked.for_each(|reference| reference.lock = Some("LOCK IN SHARE MODE"));
+        locks = true;
     }
     // One that was not found may list any table.
     let whole = natural || wildcards < Words::wildcards(&text);

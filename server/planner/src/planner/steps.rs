@@ -18,7 +18,7 @@ use super::order::quoted;
 use super::text::Text;
 use super::walk::{Scope, Walk};
 use super::write::{assigned, last};
-use super::{targets, why_alone};
+use super::{PlanContext, Scratch, targets, why_alone};
 use crate::plan::{Home, KeyedPlan, MergePlan, Part, Reading, Replacement, Route, StepsPlan, WritePlan, reading_text};
 use crate::refusal::Refusal;
 
@@ -146,7 +146,8 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
 /// Plans what reads the rows.
 fn reading(walk: &Walk<'_>, text: Vec<Part>) -> Result<Reading, Refusal> {
     let statement = reading_text(&text, walk.text.statement)?;
-    let plan = super::choose(&statement, walk.context)?;
+    let scratch = walk.context.scratch.map(|scratch| Scratch { for_write: true, ..scratch });
+    let plan = super::choose(&statement, &PlanContext { scratch, ..*walk.context })?;
     if let Some(reason) = why_alone(&Text::new(&statement), &plan.merge) {
         return Err(Refusal::unsupported("one-shard-only", reason));
     }

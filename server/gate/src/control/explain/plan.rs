@@ -45,7 +45,7 @@ pub(super) async fn lines(
     let mut resolved = plan.resolve(statement, binds, &keyspace.layout);
     let exact = match &resolved {
         Err(refusal) if refusal.code == Code::Unsupported && plan.may_be_exact() => {
-            planning::exact(scope, session, statement, &refusal.clone().into(), of_view.is_some())
+            planning::exact(scope, session, statement, &refusal.clone().into(), (of_view.is_some(), false))
         }
         _ => None,
     };
