@@ -74,6 +74,8 @@ fn every_example_does_what_it_says() {
         ("transaction", &["booking 1: 179.50\nbooking 2: 422.00\n"]),
     ];
     let mut examples = examples();
+    // That one talks to the runner of `tools/conformance`, which has tests of its own.
+    examples.retain(|(name, _)| name != "conformance");
     examples.sort();
     let names: Vec<&str> = examples.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, expected.map(|(name, _)| name), "each example is expected to say something");
