@@ -336,7 +336,7 @@ class Cursor:
 
     def _check_open(self) -> None:
         if self._closed or self._connection.closed:
-            raise errors.interface("the cursor is closed" if self._closed else "the connection is closed")
+            raise errors.interface("the cursor is closed" if self._closed else errors.CONNECTION_IS_CLOSED)
 
     def _check_result(self) -> None:
         self._check_open()

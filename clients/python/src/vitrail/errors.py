@@ -225,6 +225,9 @@ def interface(message: str, errno: int | None = None) -> InterfaceError:
     return InterfaceError(message, code="invalid", errno=61008 if errno is None else errno, sqlstate="HY000")
 
 
+#: The text of an error of a connection that was closed.
+CONNECTION_IS_CLOSED = "the connection is closed"
+
 #: The errno of a URL or option that cannot be used.
 BAD_CONFIGURATION = 61009
 

@@ -275,4 +275,4 @@ class Runner:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise errors.interface("the connection is closed")
+            raise errors.interface(errors.CONNECTION_IS_CLOSED)

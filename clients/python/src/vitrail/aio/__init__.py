@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..config import ConnectOptions, configure
+from ..config import Config, ConnectOptions, configure
 from .connection import Connection
 from .cursor import Cursor
 from .links import Links
@@ -25,7 +25,15 @@ async def connect(url: str | None = None, **options: Unpack[ConnectOptions]) -> 
         InterfaceError: the URL or an option cannot be used.
         OperationalError: no host can be reached, or the login is refused.
     """
-    config = configure(url, **options)
+    return await connect_by(configure(url, **options))
+
+
+async def connect_by(config: Config) -> Connection:
+    """A connection with a socket of its own, as a configuration says.
+
+    Raises:
+        OperationalError: no host can be reached, or the login is refused.
+    """
     config.pool_min = config.pool_max = 1
     links = Links(config)
     try:

@@ -73,9 +73,10 @@ class Connection(Runner):
         if first is None:
             return Outcome()
         second = next(requests, None)
+        alone = self.autocommit and not self.is_in_transaction()
         if second is None:
-            return await self._batch(first, chosen, deadline, atomic=not self.is_in_transaction())
-        if self.is_in_transaction():
+            return await self._batch(first, chosen, deadline, atomic=alone)
+        if not alone:
             return await self._batches(itertools.chain((first, second), requests), chosen, deadline)
         async with self.transaction():
             return await self._batches(itertools.chain((first, second), requests), chosen, deadline)
@@ -135,6 +136,11 @@ class Connection(Runner):
         :class:`vitrail.CancelledError`, or ends with its result if the cancel came late."""
         if self._current is not None and not self._current.ended:
             self._current.link.cancel(self._current.id)
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether each statement outside :meth:`transaction` is a transaction of its own; ``SET autocommit = 0`` changes that."""
+        return bool(self._session.state.get("autocommit", True))
 
     def is_in_transaction(self) -> bool:
         """Inside a transaction, as far as the server has told."""

@@ -195,7 +195,7 @@ class Runner:
     @contextlib.contextmanager
     def _operation(self) -> Iterator[None]:
         if self._closed:
-            raise errors.interface("the connection is closed")
+            raise errors.interface(errors.CONNECTION_IS_CLOSED)
         if self._busy:
             raise errors.interface("another task runs a statement on this connection; take one of the pool for each task")
         self._busy = True

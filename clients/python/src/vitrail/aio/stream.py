@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import errors
 from ..protocol import conversation as talk
+from ..protocol.rows import Column
 from ..results import READ_AHEAD, READ_AHEAD_TEXT, Outcome, Part, ResultReader
 from ..session import Deadline
 from .link import Slot
@@ -13,12 +14,13 @@ from .record import Record
 
 
 class Stream:
-    """The answer to one request, from its first reply on."""
+    """The answer to one request, from its first reply on. ``columns`` and ``outcome`` are there once they have been read."""
 
     def __init__(self, slot: Slot, deadline: Deadline, first: talk.Reply) -> None:
         self.slot = slot
         self.done = False
         self.outcome: Outcome | None = None
+        self.columns: list[Column] | None = None
         self._deadline = deadline
         self._first: talk.Reply | None = first
         self._last: talk.Reply | None = None
@@ -90,6 +92,7 @@ class Stream:
         assert self._reader is not None
         part = self._reader.read(reply)
         if part.fields is not None:
+            self.columns = part.fields.columns
             self._index = {column.name: place for place, column in enumerate(part.fields.columns)}
         if part.outcome is not None:
             self.outcome = part.outcome

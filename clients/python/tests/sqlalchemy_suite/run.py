@@ -1,0 +1,45 @@
+"""Runs SQLAlchemy's compliance suite once: ``run.py DRIVER SHARDS [arguments of pytest]``.
+
+``DRIVER`` is a dialect's name: ``vitrail``, ``vitrail+aio``; or ``mysql+pymysql`` for the same MariaDB without Vitrail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parent
+sys.path[:0] = [str(HOME), str(HOME.parent)]
+
+from keyspaces import KEYSPACES, suite_gate  # noqa: E402
+from support.servers import MariaDB, temporary  # noqa: E402
+
+
+def main() -> int:
+    """The exit status is pytest's."""
+    driver, shards, arguments = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+    # Ended from outside, it ends its servers as well.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(temporary())
+        mariadb = MariaDB(folder)
+        stack.callback(mariadb.stop)
+        if driver.startswith("vitrail"):
+            gate = suite_gate(folder / "gate", mariadb, shards)
+            stack.callback(gate.stop)
+            url = gate.url(KEYSPACES[0]).replace("vitrail:", f"{driver}:", 1)
+        else:
+            shards = 0
+            mariadb.sql("".join(f"CREATE DATABASE {name} CHARACTER SET utf8mb4;" for name in KEYSPACES))
+            url = f"{driver}://vitrail:secret@127.0.0.1:{mariadb.port}/{KEYSPACES[0]}"
+        command = [sys.executable, "-m", "pytest", "-c", "setup.cfg", f"--dburi={url}", *arguments]
+        environment = {**os.environ, "VITRAIL_SUITE_SHARDS": str(shards)}
+        return subprocess.run(command, cwd=HOME, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
