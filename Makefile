@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test test-clients lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
+.PHONY: help demo check-demo build test test-clients test-sqlalchemy lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -36,6 +36,11 @@ test-clients: ## the clients in other languages, and the conformance of all, aga
 	@tools/harness/install-mariadb
 	@tools/harness/install-python
 	@CARGO='$(CARGO)' python3 clients/check.py
+
+test-sqlalchemy: ## SQLAlchemy's compliance suite through one shard and two, and over MariaDB alone; takes minutes
+	@tools/harness/install-mariadb
+	@tools/harness/install-python
+	@CARGO='$(CARGO)' python3 clients/check.py sqlalchemy
 
 lint: ## rustfmt and clippy, warnings denied
 	@$(CARGO) fmt --all -- --check

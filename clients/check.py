@@ -1,6 +1,7 @@
 """Runs all tests of the clients in other languages than Rust, and the conformance of all; ``target/clients/summary.json`` has it.
 
-``make test-clients`` calls it. Standard library only; what the tests need is installed into an environment under ``target``.
+``make test-clients`` calls it, and ``make test-sqlalchemy`` with ``sqlalchemy`` as argument. Standard library only; what the tests
+need is installed into an environment under ``target``.
 """
 
 from __future__ import annotations
@@ -99,11 +100,37 @@ def check_python() -> Client:
     client.run("ruff format", [programs / "ruff", "format", "--check", "--quiet", ".", "../check.py"], project)
     client.run("ruff check", [programs / "ruff", "check", "--quiet", ".", "../check.py"], project)
     client.run("mypy --strict", [programs / "mypy", "--no-error-summary"], project)
-    client.run("pyright", [programs / "pyright"], project)
+    client.run("pyright", [programs / "pyright", "--pythonpath", programs / "python"], project)
     build: list[str | Path] = [programs / "python", "-m", "build", "--no-isolation", "--outdir", OUTPUT / "dist"]
     client.run("wheel and sdist", build, project)
     client.run("tests", [programs / "python", "-m", "pytest", "--quiet", f"--junit-xml={report}"], project, report)
     return client
+
+
+def check_sqlalchemy() -> Client:
+    """SQLAlchemy's compliance suite with both dialects through one shard and two, beside SQLAlchemy's own over MariaDB alone."""
+    client = Client("python")
+    project = REPOSITORY / "clients" / "python"
+    programs = environment(OUTPUT / "python", project)
+    runs = [("mysql+pymysql", 0), ("vitrail", 1), ("vitrail+aio", 1), ("vitrail", 2), ("vitrail+aio", 2)]
+    passed: dict[tuple[str, int], set[str]] = {}
+    for driver, shards in runs:
+        report = OUTPUT / f"sqlalchemy-{driver}-{shards}.xml"
+        suite = project / "tests" / "sqlalchemy_suite" / "run.py"
+        command: list[str | Path] = [programs / "python", suite, driver, str(shards), "--quiet", f"--junit-xml={report}"]
+        client.run(f"sqlalchemy {driver}, {shards} shards", command, project, report)
+        passed[driver, shards] = passing(report)
+        beyond = len(passed[runs[0]] - passed[driver, shards])
+        print(f"== beyond what {runs[0][0]} excludes: {beyond} of {len(passed[runs[0]])}")
+    return client
+
+
+def passing(report: Path) -> set[str]:
+    """Tests of a JUnit report of the suite that passed, without the dialect that is in the names of their classes."""
+    cases = ElementTree.parse(report).iter("testcase") if report.exists() else ()
+    return {
+        f"{case.get('classname', '').partition('+')[0].rpartition('_')[0]}::{case.get('name')}" for case in cases if not len(case)
+    }
 
 
 def check_conformance(clients: list[Client]) -> None:
@@ -150,15 +177,18 @@ def main() -> int:
     """Checks all clients; the exit status says whether all is well."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
     build_missing()
-    clients = [check_python(), Client("rust")]
-    check_conformance(clients)
+    alone = sys.argv[1:] == ["sqlalchemy"]
+    clients = [check_sqlalchemy()] if alone else [check_python(), Client("rust")]
+    if not alone:
+        check_conformance(clients)
     print()
     for client in clients:
         for step in client.steps:
             print(f"{client.language}: {step.name}: {step.passed} passed, {step.failed} failed, {step.excluded} excluded")
     summary = {client.language: {**client.totals, "steps": [asdict(step) for step in client.steps]} for client in clients}
-    (OUTPUT / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    print("summary:", OUTPUT / "summary.json")
+    written = OUTPUT / ("sqlalchemy.json" if alone else "summary.json")
+    written.write_text(json.dumps(summary, indent=2) + "\n")
+    print("summary:", written)
     return int(any(client.totals["failed"] for client in clients))
 
 

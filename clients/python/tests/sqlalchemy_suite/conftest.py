@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from exclusions import TESTS, TESTS_OVER_SHARDS
+from sqlalchemy_suite.exclusions import TESTS, TESTS_OVER_SHARDS
 
 # Before anything of it is imported.
 pytest.register_assert_rewrite("sqlalchemy.testing.assertions")
@@ -19,10 +19,10 @@ SHARDS = int(os.environ["VITRAIL_SUITE_SHARDS"])
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Registers what the suite asks of the database, before the plugin connects."""
     if SHARDS:
-        import provision  # noqa: F401
+        import sqlalchemy_suite.provision  # noqa: F401
 
     if SHARDS > 1:
-        import numbering
+        from sqlalchemy_suite import numbering
 
         numbering.listen()
     pytestplugin.pytest_sessionstart(session)

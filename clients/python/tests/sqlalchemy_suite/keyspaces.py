@@ -15,8 +15,8 @@ _RANGES = {1: ("0",), 2: ("-80", "80-")}
 
 
 def tables() -> dict[str, dict[str, str]]:
-    """The tables of keyspaces with several shards by name: ``column`` and ``vindex`` of those whose rows lie on one shard each, and
-    ``numbered``, the column that a sequence fills. Of the others all shards have all rows."""
+    """The tables of keyspaces with several shards by name: ``column`` and ``vindex`` of those whose rows lie on one shard each,
+    and ``numbered``, the column that a sequence fills. Of the others all shards have all rows."""
     found: dict[str, dict[str, str]] = json.loads(TABLES.read_text(encoding="utf-8"))
     return found
 
@@ -41,7 +41,7 @@ def suite_gate(folder: Path, mariadb: MariaDB, shards: int) -> Gate:
             (folder / f"{keyspace}.vschema.json").write_text(json.dumps(_vschema(keyspace, known)))
             lines.append(f'[keyspaces.{keyspace}]\nvschema = "{keyspace}.vschema.json"\n')
         for number, name in enumerate(_RANGES[shards]):
-            # One shard has the keyspace's name, so that a foreign key, whose text MySQL gets as it is, may lead to another keyspace.
+            # One shard has the keyspace's name: so a foreign key, which MySQL gets as it is written, may lead to another keyspace.
             database = keyspace if shards == 1 else f"{keyspace}_{number}"
             mariadb.sql(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
             mysql = f'{{ host = "127.0.0.1", port = {mariadb.port}, user = "vitrail", password = "secret" }}'

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from keyspaces import sequence, tables
 from sqlalchemy import Table, event
 from sqlalchemy.engine.url import URL
+from sqlalchemy_suite.keyspaces import sequence, tables
 
 import vitrail
 from vitrail.sqlalchemy.urls import translate
@@ -18,7 +18,7 @@ def listen() -> None:
     opened: dict[URL, vitrail.Connection] = {}
 
     @event.listens_for(Table, "after_create")
-    def begin_at_one(table: Table, connection: Any, **options: Any) -> None:
+    def begin_at_one(table: Table, connection: Any, **_: Any) -> None:
         url = connection.engine.url.set(drivername="vitrail")
         if table.name not in numbered or "TEMPORARY" in table._prefixes:
             return

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent
-sys.path[:0] = [str(HOME), str(HOME.parent)]
+sys.path.insert(0, str(HOME.parent))
 
-from keyspaces import KEYSPACES, suite_gate  # noqa: E402
+from sqlalchemy_suite.keyspaces import KEYSPACES, suite_gate  # noqa: E402
 from support.servers import MariaDB, temporary  # noqa: E402
 
 
@@ -23,7 +23,7 @@ def main() -> int:
     """The exit status is pytest's."""
     driver, shards, arguments = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
     # Ended from outside, it ends its servers as well.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(temporary())
         mariadb = MariaDB(folder)

@@ -10,7 +10,7 @@ from sqlalchemy.testing.suite import *  # noqa: F403
 from vitrail.sqlalchemy.blocking import BufferedCursor
 
 
-class ServerSideCursorsTest(suite.ServerSideCursorsTest):
+class ServerSideCursorsTest(suite.ServerSideCursorsTest):  # type: ignore[misc]  # the suite has no types
     """The suite knows the cursors of SQLAlchemy's own drivers only; of others it takes each for one that does not stream."""
 
     def _is_server_side(self, cursor: Any) -> bool:

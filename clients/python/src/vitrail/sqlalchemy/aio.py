@@ -75,7 +75,7 @@ class AdaptedModule(AsyncAdapt_dbapi_module):
     def connect(self, url: str, **options: Any) -> AdaptedConnection:
         """Connects. ``async_creator_fn`` opens the connection in place of this client, as SQLAlchemy has it."""
         creator = options.pop("async_creator_fn", None)
-        opening = aio.connect_by(configure(url, **options)) if creator is None else creator(url, **options)
+        opening: Any = aio.connect_by(configure(url, **options)) if creator is None else creator(url, **options)
         return await_(AdaptedConnection.create(self, opening))
 
 
@@ -100,7 +100,7 @@ class VitrailDialectAsync(VitrailDialect):
     def import_dbapi(cls) -> DBAPIModule:
         """The asyncio module, adapted."""
         module: Any = AdaptedModule()
-        return module
+        return module  # type: ignore[no-any-return]  # SQLAlchemy's protocol asks for less precise types
 
     def do_terminate(self, dbapi_connection: DBAPIConnection) -> None:
         """Ends a connection that may be broken, without an event loop if need be."""

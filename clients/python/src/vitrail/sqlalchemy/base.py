@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.dialects.mysql.base import MySQLDialect
+from sqlalchemy.dialects.mysql.base import MySQLCompiler, MySQLDialect
 
 from .. import errors
 from .urls import translate
@@ -25,9 +25,18 @@ if TYPE_CHECKING:
 _SESSION_IS_GONE = frozenset({"session_lost", "tx_lost", "protocol"})
 
 
+class VitrailCompiler(MySQLCompiler):
+    """Compiles statements."""
+
+    def default_from(self) -> str:
+        """Nothing: a SELECT with a condition and no table needs no DUAL, which a sharded keyspace would take for a table."""
+        return ""
+
+
 class VitrailDialect(MySQLDialect):
     """MySQL's dialect over Vitrail."""
 
+    statement_compiler = VitrailCompiler
     supports_statement_cache = True
     supports_server_side_cursors = True
     supports_native_decimal = True
@@ -35,14 +44,14 @@ class VitrailDialect(MySQLDialect):
     supports_sane_multi_rowcount = True
 
     def create_connect_args(self, url: URL) -> ConnectArgsType:
-        """Arguments for ``connect``. Transactions are PEP 249's; an UPDATE counts the rows that it matches, as SQLAlchemy expects."""
+        """Arguments for ``connect``. Transactions are PEP 249's; an UPDATE counts the rows that it matches, as SQLAlchemy asks."""
         return [translate(url)], {"autocommit": False, "found_rows": True}
 
     def is_disconnect(
         self,
         e: DBAPIModule.Error,
-        connection: PoolProxiedConnection | DBAPIConnection | None,
-        cursor: DBAPICursor | None,
+        connection: PoolProxiedConnection | DBAPIConnection | None,  # noqa: ARG002
+        cursor: DBAPICursor | None,  # noqa: ARG002
     ) -> bool:
         """Whether the connection is of no more use."""
         if isinstance(e, errors.InterfaceError):
@@ -69,7 +78,7 @@ class VitrailDialect(MySQLDialect):
     def _extract_error_code(self, exception: BaseException) -> int | None:
         return exception.errno if isinstance(exception, errors.Error) else None
 
-    def _detect_charset(self, connection: Connection) -> str:
+    def _detect_charset(self, connection: Connection) -> str:  # noqa: ARG002
         # Text is UTF-8 on the wire, whatever its column has.
         return "utf8mb4"
 
@@ -77,6 +86,19 @@ class VitrailDialect(MySQLDialect):
         super()._initialize_mariadb(connection)
         # MariaDB's sequences are of one connection to one server.
         self.supports_sequences = False
+        if self._is_sharded(connection):
+            # RETURNING is answered where a row is inserted by itself. `insert().returning()` with many sets of parameters, which
+            # the ORM uses, so becomes a statement for each.
+            self.delete_returning = False
+            self.insertmanyvalues_page_size = 1
+
+    def _is_sharded(self, connection: Connection) -> bool:
+        """Whether the keyspace has several shards, and the target names none of them."""
+        driver: Any = connection.connection.driver_connection
+        if ":" in driver.target:
+            return False
+        shards = connection.exec_driver_sql("SHOW VITRAIL SHARDS").all()
+        return len([shard for shard in shards if shard[0] == self.default_schema_name]) > 1
 
     @classmethod
     def load_provisioning(cls) -> None:
