@@ -99,11 +99,3 @@ class VitrailDialect(MySQLDialect):
             return False
         shards = connection.exec_driver_sql("SHOW VITRAIL SHARDS").all()
         return len([shard for shard in shards if shard[0] == self.default_schema_name]) > 1
-
-    @classmethod
-    def load_provisioning(cls) -> None:
-        """Nothing: tests of the dialect bring their own."""
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
