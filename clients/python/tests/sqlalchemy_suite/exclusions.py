@@ -72,4 +72,7 @@ TESTS_OVER_SHARDS = {
     "ReturningTest::test_insertmanyvalues_returning": "compares rows that are read without ORDER BY with those that were written",
     "ServerSideCursorsTest::test_ss_cursor_status[for_update_expr]": _LOCKING,
     "ServerSideCursorsTest::test_ss_cursor_status[for_update_string]": _LOCKING,
+    "TableViaSelectTest::test_without_metadata[plain0]": _SELECTED,
+    "TableViaSelectTest::test_without_metadata[plain1]": _SELECTED,
+    "TableViaSelectTest::test_without_metadata[use_schema1]": _VIEWS,
 }
