@@ -108,7 +108,7 @@ async fn a_query_reads_several_keyspaces() {
         fill(&client).await;
         client.execute("INSERT INTO plain.setting VALUES ('a', 'u3'), ('b', 'u17'), ('c', 'nobody')", ()).await.unwrap();
         let joined = "SELECT s.name, u.id, (SELECT SUM(total) FROM orders o WHERE o.user_id = u.id) AS total FROM plain.setting s \
-                      LEFT JOIN users u ON u.name = s.value ORDER BY s.name";
+                      LEFT JOIN users u ON u.name = s.value COLLATE utf8mb4_general_ci ORDER BY s.name";
         let rows = client.query_all(joined, ()).await.unwrap();
         let cell = |row: &vitrail_client::Row, column| row.raw(column).map(|cell| String::from_utf8_lossy(cell).into_owned());
         let texts: Vec<Vec<_>> = rows.iter().map(|row| (0..3).map(|column| cell(row, column)).collect()).collect();
@@ -117,7 +117,7 @@ async fn a_query_reads_several_keyspaces() {
             [[some("a"), some("3"), some("200.00")], [some("b"), some("17"), some("200.00")], [some("c"), None, None]];
         assert_eq!(texts, expected);
         // Found by a name that only one keyspace has, and in one that is not the session's.
-        let found = "SELECT COUNT(*) FROM setting WHERE value IN (SELECT name FROM shop.users)";
+        let found = "SELECT COUNT(*) FROM setting WHERE value COLLATE utf8mb4_general_ci IN (SELECT name FROM shop.users)";
         assert_eq!(client.query_scalar::<i64>(found, ()).await.unwrap(), 2);
         client.close();
         vitrail.stop().await;

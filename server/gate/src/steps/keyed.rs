@@ -15,6 +15,9 @@ use crate::session::Session;
 /// The key of a row, one value for each of its columns.
 pub(super) type Key = Vec<Value>;
 
+/// Binds with what rows are set to.
+type Given = Vec<(String, Value)>;
+
 impl Stepping<'_> {
     /// Writes the rows whose keys were read.
     pub(super) async fn keyed(
@@ -36,7 +39,7 @@ impl Stepping<'_> {
         }
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
         // Rows that get the same values are written together.
-        let mut groups: Vec<(Vec<(String, Value)>, Vec<Key>)> = Vec::new();
+        let mut groups: Vec<(Given, Vec<Key>)> = Vec::new();
         let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
         for row in list {
             let cells = cells(&row, columns.len() + assigned.len())?;
@@ -74,7 +77,7 @@ impl Stepping<'_> {
         &self,
         session: &mut Session,
         keyed: Keyed<'_>,
-        (keys, given): (Vec<Key>, Vec<(String, Value)>),
+        (keys, given): (Vec<Key>, Given),
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
         let shards = &self.keyspace.layout;
