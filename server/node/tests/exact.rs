@@ -119,6 +119,10 @@ async fn a_query_reads_several_keyspaces() {
         // Found by a name that only one keyspace has, and in one that is not the session's.
         let found = "SELECT COUNT(*) FROM setting WHERE value COLLATE utf8mb4_general_ci IN (SELECT name FROM shop.users)";
         assert_eq!(client.query_scalar::<i64>(found, ()).await.unwrap(), 2);
+        let mut plain = client.session();
+        plain.execute("USE plain", ()).await.unwrap();
+        let found = "SELECT COUNT(*) FROM setting s JOIN shop.users u ON u.name = s.value COLLATE utf8mb4_general_ci";
+        assert_eq!(plain.query_scalar::<i64>(found, ()).await.unwrap(), 2);
         client.close();
         vitrail.stop().await;
     })

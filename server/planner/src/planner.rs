@@ -181,7 +181,11 @@ fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Ref
         (Some(destination), _) if passthrough::may_judge(&refusal) => {
             passthrough::plan(statement, context, destination)
         }
-        (None, Some(scratch)) if exact::may_help(statement, &refusal) => {
+        // An unsharded keyspace answers all but what is in another one.
+        (destination, Some(scratch))
+            if exact::may_help(statement, &refusal)
+                && (destination.is_none() || (refusal.reason == "cross-keyspace" && context.shard.is_none())) =>
+        {
             exact::plan(statement, context, scratch, refusal)
         }
         _ => Err(by_name(statement, refusal)),

@@ -84,6 +84,12 @@ impl Order {
     }
 }
 
+/// Whether a value is a date that is none, such as `2000-00-00`: columns may hold one, and strict sql_modes take no literal of it.
+pub(super) fn is_odd_date(cell: &[u8]) -> bool {
+    let date = cell.get(..10).filter(|date| date[4] == b'-' && date[7] == b'-');
+    date.is_some_and(|date| &date[..4] == b"0000" || &date[5..7] == b"00" || &date[8..] == b"00")
+}
+
 /// A value of a column, to be asked for.
 pub(super) fn value(cell: Vec<u8>, form: Form) -> Result<Value, ErrorBody> {
     let malformed = || failure::internal("the scratch server has sent values that cannot be told");
@@ -99,4 +105,19 @@ pub(super) fn value(cell: Vec<u8>, form: Form) -> Result<Value, ErrorBody> {
         },
         _ => Value::Text(text),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_odd_date;
+
+    #[test]
+    fn dates_that_are_none_are_told() {
+        for odd in ["0000-00-00", "0000-00-00 00:00:00", "2000-00-07", "2000-07-00 10:00:00.5"] {
+            assert!(is_odd_date(odd.as_bytes()), "{odd}");
+        }
+        for plain in ["", "2000-01-01", "1000-10-20 00:00:00", "12:00:00", "0000", "a text-00-00"] {
+            assert!(!is_odd_date(plain.as_bytes()), "{plain}");
+        }
+    }
 }

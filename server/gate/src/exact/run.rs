@@ -15,7 +15,7 @@ use vitrail_service::call::{Settings, Statement};
 use super::Scratch;
 use super::budget::Budget;
 use super::load::{Loaded, Loader};
-use super::order::{MOST_VALUES, Next, Order, value};
+use super::order::{MOST_VALUES, Next, Order, is_odd_date, value};
 use super::server::{Connection, of_scratch, without_place};
 use super::snapshot::Snapshot;
 use crate::answer::Answer;
@@ -152,7 +152,7 @@ impl Exacting<'_> {
         Ok(())
     }
 
-    /// The values by which a fragment is read; `None`: there are too many.
+    /// The values by which a fragment is read; `None`: there are too many, or one that cannot be asked for.
     async fn values(
         &self,
         fragment: &Fragment,
@@ -166,7 +166,7 @@ impl Exacting<'_> {
         let most = MOST_VALUES + 1;
         let sql = format!("SELECT DISTINCT `{column}` FROM {source} WHERE `{column}` IS NOT NULL LIMIT {most}");
         let cells = connection.column(sql).await?;
-        if cells.len() > MOST_VALUES {
+        if cells.len() > MOST_VALUES || cells.iter().flatten().any(|cell| is_odd_date(cell)) {
             return Ok(None);
         }
         cells.into_iter().flatten().map(|cell| value(cell, reduction.form)).collect::<Result<_, _>>().map(Some)
