@@ -56,6 +56,17 @@ pub fn difference(found: &Answer, expected: &Answer, knowledge: &Knowledge<'_>) 
     }
 }
 
+/// Whether the texts of two errors are the same. `merged`: over several shards, the one that is first to fail is heard, and counts its own rows.
+pub fn same_text(found: &str, expected: &str, merged: bool) -> bool {
+    found == expected || merged && without_row(found).is_some_and(|found| Some(found) == without_row(expected))
+}
+
+/// The text of an error that ends with the number of a row, without it.
+fn without_row(text: &str) -> Option<&str> {
+    let (text, row) = text.rsplit_once(" at row ")?;
+    row.parse::<u64>().is_ok().then_some(text)
+}
+
 impl Warnings {
     fn agree(self, found: u32, expected: u32) -> bool {
         match self {

@@ -174,7 +174,7 @@ async fn judge(pair: &mut Pair, case: &Case, merged: bool) -> Result<Verdict> {
     }
     if let (Answer::Failed(found), Answer::Failed(expected)) = (&found, &expected)
         && case.text
-        && found.message != expected.message
+        && !compare::same_text(&found.message, &expected.message, merged)
     {
         return Ok(Verdict::Different(format!("the error says {:?} instead of {:?}", found.message, expected.message)));
     }

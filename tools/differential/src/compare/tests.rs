@@ -245,3 +245,15 @@ fn a_case_that_does_not_fit_its_answer_is_told() {
     let ties = View { order: Order::Keys(vec![2]), ..View::default() };
     assert!(with(&ties, &expected(), &expected()).is_some());
 }
+
+#[test]
+fn only_merged_errors_may_tell_of_another_row() {
+    let [first, second, other] = [
+        "Data too long for column 'a' at row 1",
+        "Data too long for column 'a' at row 2",
+        "Data too long for column 'b' at row 1",
+    ];
+    assert!(same_text(first, first, false) && same_text(first, second, true));
+    assert!(!same_text(first, second, false) && !same_text(first, other, true));
+    assert!(!same_text("Unknown column 'a'", "Unknown column 'b'", true));
+}
