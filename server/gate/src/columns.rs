@@ -84,8 +84,8 @@ pub(crate) fn name_keyspace(packed: &Bytes, keyspace: &str) -> Option<Bytes> {
 }
 
 /// Whether two answers to the same statement have the same columns: names, types, character sets. Lengths may differ, and so may what MySQL
-/// says of an expression by how it runs the statement: the width of integers, which of the types of texts or bytes it is, and digits behind
-/// the point of what is no number. A shard without rows runs it in another way than one with many.
+/// says of an expression by how it runs the statement: the width of integers, which of the types of texts or bytes it is, digits behind
+/// the point of what is no number, and whether a date or time is unsigned. A shard without rows runs it in another way than one with many.
 pub(crate) fn agree(left: &Columns, right: &Columns) -> bool {
     left.packed == right.packed
         || (left.list.len() == right.list.len()
@@ -108,7 +108,9 @@ impl Column {
             | ColumnType::LONG_BLOB => (ColumnType::VAR_STRING, 0),
             other => (other, self.decimals),
         };
-        Column { column_type, decimals, ..self.clone() }
+        let moment =
+            matches!(column_type, ColumnType::TIMESTAMP | ColumnType::DATETIME | ColumnType::DATE | ColumnType::TIME);
+        Column { column_type, decimals, unsigned: self.unsigned && !moment, ..self.clone() }
     }
 }
 
@@ -202,6 +204,18 @@ mod tests {
         assert!(agrees((ColumnType::LONG, 0), (ColumnType::LONGLONG, 0)));
         assert!(!agrees((ColumnType::NEWDECIMAL, 2), (ColumnType::NEWDECIMAL, 4)));
         assert!(!agrees((ColumnType::LONG, 0), (ColumnType::DOUBLE, 0)));
+        let unsigned = |column_type| {
+            let mut column = Own::Unsigned("c").column();
+            column.column_type = column_type;
+            Columns::read(&rows::pack_columns([&column]), "k").expect("well formed")
+        };
+        let signed = |column_type| {
+            let mut column = Own::Unsigned("c").column();
+            (column.column_type, column.flags) = (column_type, 0);
+            Columns::read(&rows::pack_columns([&column]), "k").expect("well formed")
+        };
+        assert!(agree(&unsigned(ColumnType::TIMESTAMP), &signed(ColumnType::TIMESTAMP)));
+        assert!(!agree(&unsigned(ColumnType::LONG), &signed(ColumnType::LONG)));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod text;
 mod value;
 mod window;
 mod write;
+mod written;
 
 use vitrail_harness::Flavour;
 

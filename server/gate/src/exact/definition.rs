@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use vitrail_planner::plan::Carried;
 use vitrail_proto::error::ErrorBody;
+use vitrail_proto::rows::{self, ColumnType};
 use vitrail_service::call::{On, Settings};
 use vitrail_sql::lexer::{LexMode, Lexer, Token, TokenKind};
 
@@ -164,6 +165,32 @@ impl Body {
             .collect();
         format!("({}) {}", items.join(", "), self.options)
     }
+
+    /// Whether nothing is cut from the values of a column that is read as `read` tells: it is defined here as it is where they come from. MySQL itself
+    /// would but note that digits, or a time of day, are lost.
+    pub(super) fn holds(&self, column: &Carried, read: &rows::Column<'_>) -> bool {
+        if column.read != format!("`{}`", column.name.replace('`', "``")).into() {
+            return true;
+        }
+        let item = self.items.iter().find(|(name, _)| name.as_deref() == Some(&*column.name));
+        let defined = item.map(|(_, item)| {
+            tokens(item).into_iter().skip(1).map(|token| &item[token.start..token.end]).collect::<Vec<_>>()
+        });
+        let defined = defined.unwrap_or_default();
+        let is = |word: &str| defined.first().is_some_and(|first| first.eq_ignore_ascii_case(word));
+        let digits = match defined[..] {
+            [_, "(", _, ",", digits, ")", ..] | [_, "(", digits, ")", ..] => digits.parse().unwrap_or(0),
+            _ => 0,
+        };
+        match read.column_type {
+            ColumnType::NEWDECIMAL => is("decimal") && digits == read.decimals,
+            ColumnType::DATE => is("date"),
+            ColumnType::DATETIME => is("datetime") && digits == read.decimals,
+            ColumnType::TIME => is("time") && digits == read.decimals,
+            ColumnType::DOUBLE => is("double"),
+            _ => !["decimal", "date", "datetime", "time", "double"].iter().any(|word| is(word)),
+        }
+    }
 }
 
 /// Whether a column is computed.
@@ -210,6 +237,29 @@ mod tests {
         assert_eq!(body.text(&loaded(&["a", "b", "d"])), expected);
         let without = expected.replace("`a` int(11) NOT NULL AUTO", "`a` int(11)  AUTO");
         assert_eq!(body.text(&loaded(&["b"])), without);
+    }
+
+    #[test]
+    fn values_that_would_be_cut_are_told_by_their_types() {
+        let body = temporary(
+            "CREATE TABLE `t` (\n  `p` decimal(20,4) DEFAULT NULL,\n  `w` decimal(9,0),\n  `d` date,\n  `m` datetime(3) NOT NULL,\n  `s` \
+             datetime,\n  `n` int(11),\n  `r` double(9,2)\n) ENGINE=InnoDB",
+        )
+        .expect("a definition");
+        let holds = |name: &str, column_type, decimals| {
+            let column = Carried { name: name.into(), read: format!("`{name}`").into(), form: Form::Quoted };
+            body.holds(&column, &rows::Column { column_type, decimals, ..rows::Column::default() })
+        };
+        assert!(holds("p", ColumnType::NEWDECIMAL, 4) && holds("w", ColumnType::NEWDECIMAL, 0));
+        assert!(
+            holds("d", ColumnType::DATE, 0)
+                && holds("m", ColumnType::DATETIME, 3)
+                && holds("s", ColumnType::DATETIME, 0)
+        );
+        assert!(holds("n", ColumnType::LONG, 0) && holds("r", ColumnType::DOUBLE, 2));
+        assert!(!holds("p", ColumnType::NEWDECIMAL, 6) && !holds("n", ColumnType::NEWDECIMAL, 2));
+        assert!(!holds("d", ColumnType::DATETIME, 0) && !holds("s", ColumnType::DATETIME, 6));
+        assert!(!holds("p", ColumnType::DOUBLE, 31) && !holds("d", ColumnType::VAR_STRING, 0));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use vitrail_planner::plan::{Carried, Form, Fragment};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::Ran;
-use vitrail_proto::rows::RowBatch;
+use vitrail_proto::rows::{self, RowBatch};
 
 use super::budget::Budget;
+use super::definition::Body;
 use super::server::Connection;
 use crate::reading::Sink;
 use crate::{facts, failure};
@@ -22,6 +23,7 @@ const ROW: u64 = 32;
 /// Takes rows, and inserts them.
 pub(super) struct Loader<'l, 'c> {
     fragment: &'l Fragment,
+    body: &'l Body,
     connection: &'l mut Connection<'c>,
     budget: &'l mut Budget,
     start: String,
@@ -40,13 +42,14 @@ pub(super) struct Loaded {
 impl<'l, 'c> Loader<'l, 'c> {
     pub(super) fn new(
         fragment: &'l Fragment,
+        body: &'l Body,
         connection: &'l mut Connection<'c>,
         budget: &'l mut Budget,
     ) -> Loader<'l, 'c> {
         let name = |column: &Carried| format!("`{}`", column.name.replace('`', "``"));
         let names: Vec<String> = fragment.columns.iter().map(name).collect();
         let start = format!("INSERT INTO {} ({}) VALUES ", fragment.qualified(), names.join(", "));
-        Loader { fragment, connection, budget, start, text: String::new(), loaded: Loaded::default() }
+        Loader { fragment, body, connection, budget, start, text: String::new(), loaded: Loaded::default() }
     }
 
     /// Notes how the rows were read.
@@ -102,7 +105,13 @@ impl<'l, 'c> Loader<'l, 'c> {
 }
 
 impl Sink for Loader<'_, '_> {
-    fn fields(&mut self, _: &Bytes) -> Result<(), ErrorBody> {
+    fn fields(&mut self, packed: &Bytes) -> Result<(), ErrorBody> {
+        for (read, column) in rows::columns(packed).zip(&self.fragment.columns) {
+            let read = read.map_err(|_| malformed())?;
+            if !self.body.holds(column, &read) {
+                return Err(failure::outdated(&self.fragment.keyspace));
+            }
+        }
         Ok(())
     }
 

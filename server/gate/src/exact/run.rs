@@ -141,7 +141,8 @@ impl Exacting<'_> {
                 _ if reduced.as_ref().is_some_and(|(_, values)| values.is_empty()) => Loaded::default(),
                 _ => {
                     let resolved = exact.read(number, reduced, self.binds, &keyspace.layout)?;
-                    self.read(session, keyspace, &resolved, reading, Loader::new(fragment, connection, budget)).await?
+                    let loader = Loader::new(fragment, &body, connection, budget);
+                    self.read(session, keyspace, &resolved, reading, loader).await?
                 }
             };
             if let Some(measure) = &reading.measure {
@@ -246,11 +247,13 @@ fn bounded(calling: Calling<'_>, bound: Option<Instant>) -> Calling<'_> {
     Calling { deadline, ..calling }
 }
 
-/// Settings under which a value is stored as it came.
+/// Settings under which a value is stored as it came. Notes are off: they tell of columns that are computed, too, where they say nothing. What else
+/// they would tell of is found by [`Body::holds`](super::definition::Body::holds).
 fn loading_settings() -> Settings {
     let mut all = Settings::default();
     for (name, value) in [
         ("foreign_key_checks", "0"),
+        ("sql_notes", "0"),
         ("sql_mode", "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"),
         ("time_zone", "'+00:00'"),
     ] {

@@ -24,24 +24,33 @@ impl Stepping<'_> {
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
         let Rows { columns, list, .. } = rows;
-        let columns = columns.ok_or_else(malformed)?.list;
+        let mut columns = columns.ok_or_else(malformed)?.list;
         let targets = insertion.columns();
+        let checked = !insertion.proved().is_empty();
+        if checked {
+            columns.pop();
+        }
         if columns.len() != insertion.given() {
             let message = "Column count doesn't match value count at row 1";
             return Err(ErrorBody::new(Code::Invalid, message).with_errno(1136, "21S01"));
         }
         let settings = std::sync::Arc::clone(&session.now.settings);
-        for (from, to) in columns.iter().zip(targets) {
-            values::check(from, to, &settings)?;
+        for (place, (from, to)) in columns.iter().zip(targets).enumerate() {
+            values::check(from, to, &settings, insertion.proved().contains(&place))?;
         }
         let counts = targets.iter().position(|column| column.auto_increment);
         let batch = BATCH.min(MOST_VALUES / targets.len().max(1)).max(1);
         for rows in list.chunks(batch) {
             let mut values: Vec<Vec<Value>> = Vec::with_capacity(rows.len());
             for row in rows {
-                let cells = cells(row, columns.len())?.into_iter();
-                let of_row =
-                    cells.zip(columns.iter().zip(targets)).map(|(cell, (from, to))| values::given(cell, from, to));
+                let cells = cells(row, columns.len() + usize::from(checked))?;
+                if checked && cells.last().copied().flatten() != Some(b"1") {
+                    return Err(values::ambiguous(insertion.proved().iter().map(|place| &targets[*place])));
+                }
+                let of_row = cells
+                    .into_iter()
+                    .zip(columns.iter().zip(targets))
+                    .map(|(cell, (from, to))| values::given(cell, from, to));
                 values.push(of_row.collect::<Result<_, _>>()?);
             }
             match (insertion.filling(), counts) {

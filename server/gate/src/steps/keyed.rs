@@ -35,7 +35,7 @@ impl Stepping<'_> {
             return Err(malformed());
         }
         for (from, to) in found.iter().skip(columns.len()).zip(assigned) {
-            values::check(from, to, &session.now.settings)?;
+            values::check(from, to, &session.now.settings, false)?;
         }
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
         // Rows that get the same values are written together.

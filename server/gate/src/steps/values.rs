@@ -36,15 +36,23 @@ pub(super) fn own(cell: Option<&[u8]>, column: &ColumnSchema) -> Result<Value, E
     })
 }
 
-/// Refuses what a literal cannot carry from a column of an answer into a column of a table: MySQL would convert it in another way.
-pub(super) fn check(from: &Column, to: &ColumnSchema, settings: &Settings) -> Result<(), ErrorBody> {
+/// Refuses what a literal cannot carry from a column of an answer into a column of a table: MySQL would convert it in another way. `proved`: each row
+/// tells whether its text is its whole value.
+pub(super) fn check(from: &Column, to: &ColumnSchema, settings: &Settings, proved: bool) -> Result<(), ErrorBody> {
     let words = matches!(to.class, ColumnClass::Text(_));
     let carried = match from.column_type {
         T::NULL => true,
         T::TINY | T::SHORT | T::INT24 | T::LONG | T::LONGLONG | T::NEWDECIMAL => {
             to.class != ColumnClass::Other || to.domain == Domain::Bits
         }
+        // As a number; a string of its bytes would have to be one of the text's character set.
+        T::BIT => {
+            use ColumnClass as C;
+            to.domain == Domain::Bits || matches!(to.class, C::Integer | C::Decimal | C::Double | C::Float)
+        }
         T::YEAR => words || matches!(to.class, ColumnClass::Integer | ColumnClass::Decimal | ColumnClass::Double),
+        // Its text has six digits, and as a text it is that text.
+        T::FLOAT => words && from.decimals == 31,
         // With a fixed number of digits, its text is not its value.
         T::DOUBLE => from.decimals == 31 && !words && to.class != ColumnClass::Other,
         T::DATE => {
@@ -53,19 +61,15 @@ pub(super) fn check(from: &Column, to: &ColumnSchema, settings: &Settings) -> Re
         T::DATETIME => words || to.domain == Domain::Datetimes || to.class == ColumnClass::Timestamp,
         T::TIME => words || to.domain == Domain::Times,
         T::TIMESTAMP if to.class == ColumnClass::Timestamp => {
-            if !is_fixed(variable(settings, "time_zone")) {
-                return Err(failure::unsupported(format!(
-                    "`{}` is a TIMESTAMP, and text cannot tell two instants of the hour that comes twice in a year; SET time_zone = '+00:00' \
-                     before this INSERT … SELECT over several shards",
-                    to.name
-                )));
+            if !proved && !is_fixed(variable(settings, "time_zone")) {
+                return Err(ambiguous(std::iter::once(to)));
             }
             true
         }
         T::TIMESTAMP => words || to.domain == Domain::Datetimes,
         _ if from.labels => words || to.class == ColumnClass::Label,
         T::VARCHAR | T::VAR_STRING | T::STRING | T::TINY_BLOB | T::BLOB | T::MEDIUM_BLOB | T::LONG_BLOB => {
-            if from.binary { matches!(to.class, ColumnClass::Binary | ColumnClass::Text(_)) } else { true }
+            !from.binary || matches!(to.class, ColumnClass::Binary | ColumnClass::Text(_)) || to.domain == Domain::Bits
         }
         _ => false,
     };
@@ -79,6 +83,16 @@ pub(super) fn check(from: &Column, to: &ColumnSchema, settings: &Settings) -> Re
     )))
 }
 
+/// The refusal of a row with a value that text does not tell wholly, in one of these columns.
+pub(super) fn ambiguous<'c>(columns: impl Iterator<Item = &'c ColumnSchema>) -> ErrorBody {
+    let names: Vec<String> = columns.map(|column| format!("`{}`", column.name)).collect();
+    failure::unsupported(format!(
+        "this INSERT … SELECT over several shards may read a value for {} that text cannot carry: an instant of the hour that comes twice in a \
+         year (SET time_zone = '+00:00' before it), or a JSON document with dates or decimals",
+        names.join(", ")
+    ))
+}
+
 /// A cell of an answer, for a column that [`check`] has passed.
 pub(super) fn given(cell: Option<&[u8]>, from: &Column, to: &ColumnSchema) -> Result<Value, ErrorBody> {
     let Some(cell) = cell else { return Ok(Value::Null) };
@@ -89,6 +103,7 @@ pub(super) fn given(cell: Option<&[u8]>, from: &Column, to: &ColumnSchema) -> Re
         T::TINY | T::SHORT | T::INT24 | T::LONG | T::LONGLONG | T::YEAR => integer(cell)?,
         T::NEWDECIMAL => Value::Decimal(text(cell)?),
         T::DOUBLE => double(cell)?,
+        T::BIT => bits(cell)?,
         _ if from.binary_text() => Value::Bytes(cell.to_vec()),
         _ => Value::Text(text(cell)?),
     })
@@ -113,6 +128,13 @@ fn is_fixed(zone: Option<&str>) -> bool {
 fn integer(cell: &[u8]) -> Result<Value, ErrorBody> {
     let text = std::str::from_utf8(cell).map_err(|_| malformed())?;
     text.parse().map(Value::Int).or_else(|_| text.parse().map(Value::UInt)).map_err(|_| malformed())
+}
+
+fn bits(cell: &[u8]) -> Result<Value, ErrorBody> {
+    let mut bytes = [0; 8];
+    let start = bytes.len().checked_sub(cell.len()).ok_or_else(malformed)?;
+    bytes[start..].copy_from_slice(cell);
+    Ok(Value::UInt(u64::from_be_bytes(bytes)))
 }
 
 fn double(cell: &[u8]) -> Result<Value, ErrorBody> {

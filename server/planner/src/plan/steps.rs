@@ -69,6 +69,8 @@ pub(crate) struct InsertPlan {
     pub(crate) home: Home,
     /// The column that a sequence fills, by its place among the columns. It is the last of them if the rows do not give it.
     pub(crate) filling: Option<(Filling, usize)>,
+    /// The places of columns that the last one that is read tells about: 1 if their text is their whole value. Empty: there is no such column.
+    pub(crate) proved: Arc<[usize]>,
 }
 
 /// Where rows are.
@@ -278,6 +280,11 @@ impl<'s> Insertion<'s> {
     /// The column that a sequence fills, by its place.
     pub fn filling(&self) -> Option<(&'s Filling, usize)> {
         self.plan.filling.as_ref().map(|(filling, place)| (filling, *place))
+    }
+
+    /// The columns, by place, that the last one of a row tells about: 1 if their text is their whole value. Empty: rows have no such column.
+    pub fn proved(&self) -> &'s [usize] {
+        &self.plan.proved
     }
 
     /// How many columns the rows give: all, or all but the one that a sequence fills.

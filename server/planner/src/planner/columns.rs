@@ -2,9 +2,10 @@
 
 use sqlparser::ast::{Expr, Ident};
 
+use super::calls::finds;
 use super::placement::Member;
 use super::walk::{Item, Scope, Walk};
-use crate::schema::{ColumnClass, ColumnSchema};
+use crate::schema::{ColumnClass, ColumnSchema, Domain};
 use crate::vschema::{Sharding, ShardingColumn};
 
 /// One of a table's sharding columns as an expression names it.
@@ -112,6 +113,15 @@ pub(super) fn class(expr: &Expr, scope: &Scope<'_>) -> Option<ColumnClass> {
     let (table, name) = plain(expr, scope)?;
     let item = scope.items.iter().find(|item| item.alias == table)?;
     Some(item.schema?.column(&name)?.class.clone()).filter(|class| *class != ColumnClass::Unknown)
+}
+
+/// Whether an expression reads a `year`, with which MySQL compares numbers of two digits as if they were years, too.
+pub(super) fn reads_year(expr: &Expr, scope: &Scope<'_>) -> bool {
+    finds(expr, |part| {
+        let column = plain(part, scope)
+            .and_then(|(table, name)| scope.items.iter().find(|item| item.alias == table)?.schema?.column(&name));
+        column.is_some_and(|column| column.domain == Domain::Years)
+    })
 }
 
 /// The sharding column of an item that a name means, in a block at this depth.

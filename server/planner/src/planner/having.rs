@@ -10,6 +10,7 @@ use sqlparser::ast::{
 
 use super::aggregate;
 use super::calls::{contains_aggregate, contains_query, is_volatile};
+use super::columns::reads_year;
 use super::folding::Folding;
 use super::group_keys::GroupKey;
 use super::order::find;
@@ -223,7 +224,7 @@ impl Evaluator<'_, '_, '_, '_, '_> {
             _ => {}
         }
         let column = self.column(expr)?;
-        if !self.folding.exact[column] || self.is_average(column) {
+        if !self.folding.exact[column] || self.is_average(column) || self.is_year(expr, column) {
             return Err(self.refuse("anything but integers and decimals"));
         }
         Ok(Operand::Column(column))
@@ -232,6 +233,22 @@ impl Evaluator<'_, '_, '_, '_, '_> {
     /// Whether it is an average that is computed with: MySQL may take more digits of it than it shows.
     fn is_average(&self, column: usize) -> bool {
         self.listed && matches!(self.folding.folds[column].aggregate, Aggregate::Average { .. })
+    }
+
+    /// Whether a column, which this expression stands for, is a `year`, or the least or greatest one.
+    fn is_year(&self, expr: &Expr, column: usize) -> bool {
+        use sqlparser::ast::SelectItem::{ExprWithAlias, UnnamedExpr};
+        let reads = |expr: &Expr| match expr {
+            Expr::Function(function) if !matches!(&*function.name.to_string().to_ascii_uppercase(), "MIN" | "MAX") => {
+                false
+            }
+            _ => reads_year(expr, self.folding.scope),
+        };
+        let listed = match self.folding.select.projection.get(column) {
+            Some(UnnamedExpr(expr) | ExprWithAlias { expr, .. }) => reads(expr),
+            _ => false,
+        };
+        reads(expr) || listed
     }
 
     fn value(&mut self, source: Source) -> Operand {

@@ -4,6 +4,7 @@
 mod assigned;
 mod insertion;
 mod keys;
+mod lossless;
 
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use sqlparser::ast::{Assignment, Expr, ObjectName, TableFactor, TableWithJoins, visit_expressions};
 
 pub(super) use self::insertion::insertion;
+pub(super) use self::keys::survives;
 use super::calls::contains_query;
 use super::clauses::{Clause, Clauses};
 use super::names::idents;
@@ -46,9 +48,6 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     let clauses = Clauses::of(text).ok_or_else(|| refuse("clauses that cannot be told apart"))?;
     let (factor, name) = factor(target.tables, target.item, scope.items.len())
         .ok_or_else(|| refuse("joins in parentheses and other forms of tables"))?;
-    if text.loose_operators && joined {
-        return Err(refuse("`||` as OR, and XOR"));
-    }
     let asks =
         (joined || !target.together) && target.assignments.iter().any(|assignment| contains_query(&assignment.value));
     let worked_out = match asks || (joined && updates && !reads_its_own(target)) {

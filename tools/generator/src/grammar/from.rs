@@ -1,4 +1,4 @@
-//! FROM: tables, derived tables and CTEs, joined in all forms.
+//! FROM: tables, derived tables, CTEs and tables that are written in the statement, joined in all forms.
 
 use super::Grammar;
 use super::select::{Select, Wish};
@@ -155,6 +155,9 @@ impl Grammar<'_> {
         if depth > 0 && self.random.chance(14) {
             let select = self.select(None, &Wish::derived(depth - 1));
             return self.shown(select, "");
+        }
+        if depth > 0 && self.random.chance(5) {
+            return self.written();
         }
         let table = self.table();
         let id = self.id();

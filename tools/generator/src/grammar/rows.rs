@@ -41,10 +41,7 @@ impl Grammar<'_> {
             Some(sorts) => {
                 let one = |sort: &Sort| {
                     let value = self.value(scope, *sort, depth.min(1));
-                    match sharp && !value.sharp {
-                        true => Value::new(Sort::Text, tree!["HEX(", value.tree, ")"]),
-                        false => value,
-                    }
+                    if sharp { sharpened(value) } else { value }
                 };
                 sorts.iter().map(one).collect()
             }
@@ -132,7 +129,7 @@ impl Grammar<'_> {
         let group = Source { id: 0, alias: String::new(), values: columns, names: Vec::new(), key: Vec::new() };
         let post = Scope { sources: vec![group], outer: None };
         match sorts {
-            Some(sorts) => values.extend(sorts.iter().map(|sort| self.value(&post, *sort, 1))),
+            Some(sorts) => values.extend(sorts.iter().map(|sort| sharpened(self.value(&post, *sort, 1)))),
             None if rollup => values.extend(aggregates.clone()),
             None => {
                 values.extend(aggregates.clone());
@@ -212,5 +209,15 @@ impl Grammar<'_> {
         let other = vec![self.any(scope, 0)];
         let (groups, total) = (Tree::nothing(), scope.key());
         Shown { word: "", values: Vec::new(), groups, total, other, key: Vec::new(), ordered: true, class: None }
+    }
+}
+
+/// A value that is the same as those that it is equal to, also in another query of a UNION.
+fn sharpened(value: Value) -> Value {
+    // Texts that no column has a say in are of the connection's collation.
+    let open = value.sort == Sort::Text && value.collation.is_none();
+    match open || !value.sharp {
+        true => Value::new(Sort::Text, tree!["HEX(", value.tree, ")"]),
+        false => value,
     }
 }

@@ -79,8 +79,8 @@ pub(super) struct Shown {
 }
 
 impl Grammar<'_> {
-    /// A query as a statement.
-    pub fn read(&mut self) -> Read {
+    /// A query as a statement. `locks`: it may lock what it reads.
+    pub fn read(&mut self, locks: bool) -> Read {
         (self.class, self.tables) = (None, Vec::new());
         let depth = self.random.weighted(&[20, 45, 35]);
         let with = self.with(depth.min(1));
@@ -104,7 +104,8 @@ impl Grammar<'_> {
         let (list, ids) = if whole { (Tree::from("*"), Vec::new()) } else { self.list(&shown) };
         let (tail, order) = self.tail(&shown, &ids);
         let hint = self.hint();
-        let tree = tree![with, "SELECT ", hint, shown.word, list, " FROM ", from, filter, shown.groups, tail];
+        let locks = if locks { self.locks() } else { Tree::nothing() };
+        let tree = tree![with, "SELECT ", hint, shown.word, list, " FROM ", from, filter, shown.groups, tail, locks];
         self.tables.clear();
         Read { tree: tree.node(Sort::Query(ids.len())), order, class: self.class }
     }
@@ -198,7 +199,9 @@ impl Grammar<'_> {
                     false => tree![value.tree.clone(), direction(self)],
                 });
                 let keys = Tree::list(keys.collect()).fixed();
-                let limit = match self.random.chance(55) {
+                // MariaDB does not skip the one row of a DISTINCT that reads no column.
+                let constant = distinct && !total.iter().any(|value| reads(&value.tree.sql()));
+                let limit = match self.random.chance(55) && !constant {
                     true => self.limit(),
                     false => Tree::nothing(),
                 };
@@ -228,6 +231,20 @@ impl Grammar<'_> {
         tree![" LIMIT ", count, offset].optional()
     }
 
+    /// What a query locks; mostly nothing.
+    fn locks(&mut self) -> Tree {
+        if !self.random.chance(4) {
+            return Tree::nothing();
+        }
+        let both = [" FOR UPDATE", " LOCK IN SHARE MODE"];
+        let word = if self.is_mysql() {
+            *self.random.pick(&[both[0], both[1], " FOR SHARE"])
+        } else {
+            *self.random.pick(&both)
+        };
+        Tree::from(word).optional()
+    }
+
     fn hint(&mut self) -> Tree {
         let mysql = ["/*+ NO_MERGE() */ ", "/*+ NO_SEMIJOIN() */ ", "/*+ NO_BNL() */ ", "SQL_BUFFER_RESULT "];
         let mariadb = ["SQL_BUFFER_RESULT ", "SQL_BIG_RESULT ", "STRAIGHT_JOIN "];
@@ -237,4 +254,9 @@ impl Grammar<'_> {
             _ => Tree::nothing(),
         }
     }
+}
+
+/// Whether an expression has the name of a table's column in it.
+fn reads(sql: &str) -> bool {
+    sql.as_bytes().windows(3).any(|part| part[0].is_ascii_digit() && part[1] == b'.' && part[2].is_ascii_lowercase())
 }

@@ -69,13 +69,17 @@ impl<'s> Session<'s> {
 
     /// What comes next; `writes` of a hundred steps write.
     pub fn step(&mut self, writes: usize) -> Step {
+        let mut second = false;
         let what = match self.next.pop() {
             Some(sql) => What::Control(sql),
             None if self.random.chance(writes) => What::Write(self.grammar.write()),
             None if self.random.chance(9) => What::Control(self.control()),
-            None => What::Read(self.grammar.read()),
+            None => {
+                second = self.open && self.random.chance(12);
+                // It would wait for the first session.
+                What::Read(self.grammar.read(!second))
+            }
         };
-        let second = self.open && matches!(what, What::Read(_)) && self.random.chance(12);
         Step { second, what }
     }
 

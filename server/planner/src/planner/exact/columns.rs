@@ -11,6 +11,7 @@ use vitrail_sql::lexer::TokenKind;
 use super::refuse;
 use crate::plan::{Carried, Form, quote};
 use crate::planner::clauses::MODIFIERS;
+use crate::planner::steps::survives;
 use crate::planner::text::Text;
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, ColumnSchema, Domain, TableSchema};
@@ -96,11 +97,8 @@ fn of(column: &ColumnSchema, documents: &mut Vec<String>) -> Carried {
         (ColumnClass::Label, _) | (_, Domain::Bits) => (format!("CAST({name} AS UNSIGNED)"), Form::Number),
         (ColumnClass::Binary, _) => (name, Form::Bytes),
         (_, Domain::Documents) => {
-            let text = format!("CAST({name} AS CHAR)");
-            documents.push(format!(
-                "({name} IS NULL OR {name} = CAST({text} AS JSON) AND CAST({text} AS BINARY) = CAST(CAST(CAST({text} AS JSON) AS CHAR) AS BINARY))"
-            ));
-            (text, Form::Quoted)
+            documents.push(format!("({})", survives(&name)));
+            (format!("CAST({name} AS CHAR)"), Form::Quoted)
         }
         (ColumnClass::Other, Domain::Other) => (name, Form::Opaque),
         _ => (name, Form::Quoted),

@@ -11,7 +11,7 @@ use super::names::items;
 use super::pieces::Piece;
 use super::{Building, refuse};
 use crate::plan::{Comparator, Condition, Equality, JoinKey, Operand, literal_bind};
-use crate::planner::columns::class;
+use crate::planner::columns::{class, reads_year};
 use crate::planner::numbers;
 use crate::planner::order::space_weight;
 use crate::planner::text::Text;
@@ -113,7 +113,8 @@ impl Building<'_, '_, '_> {
     /// An integer or decimal of one side.
     fn number(&mut self, expr: &Expr) -> Result<Operand, Refusal> {
         let unproved = || refuse("a comparison of both sides whose operands are not proved to be integers or decimals");
-        if !matches!(self.class(expr), Some(ColumnClass::Integer | ColumnClass::Decimal)) {
+        let exact = matches!(self.class(expr), Some(ColumnClass::Integer | ColumnClass::Decimal));
+        if !exact || reads_year(expr, self.scope) {
             return Err(unproved());
         }
         // Computed over both sides, it might overflow as MySQL has it.

@@ -13,6 +13,7 @@ use super::super::text::Text;
 use super::super::walk::{Scope, Walk};
 use super::super::write::replicated;
 use super::keys::quote;
+use super::lossless::{self, Lossless};
 use super::{phrase, reading};
 use crate::plan::{Divider, Filling, Home, InsertPlan, MergePlan, Part, Route, StepsPlan, WritePlan};
 use crate::refusal::Refusal;
@@ -81,14 +82,20 @@ pub(in super::super) fn insertion<'a>(
     let start = text.statement.body.start;
     let before =
         vec![Part::Slice(text.anchor(start), text.anchor(end)), Part::Text(format!(" ({})", names.join(", ")).into())];
-    let mut read = vec![Part::Slice(text.anchor(source.start), text.anchor(source.end))];
+    let rewritten =
+        insert.source.as_deref().and_then(|query| lossless::lossless(walk, query, scope, &columns, source.start));
+    let (mut read, rest, proved) = match rewritten {
+        Some(Lossless { list, rest, proved }) => (list, rest, proved),
+        None => (Vec::new(), source.start, Vec::new()),
+    };
+    read.push(Part::Slice(text.anchor(rest), text.anchor(source.end)));
     if is_unlimited(insert.source.as_deref()) && Clauses::of(text).is_some() {
         // `sql_select_limit` would cut; MySQL does not heed it here.
         read.push(Part::Text(format!(" LIMIT {}", u64::MAX).into()));
     }
     let read = reading(walk, read)?;
     let merge = if matches!(home, Home::Everywhere) { MergePlan::Replicated } else { MergePlan::Writes };
-    let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling });
+    let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling, proved: proved.into() });
     walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore }));
     Ok((Route::AllShards, merge))
 }

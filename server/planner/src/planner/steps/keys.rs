@@ -136,11 +136,8 @@ pub(super) fn moving(
             (ColumnClass::Float, _) => format!("{name} + 0e0"),
             (_, Domain::Bits) => format!("{name} + 0"),
             (_, Domain::Documents) => {
-                let text = format!("CAST({name} AS CHAR)");
-                documents.push(format!(
-                    "({name} IS NULL OR {name} = CAST({text} AS JSON) AND CAST({text} AS BINARY) = CAST(CAST(CAST({text} AS JSON) AS CHAR) AS BINARY))"
-                ));
-                text
+                documents.push(format!("({})", survives(&name)));
+                format!("CAST({name} AS CHAR)")
             }
             (ColumnClass::Other, _) => {
                 return Err(refuse(&format!("a column whose values cannot be moved (`{}`)", column.name)));
@@ -162,6 +159,14 @@ pub(super) fn moving(
         checked,
     };
     Ok(Some(MovingPlan { moving, assigned }))
+}
+
+/// The condition under which a document is the same once it was sent as text.
+pub(in super::super) fn survives(name: &str) -> String {
+    let text = format!("CAST({name} AS CHAR)");
+    format!(
+        "{name} IS NULL OR {name} = CAST({text} AS JSON) AND CAST({text} AS BINARY) = CAST(CAST(CAST({text} AS JSON) AS CHAR) AS BINARY)"
+    )
 }
 
 /// A name in backticks.
