@@ -70,9 +70,14 @@ impl Twin {
             return Ok(false);
         }
         // Which of its warnings a plan comes by is not what is asked here.
-        Ok(rows_of(&found) != rows_of(expected)
+        Ok(!same_rows(&found, expected)
             && lane::difference(oracle, sql, view, [&found, expected], None, true).await?.is_some())
     }
+}
+
+/// Whether both are rows, or both none, and the same ones in the same order.
+pub(crate) fn same_rows(found: &Answer, expected: &Answer) -> bool {
+    rows_of(found) == rows_of(expected)
 }
 
 fn rows_of(answer: &Answer) -> Option<&Vec<answer::Row>> {

@@ -195,12 +195,16 @@ impl World {
         let (expected, found) = tokio::join!(of_oracle(&mut self.oracle[at], sql), lanes);
         let expected = expected?;
         let mut verdicts = Vec::new();
+        let mut told_otherwise = None;
         let mut settled = open;
         let shards: Vec<usize> = self.lanes.iter().map(|lane| lane.shards).collect();
         for (shards, found) in shards.into_iter().zip(found) {
             let oracle = &mut self.oracle[at];
+            let same_rows = matches!(&found.0, Ok(found) if crate::twin::same_rows(found, &expected));
             let mut verdict = judge(oracle, sql, view, shards, found, &expected).await?;
-            if matches!(verdict, Verdict::Different(_)) {
+            if shards == 1 && same_rows && matches!(verdict, Verdict::Different(_)) {
+                told_otherwise = Some(verdicts.len());
+            } else if matches!(verdict, Verdict::Different(_)) {
                 let open = match settled {
                     Some(open) => open,
                     None => self.is_open(sql, view, at, &expected).await?,
@@ -211,6 +215,12 @@ impl World {
                 }
             }
             verdicts.push((shards, verdict));
+        }
+        // The one shard ran the text as it is. What it says of columns by its plan is its own, as long as others say what one MySQL says.
+        if let Some(at) = told_otherwise
+            && verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Equal(_)))
+        {
+            verdicts[at].1 = Verdict::Open;
         }
         Ok(Outcome { lanes: verdicts, errno: errno(&expected), apart: false })
     }

@@ -248,7 +248,21 @@ mod tests {
         .expect("a definition");
         let holds = |name: &str, column_type, decimals| {
             let column = Carried { name: name.into(), read: format!("`{name}`").into(), form: Form::Quoted };
-            body.holds(&column, &rows::Column { column_type, decimals, ..rows::Column::default() })
+            let [schema, table, org_table, org_name] = ["", "t", "t", name].map(Into::into);
+            let (name, charset, length, flags) = (name.into(), 63, 10, 0);
+            let read = rows::Column {
+                schema,
+                table,
+                org_table,
+                name,
+                org_name,
+                charset,
+                length,
+                column_type,
+                flags,
+                decimals,
+            };
+            body.holds(&column, &read)
         };
         assert!(holds("p", ColumnType::NEWDECIMAL, 4) && holds("w", ColumnType::NEWDECIMAL, 0));
         assert!(
