@@ -247,14 +247,6 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
     for token in text.tokens.iter().filter(|token| token.kind == TokenKind::SystemVariable) {
         functions::check_variable(text.str(token))?;
     }
-    if statement.kind == StatementKind::Update
-        && let [_, modifier, ..] = text.tokens.as_slice()
-        && (text.is_word(modifier, "IGNORE") || text.is_word(modifier, "LOW_PRIORITY"))
-    {
-        // The parser takes it for the name of a table.
-        let modifier = text.str(modifier).to_ascii_uppercase();
-        return Err(Refusal::unsupported("table-form", format!("UPDATE {modifier} is not supported; leave it out")));
-    }
     let shelf = Shelf::default();
     let mut walk = Walk::new(context, &text, &shelf);
     walk.individual =

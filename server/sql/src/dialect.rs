@@ -73,6 +73,11 @@ impl Dialect for ServerDialect {
         self.base.is_table_factor_alias(explicit, keyword, parser)
     }
 
+    /// What may follow a select list without FROM.
+    fn is_column_alias(&self, keyword: &Keyword, parser: &mut Parser<'_>) -> bool {
+        !matches!(keyword, Keyword::FOR | Keyword::ON) && self.base.is_column_alias(keyword, parser)
+    }
+
     forward!(
         supports_string_literal_backslash_escape,
         supports_string_literal_concatenation,

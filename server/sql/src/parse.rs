@@ -139,6 +139,9 @@ fn nodes(statement: &Normalised) -> Result<(Vec<TokenWithSpan>, Vec<Location>), 
         push_node(&mut out, text, token, statement.mode)?;
     }
     replace_share_mode(&mut out);
+    spelling::without_dual(&mut out);
+    spelling::without_modifiers(&mut out);
+    spelling::returning_first(&mut out);
     join_updated_tables(&mut out);
     spelling::plain_units(&mut out);
     let bare = spelling::bare_tables(&mut out);

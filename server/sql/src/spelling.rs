@@ -1,10 +1,11 @@
 //! What MySQL takes and sqlparser does not, in a spelling that means the same to a plan. Only tokens change; the text that reaches MySQL stays.
 
-use std::ops::ControlFlow;
+mod nested;
 
-use sqlparser::ast::{Statement, TableFactor, TableWithJoins, VisitMut, VisitorMut};
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Location, Token as Node, TokenWithSpan, Word};
+use sqlparser::tokenizer::{Token as Node, TokenWithSpan};
+
+pub(crate) use self::nested::{bare_tables, nested};
 
 /// Units of an interval that name two, to the one that decides its type: what has a time makes a date a date with a time, what has
 /// microseconds gives it digits behind the point.
@@ -35,90 +36,83 @@ pub(crate) fn plain_units(tokens: &mut [TokenWithSpan]) {
     }
 }
 
-/// `JOIN (t AS x) ON` to `JOIN t AS x ON`: sqlparser wants a join in parentheses. Says where such tables begin, for [`nested`].
-pub(crate) fn bare_tables(tokens: &mut Vec<TokenWithSpan>) -> Vec<Location> {
-    let mut bare = Vec::new();
+/// `FROM DUAL`, which says that there are no tables. In any other place DUAL stays, and is no table either.
+pub(crate) fn without_dual(tokens: &mut Vec<TokenWithSpan>) {
     let mut at = 0;
     while at < tokens.len() {
-        if is_join(&tokens[at])
-            && let Some(end) = lone_table(&tokens[at + 1..])
-        {
-            tokens.remove(at + 1 + end);
-            tokens.remove(at + 1);
-            bare.extend(tokens.get(at + 1).map(|token| token.span.start));
+        let ends = match tokens.get(at + 2).map(|token| &token.token) {
+            None | Some(Node::RParen | Node::SemiColon) => true,
+            Some(Node::Word(word)) => word.quote_style.is_none() && BEHIND_DUAL.contains(&word.keyword),
+            _ => false,
+        };
+        if ends && is_word(&tokens[at], "FROM") && tokens.get(at + 1).is_some_and(|next| is_word(next, "DUAL")) {
+            tokens.drain(at..at + 2);
+        } else {
+            at += 1;
         }
-        at += 1;
     }
-    bare
 }
 
-/// Puts the tables that begin there into parentheses again, as joins of nothing: who cuts the text between tables has to know of them.
-pub(crate) fn nested(statement: &mut Statement, bare: &[Location]) {
-    if bare.is_empty() {
+/// What may follow where tables end.
+const BEHIND_DUAL: [Keyword; 14] = [
+    Keyword::WHERE,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::WINDOW,
+    Keyword::ORDER,
+    Keyword::LIMIT,
+    Keyword::OFFSET,
+    Keyword::FETCH,
+    Keyword::FOR,
+    Keyword::UNION,
+    Keyword::EXCEPT,
+    Keyword::INTERSECT,
+    // KEY UPDATE
+    Keyword::ON,
+    Keyword::RETURNING,
+];
+
+/// Words between UPDATE or DELETE and its table. All of them are reserved but QUICK, which is a modifier where another word follows.
+pub(crate) fn without_modifiers(tokens: &mut Vec<TokenWithSpan>) {
+    let deletes = match tokens.first() {
+        Some(first) if is_word(first, "DELETE") => true,
+        Some(first) if is_word(first, "UPDATE") => false,
+        _ => return,
+    };
+    while let [_, modifier, next, ..] = tokens.as_slice() {
+        let quick = deletes && is_word(modifier, "QUICK") && matches!(&next.token, Node::Word(_));
+        if !quick && !is_word(modifier, "LOW_PRIORITY") && !is_word(modifier, "IGNORE") {
+            return;
+        }
+        tokens.remove(1);
+    }
+}
+
+/// `DELETE … ORDER BY … LIMIT … RETURNING …` to `DELETE … RETURNING … ORDER BY … LIMIT …`.
+pub(crate) fn returning_first(tokens: &mut [TokenWithSpan]) {
+    if !tokens.first().is_some_and(|first| is_word(first, "DELETE")) {
         return;
     }
-    // It never breaks off.
-    let _ = statement.visit(&mut Nesting { bare });
-}
-
-struct Nesting<'b> {
-    bare: &'b [Location],
-}
-
-impl VisitorMut for Nesting<'_> {
-    type Break = ();
-
-    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        let TableFactor::Table { name, .. } = &*factor else { return ControlFlow::Continue(()) };
-        let start = name.0.first().and_then(|part| part.as_ident()).map(|name| name.span.start);
-        if start.is_some_and(|start| self.bare.contains(&start)) {
-            let relation = factor.clone();
-            let table_with_joins = Box::new(TableWithJoins { relation, joins: Vec::new() });
-            *factor = TableFactor::NestedJoin { table_with_joins, alias: None };
+    let (mut depth, mut behind) = (0_usize, None);
+    for at in 0..tokens.len() {
+        match tokens[at].token {
+            Node::LParen => depth += 1,
+            Node::RParen => depth = depth.saturating_sub(1),
+            _ if depth > 0 => {}
+            _ if is_word(&tokens[at], "ORDER") || is_word(&tokens[at], "LIMIT") => behind = behind.or(Some(at)),
+            _ if is_word(&tokens[at], "RETURNING") => {
+                if let Some(behind) = behind {
+                    tokens[behind..].rotate_left(at - behind);
+                }
+                return;
+            }
+            _ => {}
         }
-        ControlFlow::Continue(())
     }
 }
 
-fn is_join(token: &TokenWithSpan) -> bool {
-    matches!(&token.token, Node::Word(word) if word.quote_style.is_none() && matches!(word.keyword, Keyword::JOIN | Keyword::STRAIGHT_JOIN))
-}
-
-/// Where the parenthesis closes that opens at the beginning and holds a table's name, and perhaps an alias, alone.
-fn lone_table(tokens: &[TokenWithSpan]) -> Option<usize> {
-    let word = |at: usize| match tokens.get(at).map(|token| &token.token) {
-        Some(Node::Word(word)) => Some(word),
-        _ => None,
-    };
-    let is = |at: usize, node: &Node| tokens.get(at).is_some_and(|token| token.token == *node);
-    let begins_query = |at: usize| {
-        word(at).is_some_and(|word| {
-            let query = matches!(word.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::TABLE);
-            word.quote_style.is_none() && query
-        })
-    };
-    if !is(0, &Node::LParen) || word(1).is_none() || begins_query(1) {
-        return None;
-    }
-    let mut at = 2;
-    if is(at, &Node::Period) && word(at + 1).is_some() {
-        at += 2;
-    }
-    if word(at).is_some_and(|word| word.keyword == Keyword::AS) {
-        at += 1;
-    }
-    let hint = |at: usize| {
-        let begins = |word: &Word| matches!(word.keyword, Keyword::USE | Keyword::IGNORE | Keyword::FORCE);
-        word(at).is_some_and(begins) && word(at + 1).is_some()
-    };
-    if word(at).is_some() && !hint(at) {
-        at += 1;
-    }
-    // Hints end with names in parentheses.
-    while hint(at) {
-        at += tokens.get(at..)?.iter().position(|token| token.token == Node::RParen)? + 1;
-    }
-    is(at, &Node::RParen).then_some(at)
+fn is_word(token: &TokenWithSpan, name: &str) -> bool {
+    matches!(&token.token, Node::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -127,31 +121,9 @@ mod tests {
     use crate::normalise::normalise;
     use crate::parse::parse;
 
-    fn parsed(sql: &str) -> String {
+    pub(super) fn parsed(sql: &str) -> String {
         let statement = normalise(sql.into(), LexMode::default()).expect("it is normalised");
         parse(&statement).unwrap_or_else(|error| panic!("{sql}: {error}")).statement.to_string()
-    }
-
-    #[test]
-    fn tables_in_parentheses_are_tables() {
-        for inside in [
-            "t",
-            "t AS x",
-            "t x",
-            "k.t",
-            "k.t AS x",
-            "`select` x",
-            "t AS x USE INDEX (a)",
-            "t IGNORE INDEX FOR JOIN (a, b)",
-        ] {
-            for join in ["JOIN", "LEFT JOIN", "STRAIGHT_JOIN"] {
-                let sql =
-                    format!("SELECT 1 FROM a {join} ({inside}) ON true WHERE a IN (SELECT b FROM c JOIN (d) ON true)");
-                assert_eq!(parsed(&sql), sql);
-            }
-        }
-        let nested = "SELECT 1 FROM a JOIN (b JOIN c ON true) ON true";
-        assert_eq!(parsed(nested), nested);
     }
 
     #[test]
@@ -159,6 +131,42 @@ mod tests {
         for (name, unit) in super::UNITS {
             let sql = |unit: &str| format!("SELECT d + INTERVAL '1' {unit} FROM t");
             assert_eq!(parsed(&sql(name)), parsed(&sql(unit)), "{name}");
+        }
+    }
+
+    #[test]
+    fn dual_is_no_table() {
+        for (sql, want) in [
+            ("select 1 from dual", "SELECT 1"),
+            ("select 1 from Dual where 1 = 2 for update", "SELECT 1 WHERE 1 = 2 FOR UPDATE"),
+            ("select 1 for share", "SELECT 1 FOR SHARE"),
+            ("select exists (select 1 from dual) from dual limit 1", "SELECT EXISTS (SELECT 1) LIMIT 1"),
+            ("select 1 from dual lock in share mode", "SELECT 1 FOR SHARE"),
+            ("select 1 from `dual`", "SELECT 1 FROM `dual`"),
+            ("select 1 from dual d", "SELECT 1 FROM dual d"),
+            ("select 1 from dual, t", "SELECT 1 FROM dual, t"),
+        ] {
+            assert_eq!(parsed(sql), want);
+        }
+        let insert = parsed("insert into t select 1, 2 from dual on duplicate key update a = 3");
+        assert_eq!(insert, "INSERT INTO t SELECT 1, 2 ON DUPLICATE KEY UPDATE a = 3");
+    }
+
+    #[test]
+    fn modifiers_are_no_tables() {
+        for (sql, want) in [
+            ("update low_priority ignore t set a = 1", "UPDATE t SET a = 1"),
+            ("update ignore t, s set a = 1", "UPDATE t CROSS JOIN s SET a = 1"),
+            ("update `ignore` set a = 1", "UPDATE `ignore` SET a = 1"),
+            ("delete low_priority quick ignore from t", "DELETE FROM t"),
+            ("delete quick from t", "DELETE FROM t"),
+            (
+                "delete from t where a in (select b from s limit 1) order by a limit 2 returning a, b",
+                "DELETE FROM t WHERE a IN (SELECT b FROM s LIMIT 1) RETURNING a, b ORDER BY a LIMIT 2",
+            ),
+            ("delete quick, t from quick join t on true", "DELETE quick, t FROM quick JOIN t ON true"),
+        ] {
+            assert_eq!(parsed(sql), want);
         }
     }
 }

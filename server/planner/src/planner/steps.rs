@@ -75,17 +75,23 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     let slice = |bytes: Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
     let order = clauses.get(Clause::OrderBy).map(|range| slice(bytes(range)));
     let place = || place_of(text, factor).ok_or_else(|| refuse("a table whose place in the text is not known"));
-    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let ignores = text.ignores();
+    if ignores && moving.is_some() {
+        return Err(refuse("IGNORE and a new value of the sharding column"));
+    }
+    let verb = if updates { "UPDATE" } else { "DELETE" };
+    let ignore = if ignores { " IGNORE" } else { "" };
+    let (mut before, mut after) = (vec![Part::Text(format!("{verb}{ignore} ").into())], Vec::new());
     match (clauses.get(Clause::Set), &worked_out) {
         (Some(_), Some(assigned)) => {
-            before.extend([phrase("UPDATE "), slice(place()?), phrase(" SET ")]);
+            before.extend([slice(place()?), phrase(" SET ")]);
             before.extend(assigned.set.iter().cloned());
         }
         (Some(set), None) if updates => {
-            before.extend([phrase("UPDATE "), slice(place()?), phrase(" "), slice(bytes(set))]);
+            before.extend([slice(place()?), phrase(" "), slice(bytes(set))]);
         }
-        _ if joined => before.push(Part::Text(format!("DELETE FROM {}", keys::quote(&table)).into())),
-        _ => before.extend([phrase("DELETE FROM "), slice(place()?)]),
+        _ if joined => before.push(Part::Text(format!("FROM {}", keys::quote(&table)).into())),
+        _ => before.extend([phrase("FROM "), slice(place()?)]),
     }
     // MySQL itself judges the condition of the rows, as that of a write. What another reading could answer in another way is read once.
     let assigns = (0..text.tokens.len()).any(|index| text.assigns(index));
@@ -134,11 +140,7 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
         moving,
     });
     walk.edits.retain(|edit| !matches!(edit.replacement, Replacement::WindowEnd));
-    walk.steps = Some(Arc::new(StepsPlan {
-        read,
-        write,
-        ignores: text.tokens.get(1).is_some_and(|word| text.is_word(word, "IGNORE")),
-    }));
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores }));
     Ok((Route::AllShards, merge))
 }
 
@@ -205,8 +207,7 @@ fn place_of(text: &Text<'_>, factor: &TableFactor) -> Option<Range<usize>> {
 /// The bytes of the tables that the statement reads.
 fn from(text: &Text<'_>, clauses: &Clauses, updates: bool) -> Option<Range<usize>> {
     let tokens = if updates {
-        let first = (1..text.tokens.len()).find(|index| !text.is_word(&text.tokens[*index], "LOW_PRIORITY"))?;
-        first..clauses.get(Clause::Set)?.start
+        text.modifiers()..clauses.get(Clause::Set)?.start
     } else {
         let from = clauses.get(Clause::From)?;
         let mut depth = 0;

@@ -7,7 +7,7 @@ use sqlparser::ast::{Expr, FunctionArguments, Ident, UnaryOperator, Value as Sql
 use sqlparser::tokenizer::Location;
 use vitrail_proto::value::Value;
 use vitrail_sql::lexer::{Lexer, Token, TokenKind};
-use vitrail_sql::normalise::{Anchor, Literal, LiteralKind, Normalised};
+use vitrail_sql::normalise::{Anchor, Literal, LiteralKind, Normalised, StatementKind};
 use vitrail_sql::parse::SourceMap;
 use vitrail_sql::user_variable;
 
@@ -177,6 +177,24 @@ impl<'a> Text<'a> {
             TokenKind::Close => -1,
             _ => 0,
         }
+    }
+
+    /// UPDATE IGNORE, DELETE IGNORE: what does not fit is a warning.
+    pub(super) fn ignores(&self) -> bool {
+        let modifiers = self.modifiers();
+        self.tokens[1..modifiers].iter().any(|token| self.is_word(token, "IGNORE"))
+    }
+
+    /// Behind the modifiers of UPDATE or DELETE, by its index among the tokens.
+    pub(super) fn modifiers(&self) -> usize {
+        let deletes = self.statement.kind == StatementKind::Delete;
+        let is_modifier = |index: usize| {
+            let is = |word: &str| self.is_word(&self.tokens[index], word);
+            // A table may be called so as well.
+            let follows = || self.tokens.get(index + 1).is_some_and(|next| next.kind == TokenKind::Word);
+            is("LOW_PRIORITY") || is("IGNORE") || deletes && is("QUICK") && follows()
+        };
+        (1..self.tokens.len()).find(|index| !is_modifier(*index)).unwrap_or(1)
     }
 
     /// Where the FROM of the outermost SELECT begins.

@@ -148,7 +148,9 @@ impl<'a> Survey<'a> {
             let named = lock.of.as_ref().and_then(|of| idents(of)?.last().map(|ident| ident.value.clone()));
             let of_block: Vec<usize> = match &named {
                 // Of UNION, each of its SELECTs.
-                None if block.items.is_empty() => (first..self.references.len()).collect(),
+                None if block.items.is_empty() && !matches!(&*query.body, SetExpr::Select(_)) => {
+                    (first..self.references.len()).collect()
+                }
                 named => block
                     .items
                     .iter()
