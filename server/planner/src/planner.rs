@@ -38,6 +38,7 @@ mod order;
 mod passthrough;
 mod pinned;
 mod placement;
+mod row_limit;
 mod select;
 mod sorting;
 mod steps;

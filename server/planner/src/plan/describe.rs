@@ -45,9 +45,10 @@ impl Plan {
         if let Some(filling) = &self.filling {
             out.push_str(&format!("{indent}  {}\n", describe_filling(filling)));
         }
-        // What fills is said in one line.
-        let fills = |edit: &&Edit| {
-            self.filling.is_some() && matches!(&edit.replacement, Replacement::Text(text) if !text.is_empty())
+        // What fills is said in one line, and a blank is not worth one.
+        let fills = |edit: &&Edit| match &edit.replacement {
+            Replacement::Text(text) => !text.is_empty() && (self.filling.is_some() || text.trim().is_empty()),
+            _ => false,
         };
         for edit in self.edits.iter().filter(|edit| !fills(edit)) {
             let when = if edit.scatter_only { "if several shards: " } else { "" };

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use vitrail_sql::lexer::TokenKind;
 
+use super::row_limit;
 use super::text::Text;
 use super::walk::Walk;
 use crate::plan::{Edit, Replacement};
@@ -41,6 +42,7 @@ pub(super) enum Clause {
     Having,
     Window,
     OrderBy,
+    /// Or `OFFSET … FETCH …`.
     Limit,
     /// `FOR UPDATE`, `LOCK IN SHARE MODE` and the like.
     Lock,
@@ -134,13 +136,6 @@ impl Clauses {
         let from = self.span(walk.text, Clause::From).start;
         edit(walk, from..from, Replacement::Text(columns.into()));
     }
-
-    /// The bytes from the first number of LIMIT to behind the last.
-    pub(super) fn limit_numbers(&self, text: &Text<'_>) -> Option<Range<usize>> {
-        let range = self.get(Clause::Limit)?;
-        let (first, last) = (range.start + 1, range.end - 1);
-        (first <= last).then(|| text.tokens[first].start..text.tokens[last].end)
-    }
 }
 
 /// A key of ORDER BY without its direction.
@@ -206,7 +201,7 @@ pub(super) fn begins(text: &Text<'_>, index: usize) -> Option<Clause> {
         Some(Clause::Window)
     } else if pair("ORDER", "BY") {
         Some(Clause::OrderBy)
-    } else if is("LIMIT") {
+    } else if is("LIMIT") || row_limit::begins_fetch(text, index) {
         Some(Clause::Limit)
     } else if pair("FOR", "UPDATE") || pair("FOR", "SHARE") || pair("LOCK", "IN") {
         Some(Clause::Lock)

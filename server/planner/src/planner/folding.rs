@@ -13,7 +13,7 @@ use super::clauses::{Clause, Clauses};
 use super::group_keys::GroupKey;
 use super::order::Output;
 use super::walk::{Scope, Walk};
-use super::{aggregate, groups, having, select as limits};
+use super::{aggregate, groups, having, row_limit};
 use crate::plan::{Aggregate, Comparison, Fold, Grouping, MergePlan, Replacement, SortKey, Source, WindowPlan};
 use crate::refusal::Refusal;
 
@@ -216,10 +216,10 @@ impl Folding<'_, '_, '_> {
         }
         match limit {
             _ if self.walk.joined => Ok(()),
-            Some(window) => limits::limit_shards(self.walk, window),
+            Some(window) => row_limit::ask_shards(self.walk, window),
             // One row for all shards' rows: `sql_select_limit` and LIMIT would cut parts of groups.
             None if !order.is_empty() || clauses.get(Clause::Limit).is_some() => {
-                let all = format!(" LIMIT {}", u64::MAX);
+                let all = row_limit::words(self.walk.text, clauses.get(Clause::Limit), u64::MAX);
                 clauses.replace(self.walk, Clause::Limit, Replacement::Text(all.into()));
                 Ok(())
             }

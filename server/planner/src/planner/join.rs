@@ -24,7 +24,7 @@ use super::calls::is_volatile;
 use super::clauses::{Clause, Clauses};
 use super::text::Text;
 use super::walk::{Scope, Walk};
-use super::{PlanContext, select, why_alone};
+use super::{PlanContext, row_limit, select, why_alone};
 use crate::plan::{
     Condition, JoinPlan, MergePlan, Part, Reading, Replacement, SidePlan, Slot, Step, key_bind, reading_text,
 };
@@ -122,7 +122,8 @@ pub(super) fn plan<'a>(
         .map(|slot| Slot { side: order.iter().position(|known| *known == slot.side).unwrap_or_default(), ..slot })
         .collect();
     // The statement itself is asked for its columns alone.
-    clauses.replace(walk, Clause::Limit, Replacement::Text(" LIMIT 0".into()));
+    let none = row_limit::words(text, clauses.get(Clause::Limit), 0);
+    clauses.replace(walk, Clause::Limit, Replacement::Text(none.into()));
     Ok((merge, JoinPlan { sides: plans, slots, outputs, literals: literals.into_iter().collect() }))
 }
 

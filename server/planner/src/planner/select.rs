@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Distinct, Expr, LimitClause, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Visit};
+use sqlparser::ast::{Distinct, Expr, OrderByExpr, OrderByKind, Query, SelectItem, SetExpr, Visit};
 
 use super::calls::{Calls, finds, folds_twice};
-use super::clauses::Clauses;
 use super::folding::{self, By};
 use super::group_order::is_constant;
 use super::placement::Spread;
 use super::walk::{Scope, Walk};
-use super::{groups, join, sorting, union, windows};
-use crate::plan::{Edit, MergePlan, Replacement, Route, WindowPlan};
+use super::{groups, join, row_limit, sorting, union, windows};
+use crate::plan::{MergePlan, Route};
 use crate::refusal::Refusal;
 
 /// Where a query over sharded tables goes, and how its answers are merged.
@@ -87,9 +86,6 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
         ))
     };
     let SetExpr::Select(select) = &*query.body else { return union::merge(walk, query, scope) };
-    if query.fetch.is_some() {
-        return over_shards("query-form", "FETCH in place of LIMIT");
-    }
     if !walk.joined && !groups::rows_have_shards(select, scope) {
         return Err(Refusal::unsupported(
             "reference-rows",
@@ -126,7 +122,7 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
             OrderByKind::All(_) => return over_shards("order-by", "ORDER BY ALL"),
         },
     };
-    let window = window(walk, query)?;
+    let window = row_limit::window(walk, query)?;
     let grouped = groups::is_grouped(select);
     let distinct = matches!(select.distinct, Some(Distinct::Distinct | Distinct::On(_)));
     // HAVING without aggregates and GROUP BY filters rows, as WHERE does.
@@ -165,7 +161,7 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
         return folding::plan(walk, select, scope, order, window, By::Rows);
     }
     if order.iter().all(|key| is_constant(&key.expr)) {
-        limit_shards(walk, &window)?;
+        row_limit::ask_shards(walk, &window)?;
         return Ok(MergePlan::Concat(window));
     }
     match sorting::plan(walk, select, scope, order, window.clone()) {
@@ -174,7 +170,7 @@ pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -
             folding::plan(walk, select, scope, order, window, By::AllColumns)
         }
         Err(refusal) => Err(refusal),
-        Ok(merge) => limit_shards(walk, &window).map(|()| merge),
+        Ok(merge) => row_limit::ask_shards(walk, &window).map(|()| merge),
     }
 }
 
@@ -188,36 +184,4 @@ fn averages(item: &SelectItem) -> bool {
         }
         _ => false,
     })
-}
-
-/// LIMIT and OFFSET of the whole.
-pub(super) fn window(walk: &Walk<'_>, query: &Query) -> Result<WindowPlan, Refusal> {
-    let (limit, offset) = match &query.limit_clause {
-        None => return Ok(WindowPlan::default()),
-        Some(LimitClause::LimitOffset { limit, offset, .. }) => {
-            (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
-        }
-        Some(LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
-    };
-    let source = |expr: &Expr| match walk.text.value(expr) {
-        Some((source, _)) => Ok(source),
-        None => Err(Refusal::invalid("limit", "LIMIT takes numbers and bind variables")),
-    };
-    Ok(WindowPlan { limit: limit.map(source).transpose()?, offset: offset.map(source).transpose()? })
-}
-
-/// Each shard is asked for the sum of LIMIT and OFFSET: `20, 10` and `10 OFFSET 20` become `30`.
-pub(super) fn limit_shards(walk: &mut Walk<'_>, window: &WindowPlan) -> Result<(), Refusal> {
-    if window.offset.is_none() || walk.joined {
-        return Ok(());
-    }
-    let numbers = Clauses::of(walk.text).and_then(|clauses| clauses.limit_numbers(walk.text));
-    let Some(numbers) = numbers else { return Err(Refusal::invalid("limit", "LIMIT is not where it is expected")) };
-    walk.edits.push(Edit {
-        start: walk.text.anchor(numbers.start),
-        end: walk.text.anchor(numbers.end),
-        replacement: Replacement::WindowEnd,
-        scatter_only: true,
-    });
-    Ok(())
 }

@@ -17,7 +17,7 @@ use self::keys::Keys;
 use self::trailing::Trailing;
 use super::answer::Column;
 use super::group_order::is_constant;
-use super::select;
+use super::row_limit;
 use super::streams::Rows;
 use super::walk::{Scope, Walk};
 use crate::plan::{Aggregate, Fold, Grouping, MergePlan, SortKey};
@@ -28,14 +28,14 @@ const WRAPPED: &str = "vitrail";
 
 /// The merge of a query that is no plain SELECT.
 pub(super) fn merge<'a>(walk: &mut Walk<'a>, query: &Query, scope: &Scope<'a>) -> Result<MergePlan, Refusal> {
-    if query.fetch.is_some() || !query.locks.is_empty() {
-        return Err(refuse("query-form", "FETCH and locks behind UNION"));
+    if !query.locks.is_empty() {
+        return Err(refuse("query-form", "locks behind UNION"));
     }
     let body = body(query)?;
     if let Some(uneven) = uneven(body) {
         return Err(uneven);
     }
-    let window = select::window(walk, query)?;
+    let window = row_limit::window(walk, query)?;
     let once = match (scope.rows, body) {
         (Rows::Divided, _) => false,
         (Rows::Distinct, SetExpr::SetOperation { op: SetOperator::Union, set_quantifier, .. })

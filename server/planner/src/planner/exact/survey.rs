@@ -109,8 +109,8 @@ impl<'a> Survey<'a> {
         around.extend_from_slice(outer);
         self.subqueries(&query.order_by, &around)?;
         self.subqueries(&query.limit_clause, &around)?;
-        if query.fetch.is_some() || query.for_clause.is_some() || !query.pipe_operators.is_empty() {
-            return Err(refuse("FETCH in place of LIMIT"));
+        if query.for_clause.is_some() || !query.pipe_operators.is_empty() {
+            return Err(refuse("this form of a query"));
         }
         self.ctes.truncate(before);
         Ok(around.swap_remove(0))

@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{WRAPPED, refuse};
 use crate::plan::{Edit, Replacement, SortKey, WindowPlan};
 use crate::planner::clauses::{Clause, begins};
+use crate::planner::row_limit;
 use crate::planner::text::Text;
 use crate::planner::walk::Walk;
 use crate::refusal::Refusal;
@@ -79,16 +80,7 @@ impl Trailing {
 
     /// Asks the shards for the sum of LIMIT and OFFSET.
     pub(super) fn limit(&self, walk: &mut Walk<'_>, window: &WindowPlan) -> Result<(), Refusal> {
-        if window.offset.is_none() {
-            return Ok(());
-        }
-        let text = walk.text;
-        let numbers = self.limit.as_ref().filter(|range| range.len() > 1);
-        let Some(range) = numbers else { return Err(Refusal::invalid("limit", "LIMIT is not where it is expected")) };
-        let bytes = text.tokens[range.start + 1].start..text.tokens[range.end - 1].end;
-        let (start, end) = (text.anchor(bytes.start), text.anchor(bytes.end));
-        walk.edits.push(Edit { start, end, replacement: Replacement::WindowEnd, scatter_only: true });
-        Ok(())
+        row_limit::ask_in(walk, self.limit.clone(), window)
     }
 }
 
