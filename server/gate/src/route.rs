@@ -2,6 +2,7 @@
 
 pub(crate) mod ends;
 pub(crate) mod pass;
+mod returned;
 mod transactional;
 mod work;
 

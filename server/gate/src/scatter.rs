@@ -230,6 +230,11 @@ impl Lane {
         last.ok_or_else(|| failure::internal("an answer without an end"))
     }
 
+    /// Whether it begins with columns. Lanes that were started side by side have read that far.
+    pub(crate) fn gives_rows(&self) -> bool {
+        matches!(self.ahead.front(), Some(Ok(Part::Fields(_))))
+    }
+
     /// The shard's name; empty for an unsharded keyspace.
     pub(crate) fn shard(&self) -> &str {
         &self.shard

@@ -92,6 +92,8 @@ pub(crate) fn unfilled(filling: &Filling, binds: &Arc<Binds>) -> Arc<Binds> {
 /// The insert id of an INSERT whose `first` number was made up. `None`: it has inserted nothing.
 pub(crate) fn insert_id(first: u64, filling: &Filling, end: &ResultEnd) -> Option<u64> {
     match end.affected {
+        // RETURNING tells of rows alone.
+        0 if end.rows > 0 && !filling.updates => Some(first),
         0 => None,
         // The row was there already, and is updated.
         2 if filling.updates && filling.rows() == 1 => None,

@@ -96,6 +96,16 @@ async fn it_is_as_auto_increment_on_one_mysql() {
         let all = "SELECT id, name FROM member ORDER BY id";
         let rows = oracle.fetch_all(all).await.expect("rows").into_iter().map(support::joined);
         assert_eq!(world.run(&mut session, all).await.expect("rows").1, rows.collect::<Vec<_>>());
+        if flavour == Flavour::MariaDb {
+            let sql = "INSERT INTO member (name) VALUES ('o'), ('p'), ('q') RETURNING id, name";
+            let rows = oracle.fetch_all(sql).await.expect(sql).into_iter().map(support::joined);
+            let mut found = world.run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}")).1;
+            found.sort();
+            assert_eq!(found, rows.collect::<Vec<_>>(), "{sql}");
+            let look = "SELECT LAST_INSERT_ID()";
+            let expected = support::joined(oracle.fetch_row(look).await.expect(look));
+            assert_eq!(world.run(&mut session, look).await.expect(look).1, [expected], "{look} after {sql}");
+        }
         // What a SELECT gives is numbered in its order. One MySQL takes more numbers than it needs for it.
         for sql in [
             "INSERT INTO member (name) SELECT name FROM member WHERE id < 4 ORDER BY id DESC",

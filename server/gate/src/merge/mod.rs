@@ -89,7 +89,7 @@ impl Ends {
 }
 
 /// How many rows still pass: first the offset is skipped, then the limit and the request's cap count down.
-struct Gauge {
+pub(crate) struct Gauge {
     skip: u64,
     limit: Option<u64>,
     cap: Option<u64>,
@@ -99,7 +99,7 @@ struct Gauge {
 }
 
 impl Gauge {
-    fn new(window: Window, cap: Option<u64>) -> Gauge {
+    pub(crate) fn new(window: Window, cap: Option<u64>) -> Gauge {
         Gauge { skip: window.offset, limit: window.limit, cap, passed: 0, cut: false }
     }
 
@@ -109,7 +109,7 @@ impl Gauge {
     }
 
     /// Decides about `count` rows at once: how many to skip and then how many to hand on.
-    fn take(&mut self, count: u64) -> (u64, u64) {
+    pub(crate) fn take(&mut self, count: u64) -> (u64, u64) {
         let skipped = self.skip.min(count);
         self.skip -= skipped;
         let mut kept = count - skipped;
@@ -137,8 +137,13 @@ impl Gauge {
         end
     }
 
+    /// How many rows were handed on.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed
+    }
+
     /// The cap, if it cut.
-    fn cut(&self) -> Option<u64> {
+    pub(crate) fn cut(&self) -> Option<u64> {
         self.cap.filter(|_| self.cut)
     }
 }

@@ -76,7 +76,7 @@ impl Work<'_> {
         }
         let done = match &self.resolved.merge {
             _ if lanes.len() == 1 => return self.alone(&mut lanes[0], calls, in_transaction, answer).await,
-            Merge::Writes | Merge::Replicated => self.writes(&mut lanes, calls).await,
+            Merge::Writes | Merge::Replicated => self.writes(&mut lanes, calls, answer).await,
             merge => merge::rows(&mut lanes, calls, &self.keyspace.name, merge, self.limits.max_rows, answer).await,
         };
         let late = match done {

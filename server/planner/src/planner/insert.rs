@@ -26,6 +26,7 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
     };
     walk.subqueries(&insert.on, &Scope::default(), &[])?;
     walk.subqueries(&insert.assignments, &Scope::default(), &[])?;
+    walk.subqueries(&insert.returning, &Scope::default(), &[])?;
     for column in insert.columns.iter().chain(&assigned(&insert.assignments)) {
         walk.cut_prefix(column, 3);
     }
@@ -96,12 +97,6 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
                 dividers.push(Divider { vindex: *vindex, part: *part, known: known.cloned().map(Box::new) });
             }
             let rows = rows_of(walk, insert, rows.len(), sources)?;
-            if insert.returning.is_some() && rows.len() > 1 {
-                return Err(Refusal::unsupported(
-                    "returning",
-                    "RETURNING over several rows is not supported; insert one by one",
-                ));
-            }
             Ok((Route::Rows { columns: dividers, rows }, MergePlan::Writes))
         }
         _ => replicated(walk),

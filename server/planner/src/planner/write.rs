@@ -57,6 +57,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         single,
         limited: update.limit.is_some() || !single && !update.order_by.is_empty(),
         moves,
+        returns: false,
         verb: "UPDATE",
     };
     spread(walk, &writing)
@@ -78,14 +79,9 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
     }
     walk.subqueries(&delete.selection, &scope, &[])?;
     walk.subqueries(&delete.order_by, &scope, &[])?;
+    walk.subqueries(&delete.returning, &scope, &[])?;
     if !sharded(walk) {
         return Ok((Route::AnyShard, MergePlan::Pass));
-    }
-    if delete.returning.is_some() {
-        return Err(Refusal::unsupported(
-            "returning",
-            "DELETE … RETURNING over shards is not supported; read the rows before",
-        ));
     }
     let single = scope.items.len() == 1 && delete.tables.is_empty();
     let written = if single {
@@ -106,6 +102,7 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
         single,
         limited: delete.limit.is_some() || !single && !delete.order_by.is_empty(),
         moves: false,
+        returns: delete.returning.is_some(),
         verb: "DELETE",
     };
     spread(walk, &writing)
@@ -136,6 +133,8 @@ struct Writing<'w, 'a> {
     limited: bool,
     /// Sharding columns may change.
     moves: bool,
+    /// RETURNING: it gives rows back.
+    returns: bool,
     verb: &'static str,
 }
 
@@ -169,6 +168,12 @@ fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, 
 
 /// Its rows are found first. `together`: subqueries find what they read on the row's shard.
 fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) -> Result<(Route, MergePlan), Refusal> {
+    if writing.returns {
+        return Err(Refusal::unsupported(
+            "returning",
+            "RETURNING of a DELETE over several shards whose rows are found first (LIMIT, tables that lie apart) is not supported; read the rows before",
+        ));
+    }
     let item = match writing.written.as_deref() {
         Some([item, others @ ..]) if others.iter().all(|other| other == item) => *item,
         _ => {
