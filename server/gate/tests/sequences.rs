@@ -75,6 +75,8 @@ async fn it_is_as_auto_increment_on_one_mysql() {
             "INSERT INTO member VALUES (NULL, 'e'), (0, 'f'), (DEFAULT, 'g')",
             "INSERT INTO member SET name = 'h'",
             "INSERT INTO member SET name = 'i', id = NULL",
+            "INSERT INTO member () VALUES ()",
+            "INSERT INTO member VALUES (), (), ()",
             "INSERT INTO member (name) VALUES (CONCAT('j', LAST_INSERT_ID()))",
             "REPLACE INTO member (name) VALUES ('k')",
             "REPLACE INTO member (id, name) VALUES (3, 'l')",

@@ -40,24 +40,28 @@ pub(super) fn fill(
             if ranges.len() != rows.len() {
                 return Err(unreadable());
             }
+            // `() VALUES ()` names none.
+            let (alone, comma) = if columns.is_empty() { (true, "") } else { (false, ", ") };
             if at.is_none() {
-                let start = column_list(walk.text).ok_or_else(|| {
-                    Refusal::unsupported(
-                        "sequence-columns",
-                        format!(
-                            "name the columns of the INSERT, so that `{}` can be filled from its sequence",
-                            auto.column
-                        ),
-                    )
-                })?;
-                put(walk, start..start, format!("{}, ", quoted(&auto.column)), 0);
+                let name = quoted(&auto.column);
+                let (start, list) = match column_list(walk.text).ok_or_else(unreadable)? {
+                    List::Inside(start) => (start, format!("{name}{comma}")),
+                    List::Missing(start) if alone => (start, format!("({name}) ")),
+                    List::Missing(_) => {
+                        return Err(Refusal::unsupported(
+                            "sequence-columns",
+                            format!("name the columns of the INSERT, so that {name} can be filled from its sequence"),
+                        ));
+                    }
+                };
+                put(walk, start..start, list, 0);
             }
             let mut sources = Vec::with_capacity(rows.len());
             for (row, (values, range)) in rows.iter().zip(ranges).enumerate() {
                 match at {
                     None => {
                         let start = range.start + 1;
-                        put(walk, start..start, format!(":{}, ", Filling::bind(row)), 0);
+                        put(walk, start..start, format!(":{}{comma}", Filling::bind(row)), 0);
                         sources.push(None);
                     }
                     Some(at) => {
@@ -119,17 +123,24 @@ fn after_word(text: &Text<'_>, word: &str) -> Option<usize> {
     Some(token.end)
 }
 
-/// Inside the parentheses of the column list: the last ones before VALUES.
-fn column_list(text: &Text<'_>) -> Option<usize> {
+/// Where columns are named before VALUES.
+enum List {
+    /// Behind the parenthesis that opens it.
+    Inside(usize),
+    /// There is none: where it would stand.
+    Missing(usize),
+}
+
+/// The column list: the last parentheses before VALUES.
+fn column_list(text: &Text<'_>) -> Option<List> {
     let mut depth = 0;
     let mut found = None;
-    for (index, token) in text.tokens.iter().enumerate() {
+    for token in &text.tokens {
         if depth == 0 && (text.is_word(token, "VALUES") || text.is_word(token, "VALUE")) {
-            return found;
+            return Some(found.map_or(List::Missing(token.start), List::Inside));
         }
         if depth == 0 && token.kind == TokenKind::Open {
-            let empty = text.tokens.get(index + 1).is_some_and(|next| next.kind == TokenKind::Close);
-            found = (!empty).then_some(token.end);
+            found = Some(token.end);
         }
         depth += text.nesting(token);
     }

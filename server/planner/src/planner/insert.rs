@@ -62,13 +62,14 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
         ));
     }
     let schema = walk.schema(&named.keyspace.name, &table);
-    let columns = columns(insert, schema, &table)?;
     let rows: Vec<&[Expr]> = match insert.source.as_deref().map(|source| &*source.body) {
         Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.as_slice()).collect(),
         _ => Vec::new(),
     };
-    // Rows without any value have the defaults of all columns.
-    if let Some(row) = rows.iter().position(|row| !row.is_empty() && row.len() != columns.len()) {
+    // `() VALUES ()`: rows of defaults.
+    let defaults = insert.columns.is_empty() && rows.first().is_some_and(|row| row.is_empty());
+    let columns = if defaults { Vec::new() } else { columns(insert, schema, &table)? };
+    if let Some(row) = rows.iter().position(|row| row.len() != columns.len()) {
         return Err(wrong_count(row));
     }
     let auto = named.table.and_then(|table| table.auto_increment.as_ref());
