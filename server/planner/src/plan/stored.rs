@@ -15,7 +15,15 @@ use crate::vindex::{VindexError, type_name};
 /// A conversion that is not proved.
 pub(super) fn stored(value: Value, column: &ColumnSchema) -> Result<Value, Refusal> {
     match (&column.class, value) {
-        (_, Value::Null) => Ok(Value::Null),
+        // A column that is never NULL has the default of its type in place of it, with IGNORE or without a strict `sql_mode`; otherwise MySQL
+        // refuses it, there as anywhere.
+        (class, Value::Null) => Ok(match class {
+            _ if column.nullable || column.auto_increment || column.domain == Domain::Years => Value::Null,
+            ColumnClass::Integer => Value::Int(0),
+            ColumnClass::Binary => fitted_bytes(Vec::new(), column.domain).map_or(Value::Null, Value::Bytes),
+            ColumnClass::Text(_) => Value::Text(String::new()),
+            _ => Value::Null,
+        }),
         (ColumnClass::Integer, value) => integer(&value, column.domain).ok_or_else(|| unproved(&value, column)),
         (ColumnClass::Binary, value) => {
             let bytes = bytes(&value).and_then(|bytes| fitted_bytes(bytes, column.domain));
@@ -273,6 +281,25 @@ mod tests {
             (Value::Double(1e16), None),
         ] {
             assert_eq!(equal_integer(value.clone()).ok(), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_never_null_has_its_types_default() {
+        for (column_type, collation, expected) in [
+            ("bigint", None, Value::Int(0)),
+            ("varchar(3)", Some("utf8mb4_bin"), Value::Text(String::new())),
+            ("binary(2)", None, Value::Bytes(vec![0, 0])),
+            ("year", None, Value::Null),
+        ] {
+            let column = column(column_type, collation);
+            assert_eq!(stored(Value::Null, &column).ok(), Some(expected), "{column_type}");
+            for open in [
+                ColumnSchema { nullable: true, ..column.clone() },
+                ColumnSchema { auto_increment: true, ..column.clone() },
+            ] {
+                assert_eq!(stored(Value::Null, &open).ok(), Some(Value::Null), "{column_type}");
+            }
         }
     }
 
