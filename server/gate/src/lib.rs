@@ -7,6 +7,7 @@
 //! `facts` (how it ran) and `measure` (what each part did, for EXPLAIN ANALYZE).
 //! A statement that names its session goes by `values` (user variables, `LAST_INSERT_ID()`) and `substitute` (what the gate knows);
 //! `diagnostics` keeps what it says of itself for the next one.
+//! What tells where rows of an INSERT go, and is no plain value, is worked out by `asked`; what a sequence fills, by `sequences`.
 //! `exact` runs on a scratch MySQL what shards cannot answer.
 //! Beside it: [`access`] (who may do what), `insight` (figures of statements and their log), [`cluster`] (keyspaces and shards),
 //! `view` (cluster and schemas at one moment), `session`, with `holdings` (variables and prepared statements) and `preferences`
@@ -21,6 +22,7 @@ pub mod access;
 pub mod cluster;
 
 mod answer;
+mod asked;
 mod calling;
 mod catalog;
 mod columns;

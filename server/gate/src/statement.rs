@@ -20,7 +20,7 @@ use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
 use crate::steps::Stepping;
-use crate::{access, catalog, control, diagnostics, failure, route, sequences, values};
+use crate::{access, asked, catalog, control, diagnostics, failure, route, sequences, values};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
@@ -202,6 +202,16 @@ async fn run_planned(
         None => None,
     };
     let (binds, all_binds) = filled.as_ref().map_or((binds, all_binds), |filled| (&filled.binds, &filled.all_binds));
+    let answered = match plan.asked() {
+        Some(_) if scope.limits.read_only => return Err(failure::read_only()),
+        Some(asked) => {
+            let asking = asked::ask(scope, session, keyspace, asked, statement, (binds, all_binds));
+            Some(Box::pin(asking).await?)
+        }
+        None => None,
+    };
+    let (binds, all_binds) =
+        answered.as_ref().map_or((binds, all_binds), |answered| (&answered.binds, &answered.all_binds));
     let mut resolved = plan.resolve(statement, all_binds, &keyspace.layout)?;
     if let Some(first) = filled.as_ref().and_then(|filled| filled.first) {
         resolved.insert_id = InsertId::Sequence(first);

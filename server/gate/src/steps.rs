@@ -8,8 +8,8 @@ mod frame;
 mod insert;
 mod keyed;
 mod moving;
-mod rows;
-mod values;
+pub(crate) mod rows;
+pub(crate) mod values;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! A [`Plan`] is made once per key of a statement and kept in a cache; it holds no AST. [`Plan::resolve`] makes of it, for one
 //! statement with that key, the texts for the shards and the way to merge their answers.
 
+mod asked;
 mod describe;
 mod exact;
 mod filling;
@@ -18,6 +19,8 @@ mod why;
 
 use std::sync::Arc;
 
+pub use asked::Asked;
+pub(crate) use asked::Expression;
 pub use exact::{Carried, Exact, Form, Fragment, Reduction};
 pub(crate) use exact::{ExactPlan, FragmentRows, ReductionPlan, Title, quote};
 pub use filling::Filling;

@@ -21,7 +21,7 @@ use crate::measure::{Measure, OnShard, milliseconds};
 use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::Session;
-use crate::{failure, route, sequences, statement};
+use crate::{asked, failure, route, sequences, statement};
 
 /// `EXPLAIN FORMAT=VITRAIL statement`, or MySQL's own forms.
 pub(super) async fn run(
@@ -50,7 +50,13 @@ pub(super) async fn run(
     let keyspace = scope.view.cluster.keyspace(planned.keyspace())?;
     // It inserts nothing, and takes no number of a sequence.
     let unfilled = planned.filling().map(|filling| sequences::unfilled(filling, binds));
-    let resolved = planned.resolve(&normalised, unfilled.as_ref().unwrap_or(binds), &keyspace.layout)?;
+    let binds = unfilled.as_ref().unwrap_or(binds);
+    let answered = match planned.asked() {
+        Some(asked) => Some(asked::ask(scope, session, keyspace, asked, &normalised, (binds, binds)).await?),
+        None => None,
+    };
+    let binds = answered.as_ref().map_or(binds, |answered| &answered.all_binds);
+    let resolved = planned.resolve(&normalised, binds, &keyspace.layout)?;
     let [ShardStatement { shard, sql, binds }] =
         (if resolved.exact.is_some() { &[] } else { &resolved.statements[..] })
     else {

@@ -10,6 +10,7 @@ use vitrail_proto::value::Value;
 
 use super::rows::{Rows, cells, malformed};
 use super::{BATCH, Done, Stepping, values};
+use crate::failure;
 use crate::session::Session;
 
 /// The key of a row, one value for each of its columns.
@@ -60,15 +61,15 @@ impl Stepping<'_> {
                     *group.insert(groups.len() - 1)
                 }
             };
-            let (given, keys) = &mut groups[group];
-            keys.push(key);
-            if keys.len() == BATCH {
-                let batch = (std::mem::take(keys), given.clone());
-                self.batch(session, keyed, batch, done).await?;
-            }
+            groups[group].1.push(key);
         }
-        for (given, keys) in groups.into_iter().filter(|(_, keys)| !keys.is_empty()) {
-            self.batch(session, keyed, (keys, given), done).await?;
+        if keyed.may_follow() {
+            follow_none(keyed, &groups)?;
+        }
+        for (given, keys) in groups {
+            for keys in keys.chunks(BATCH) {
+                self.batch(session, keyed, (keys, &given), done).await?;
+            }
         }
         Ok(())
     }
@@ -77,24 +78,26 @@ impl Stepping<'_> {
         &self,
         session: &mut Session,
         keyed: Keyed<'_>,
-        (keys, given): (Vec<Key>, Given),
+        (keys, given): (&[Key], &Given),
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
         let shards = &self.keyspace.layout;
         let mut by_shard: BTreeMap<usize, Vec<Key>> = BTreeMap::new();
         for key in keys {
-            match keyed.home(&key, shards)? {
-                Some(shard) => by_shard.entry(shard).or_default().push(key),
+            match keyed.home(key, shards)? {
+                Some(shard) => by_shard.entry(shard).or_default().push(key.clone()),
                 None => (0..shards.len()).for_each(|shard| by_shard.entry(shard).or_default().push(key.clone())),
             }
         }
-        let moves = keyed.moving().map(|moving| {
-            let moved = by_shard.iter().map(|(shard, keys)| {
-                let keys: Vec<Key> = keys.iter().map(|key| keyed.moved(key)).collect();
-                (*shard, keys)
-            });
-            (moving, moved.collect::<BTreeMap<_, _>>())
-        });
+        let values = values_of(given);
+        let moved = |(shard, keys): (&usize, &Vec<Key>)| {
+            let keys = keys.iter().map(|key| keyed.moved(key, &values));
+            Ok::<_, ErrorBody>((*shard, keys.collect::<Result<Vec<Key>, _>>()?))
+        };
+        let moves = match keyed.moving() {
+            Some(moving) => Some((moving, by_shard.iter().map(moved).collect::<Result<BTreeMap<_, _>, _>>()?)),
+            None => None,
+        };
         if let Some((moving, moved)) = &moves {
             let leaves = |(shard, keys): (&usize, &Vec<Key>)| {
                 let elsewhere = |key: &Key| keyed.home(key, shards).is_ok_and(|home| home != Some(*shard));
@@ -128,6 +131,32 @@ impl Stepping<'_> {
         };
         keys.into_iter().map(statement).collect()
     }
+}
+
+/// Refuses rows that would take the places of others which have to leave them first: MySQL's order decides whether they collide.
+fn follow_none(keyed: Keyed<'_>, groups: &[(Given, Vec<Key>)]) -> Result<(), ErrorBody> {
+    let (mut left, mut taken) = (HashSet::new(), Vec::new());
+    for (given, keys) in groups {
+        let values = values_of(given);
+        for key in keys {
+            let (from, to) = (keyed.place(key)?, keyed.place(&keyed.moved(key, &values)?)?);
+            if from != to {
+                left.insert(from);
+                taken.push(to);
+            }
+        }
+    }
+    if taken.iter().any(|place| left.contains(place)) {
+        return Err(failure::unsupported(
+            "rows of this UPDATE would get values of the sharding column that other rows of it have before, and the order in which MySQL changes \
+             them decides whether they collide; change them in two steps, by values that no row has",
+        ));
+    }
+    Ok(())
+}
+
+fn values_of(given: &Given) -> Vec<Value> {
+    given.iter().map(|(_, value)| value.clone()).collect()
 }
 
 /// Cells one after the other, so that equal ones have equal bytes, and others not.

@@ -45,7 +45,7 @@ impl Sink for Rows {
 }
 
 /// The cells of a row.
-pub(super) fn cells(row: &Row, count: usize) -> Result<Vec<Option<&[u8]>>, ErrorBody> {
+pub(crate) fn cells(row: &Row, count: usize) -> Result<Vec<Option<&[u8]>>, ErrorBody> {
     let mut spans = Vec::with_capacity(count);
     row.find_cells(count, &mut spans).ok_or_else(malformed)?;
     Ok(spans.into_iter().map(|span| span.map(|span| &row.text()[span])).collect())

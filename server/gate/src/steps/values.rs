@@ -38,7 +38,7 @@ pub(super) fn own(cell: Option<&[u8]>, column: &ColumnSchema) -> Result<Value, E
 
 /// Refuses what a literal cannot carry from a column of an answer into a column of a table: MySQL would convert it in another way. `proved`: each row
 /// tells whether its text is its whole value.
-pub(super) fn check(from: &Column, to: &ColumnSchema, settings: &Settings, proved: bool) -> Result<(), ErrorBody> {
+pub(crate) fn check(from: &Column, to: &ColumnSchema, settings: &Settings, proved: bool) -> Result<(), ErrorBody> {
     let words = matches!(to.class, ColumnClass::Text(_));
     let carried = match from.column_type {
         T::NULL => true,
@@ -77,8 +77,7 @@ pub(super) fn check(from: &Column, to: &ColumnSchema, settings: &Settings, prove
         return Ok(());
     }
     Err(failure::unsupported(format!(
-        "column '{}' of this INSERT … SELECT over several shards is of a type that MySQL would convert for `{}` in a way that is not proved; \
-         CAST it to the type of `{}`",
+        "the value '{}' is of a type that MySQL would convert for `{}` in a way that is not proved over several shards; CAST it to the type of `{}`",
         from.name, to.name, to.name
     )))
 }
@@ -94,7 +93,7 @@ pub(super) fn ambiguous<'c>(columns: impl Iterator<Item = &'c ColumnSchema>) -> 
 }
 
 /// A cell of an answer, for a column that [`check`] has passed.
-pub(super) fn given(cell: Option<&[u8]>, from: &Column, to: &ColumnSchema) -> Result<Value, ErrorBody> {
+pub(crate) fn given(cell: Option<&[u8]>, from: &Column, to: &ColumnSchema) -> Result<Value, ErrorBody> {
     let Some(cell) = cell else { return Ok(Value::Null) };
     if matches!(to.class, ColumnClass::Text(_)) && !from.binary_text() {
         return Ok(Value::Text(text(cell)?));

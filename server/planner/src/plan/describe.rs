@@ -45,6 +45,10 @@ impl Plan {
         if let Some(filling) = &self.filling {
             out.push_str(&format!("{indent}  {}\n", describe_filling(filling)));
         }
+        if let Some(asked) = &self.asked {
+            let columns: Vec<String> = asked.columns().map(|column| format!("`{}`", column.name)).collect();
+            out.push_str(&format!("{indent}  work out values for {} before\n", columns.join(", ")));
+        }
         // What fills is said in one line, and a blank is not worth one.
         let fills = |edit: &&Edit| match &edit.replacement {
             Replacement::Text(text) => !text.is_empty() && (self.filling.is_some() || text.trim().is_empty()),

@@ -55,6 +55,8 @@ pub(crate) struct KeyedPlan {
     pub(crate) judged: bool,
     /// Some of its sharding columns change.
     pub(crate) moving: Option<MovingPlan>,
+    /// Rows of one shard collide by this key alone, and by the bytes of its values.
+    pub(crate) alone: bool,
 }
 
 /// Rows that are inserted.
@@ -86,8 +88,10 @@ pub(crate) enum Home {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MovingPlan {
     pub(crate) moving: Moving,
-    /// What columns of the key become, by their places.
+    /// What columns of the key become, by their places: one value for all rows.
     pub(crate) assigned: Vec<(usize, Source)>,
+    /// The columns of the key that become what is read with it, by their places.
+    pub(crate) read: Vec<usize>,
 }
 
 /// What moves of a row: all that can be written.
@@ -261,13 +265,46 @@ impl<'s> Keyed<'s> {
         self.plan.moving.as_ref().map(|plan| &plan.moving)
     }
 
-    /// What the key of a row becomes.
-    pub fn moved(&self, key: &[Value]) -> Vec<Value> {
+    /// What the key of a row becomes. `given`: the values that were read for [`Keyed::assigned`].
+    ///
+    /// # Errors
+    /// A value whose conversion to the column's type is not proved.
+    pub fn moved(&self, key: &[Value], given: &[Value]) -> Result<Vec<Value>, Refusal> {
         let mut moved = key.to_vec();
         for (place, value) in &self.steps.assigned {
             moved[*place] = value.clone();
         }
-        moved
+        for place in self.plan.moving.iter().flat_map(|moving| &moving.read) {
+            let column = &self.plan.columns[*place];
+            let number = self.plan.assigned.iter().position(|assigned| assigned.name == column.name);
+            let value = number.and_then(|number| given.get(number)).cloned().unwrap_or(Value::Null);
+            moved[*place] = stored(value, column)?;
+        }
+        Ok(moved)
+    }
+
+    /// Rows may take places that others of them have to leave first.
+    pub fn may_follow(&self) -> bool {
+        self.plan.moving.as_ref().is_some_and(|moving| !moving.read.is_empty())
+    }
+
+    /// What two rows may not have in common: the whole key where it alone decides, else what leads to the shard.
+    ///
+    /// # Errors
+    /// A key that leads to no shard.
+    pub fn place(&self, key: &[Value]) -> Result<String, Refusal> {
+        let columns = &self.plan.columns;
+        let of_key = match &self.plan.home {
+            Home::Divided(dividers) if !self.plan.alone => {
+                let value = |(place, divider): &(usize, Divider)| {
+                    Ok((divider.clone(), stored(key[*place].clone(), &columns[*place])?))
+                };
+                let values = dividers.iter().map(value).collect::<Result<Vec<_>, Refusal>>()?;
+                return Ok(id_of_values(values.iter().map(|(divider, value)| (divider, value)))?.to_string());
+            }
+            _ => key.iter().zip(columns).map(|(value, column)| stored(value.clone(), column)),
+        };
+        Ok(format!("{:?}", of_key.collect::<Result<Vec<_>, Refusal>>()?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vitrail_proto::value::Value;
 use vitrail_sql::normalise::Anchor;
 
-use super::{Comparison, ExactPlan, Filling, Grouping, JoinPlan, RowTemplate, SortKey, StepsPlan};
+use super::{Asked, Comparison, ExactPlan, Filling, Grouping, JoinPlan, RowTemplate, SortKey, StepsPlan};
 use crate::planner::access::Needs;
 use crate::schema::{ColumnClass, ColumnSchema};
 use crate::vindex::{Part, Vindex};
@@ -35,6 +35,8 @@ pub struct Plan {
     pub(crate) ids: Ids,
     /// The column that a sequence fills.
     pub(crate) filling: Option<Box<Filling>>,
+    /// Expressions that tell where its rows go.
+    pub(crate) asked: Option<Box<Asked>>,
     /// Over several shards, its rows are joined by the gate.
     pub(crate) join: Option<Arc<JoinPlan>>,
     /// Over several shards, it is written in steps by the gate.
@@ -232,6 +234,11 @@ impl Plan {
     /// The column of an INSERT that a sequence fills. Each of its rows needs its bind before the plan is resolved.
     pub fn filling(&self) -> Option<&Filling> {
         self.filling.as_deref()
+    }
+
+    /// Expressions that have to be worked out before it is resolved: each has its bind, [`Asked::bind`].
+    pub fn asked(&self) -> Option<&Asked> {
+        self.asked.as_deref()
     }
 
     /// `UPDATE` or `DELETE`, if it may change every row of its table: it has no LIMIT, and no WHERE that names anything.

@@ -75,6 +75,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         alone: None,
         ids: Ids::default(),
         filling: None,
+        asked: None,
         join: None,
         steps: None,
         exact: None,

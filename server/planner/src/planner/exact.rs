@@ -160,6 +160,7 @@ fn make(
         alone: None,
         ids: Ids::default(),
         filling: None,
+        asked: None,
         join: None,
         steps: None,
         exact: Some(Arc::new(ExactPlan {

@@ -148,13 +148,13 @@ fn column_list(text: &Text<'_>) -> Option<List> {
 }
 
 /// The span of an item of a row.
-fn item(text: &Text<'_>, row: &Range<usize>, at: usize) -> Option<Range<usize>> {
+pub(super) fn item(text: &Text<'_>, row: &Range<usize>, at: usize) -> Option<Range<usize>> {
     let inside = text.tokens.iter().filter(|token| token.start > row.start && token.end < row.end);
     nth(text, inside, at)
 }
 
 /// The span of the value of an assignment behind SET.
-fn assigned_value(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
+pub(super) fn assigned_value(text: &Text<'_>, at: usize) -> Option<Range<usize>> {
     let start = after_word(text, "SET")?;
     let behind = text.tokens.iter().filter(move |token| token.start >= start);
     let mut depth = 0;

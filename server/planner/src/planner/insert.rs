@@ -8,7 +8,7 @@ use super::insert_select::{self, Target};
 use super::text::Given;
 use super::walk::{Scope, Walk};
 use super::write::{assigned, last, moves_row, replicated};
-use super::{filling, steps};
+use super::{asking, filling, steps};
 use crate::plan::{Divider, Filling, Ids, MergePlan, Route, RowPlan, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnSchema, TableSchema};
@@ -115,29 +115,32 @@ fn keeps_sharding(insert: &Insert, sharding: &Sharding) -> Result<(), Refusal> {
 
 /// The value of one sharding column in each row.
 fn values_of(
-    walk: &Walk<'_>,
+    walk: &mut Walk<'_>,
     insert: &Insert,
     rows: &[&[Expr]],
     at: usize,
     column: Option<&ColumnSchema>,
 ) -> Result<Vec<Source>, Refusal> {
-    let source = |expr: &Expr| match walk.text.value(expr) {
+    let text = walk.text;
+    let mut source = |expr: &Expr, bytes: &dyn Fn() -> Option<Range<usize>>| match text.value(expr) {
         // What a fraction is in a column that is not known would be a guess.
         Some((_, Given::Fraction)) if column.is_none() => Err(Refusal::unsupported(
             "sharding-value",
             "the type of the sharding column is not known; give it an integer, a text or bytes",
         )),
         Some((source, _)) => Ok(source),
-        None => Err(Refusal::unsupported(
-            "sharding-expression",
-            "the sharding column's value must be a literal or a bind variable, not an expression",
-        )),
+        None => asking::ask(walk, expr, bytes(), column),
     };
     if insert.source.is_none() {
         let assignment = insert.assignments.get(at).ok_or_else(|| wrong_count(0))?;
-        return Ok(vec![source(&assignment.value)?]);
+        return Ok(vec![source(&assignment.value, &|| filling::assigned_value(text, at))?]);
     }
-    rows.iter().enumerate().map(|(index, row)| source(row.get(at).ok_or_else(|| wrong_count(index))?)).collect()
+    let ranges = text.rows();
+    let mut of_row = |(index, row): (usize, &&[Expr])| {
+        let expr = row.get(at).ok_or_else(|| wrong_count(index))?;
+        source(expr, &|| filling::item(text, ranges.get(index)?, at))
+    };
+    rows.iter().enumerate().map(&mut of_row).collect()
 }
 
 /// The rows of an INSERT: where they stand in the text, and the values of their sharding columns, given column by column.

@@ -104,6 +104,7 @@ fn read(
             Ids::default()
         },
         filling: None,
+        asked: None,
         join: None,
         steps: None,
         exact: None,

@@ -50,21 +50,20 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
         .ok_or_else(|| refuse("joins in parentheses and other forms of tables"))?;
     let asks =
         (joined || !target.together) && target.assignments.iter().any(|assignment| contains_query(&assignment.value));
-    let worked_out = match asks || (joined && updates && !reads_its_own(target)) {
-        true => Some(assigned::assigned(text, &clauses, target.assignments, item, joined)?),
+    let table = last(name);
+    let key = keys::choose(item, &table)?;
+    let moving = keys::moving(walk, item, &table, &key, target.assignments)?;
+    let moved: Vec<&str> =
+        moving.iter().flat_map(|moving| &moving.read).map(|place| &*key.columns[*place].name).collect();
+    let worked_out = match asks || !moved.is_empty() || (joined && updates && !reads_its_own(target)) {
+        true => Some(assigned::assigned(text, &clauses, target.assignments, item, joined, &moved)?),
         false => None,
     };
-    let table = last(name);
     if walk.context.scratch.is_some_and(|scratch| !scratch.reopens) {
         target.assignments.iter().try_for_each(|assignment| assigned::read_and_written(&assignment.value, &table))?;
         if let Some(condition) = target.condition {
             assigned::read_and_written(condition, &table)?;
         }
-    }
-    let key = keys::choose(item, &table)?;
-    let moving = keys::moving(walk, item, &table, &key, target.assignments)?;
-    if moving.is_some() && worked_out.is_some() {
-        return Err(refuse("a sharding column that changes together with values that are read"));
     }
     if item.sharded.is_none() {
         super::write::replicated(walk)?;
@@ -124,7 +123,7 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     if !matches!(read.plan.merge, MergePlan::Pass | MergePlan::Concat(_) | MergePlan::Sort { .. }) {
         return Err(refuse("rows that have to be folded first"));
     }
-    let home = key.home();
+    let (home, alone) = (key.home(), key.is_alone(item));
     let merge = if matches!(home, Home::Everywhere) { MergePlan::Replicated } else { MergePlan::Writes };
     let columns = key.columns.into_iter().cloned().collect();
     let write = WritePlan::Keyed(KeyedPlan {
@@ -138,6 +137,7 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
         updates,
         judged,
         moving,
+        alone,
     });
     walk.edits.retain(|edit| !matches!(edit.replacement, Replacement::WindowEnd));
     walk.steps = Some(Arc::new(StepsPlan { read, write, ignores }));

@@ -11,7 +11,7 @@ use super::placement::{Member, Placements};
 use super::streams::{self, Rows};
 use super::text::Text;
 use super::{PlanContext, catalog, facts};
-use crate::plan::{Edit, Filling, Ids, JoinPlan, Replacement, StepsPlan};
+use crate::plan::{Edit, Expression, Filling, Ids, JoinPlan, Replacement, StepsPlan};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
 use crate::vschema::{Placement, Sharding};
@@ -66,6 +66,8 @@ pub(super) struct Walk<'a> {
     pub(super) ids: Ids,
     /// The column that a sequence fills.
     pub(super) filling: Option<Filling>,
+    /// Expressions that tell where rows go.
+    pub(super) asked: Vec<Expression>,
     /// How, then.
     pub(super) join: Option<Arc<JoinPlan>>,
     /// How it is written in steps.
@@ -100,6 +102,7 @@ impl<'a> Walk<'a> {
             system: false,
             ids: Ids::default(),
             filling: None,
+            asked: Vec::new(),
             join: None,
             steps: None,
             joined: false,

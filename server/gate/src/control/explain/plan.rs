@@ -11,7 +11,7 @@ use crate::cluster::Keyspace;
 use crate::planning::{self, Planned};
 use crate::request::Scope;
 use crate::session::Session;
-use crate::{catalog, sequences};
+use crate::{asked, catalog, sequences};
 
 /// Bytes of a statement that are shown.
 const TEXT: usize = 1024;
@@ -42,6 +42,11 @@ pub(super) async fn lines(
     // It inserts nothing, and takes no number of a sequence.
     let unfilled = plan.filling().map(|filling| sequences::unfilled(filling, binds));
     let binds = unfilled.as_ref().unwrap_or(binds);
+    let answered = match plan.asked() {
+        Some(asked) => Some(asked::ask(scope, session, keyspace, asked, statement, (binds, binds)).await?),
+        None => None,
+    };
+    let binds = answered.as_ref().map_or(binds, |answered| &answered.all_binds);
     let mut resolved = plan.resolve(statement, binds, &keyspace.layout);
     let exact = match &resolved {
         Err(refusal) if refusal.code == Code::Unsupported && plan.may_be_exact() => {

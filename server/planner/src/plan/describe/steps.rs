@@ -43,6 +43,7 @@ pub(super) fn describe(steps: &StepsPlan, indent: &str, notes: &dyn Fn(Node) -> 
                 .assigned
                 .iter()
                 .map(|(place, source)| format!("{} = {}", columns[*place].name, describe_source(source)))
+                .chain(moving.read.iter().map(|place| format!("{} as it was read", columns[*place].name)))
                 .collect();
             let _ = writeln!(out, "{indent}  move them to the shard of {}", assigned.join(", "));
         }

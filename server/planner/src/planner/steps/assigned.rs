@@ -25,13 +25,14 @@ pub(super) struct Assigned {
     pub(super) set: Vec<Part>,
 }
 
-/// Takes SET apart. `joined`: several tables are read.
+/// Takes SET apart. `joined`: several tables are read. `moved`: columns whose values have to be known, whatever they are made of.
 pub(super) fn assigned(
     text: &Text<'_>,
     clauses: &Clauses,
     assignments: &[Assignment],
     item: &Item<'_>,
     joined: bool,
+    moved: &[&str],
 ) -> Result<Assigned, Refusal> {
     let unclear = || refuse("assignments that cannot be told apart");
     let set = clauses.get(Clause::Set).ok_or_else(unclear)?;
@@ -60,7 +61,8 @@ pub(super) fn assigned(
             all.set.push(phrase(", "));
         }
         let slice = |bytes: std::ops::Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
-        if is_constant(&assignment.value) {
+        let known = moved.iter().any(|column| column.eq_ignore_ascii_case(&names[number]));
+        if is_constant(&assignment.value) && !known {
             all.set.push(slice(bytes(text, part).ok_or_else(unclear)?));
             continue;
         }

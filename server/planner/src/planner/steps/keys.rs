@@ -1,6 +1,6 @@
 //! The key by which a row is read and written again, and what moves of a row whose sharding columns change.
 
-use sqlparser::ast::{Assignment, AssignmentTarget};
+use sqlparser::ast::{Assignment, AssignmentTarget, Expr};
 
 use super::super::order::quoted;
 use super::super::walk::{Item, Walk};
@@ -54,6 +54,14 @@ impl Key<'_> {
         self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// Whether only this key decides if rows of one shard collide, and its values are equal where their bytes are.
+    pub(super) fn is_alone(&self, item: &Item<'_>) -> bool {
+        let plain = |column: &&ColumnSchema| !matches!(column.class, ColumnClass::Text(_));
+        let of_key = |name: &String| self.place(name).is_some();
+        self.columns.iter().all(plain)
+            && item.schema.is_some_and(|schema| schema.unique_keys.len() == 1 && schema.colliding.iter().all(of_key))
+    }
+
     /// Where rows are by their keys.
     pub(super) fn home(&self) -> Home {
         let Some(sharding) = self.sharding else { return Home::Everywhere };
@@ -98,25 +106,27 @@ pub(super) fn moving(
     if !set.iter().any(|(name, _)| sharding.position(name).is_some()) {
         return Ok(None);
     }
-    let mut assigned = Vec::new();
+    let (mut assigned, mut read) = (Vec::new(), Vec::new());
     for (name, value) in &set {
         let Some(place) = key.place(name) else { continue };
         if sharding.position(name).is_none() {
             return Err(refuse("a sharding column that changes together with another column of the table's key"));
         }
-        let (source, _) = walk.text.value(value).ok_or_else(|| {
-            Refusal::unsupported(
-                "sharding-column-update",
-                format!(
-                    "the sharding column `{name}` takes a literal or a bind variable, which tells where the row goes; delete it and \
-                     insert it anew"
-                ),
-            )
-        })?;
-        if assigned.iter().any(|(known, _)| *known == place) {
+        if assigned.iter().any(|(known, _)| *known == place) || read.contains(&place) {
             return Err(refuse("a sharding column that is set twice"));
         }
-        assigned.push((place, source));
+        match walk.text.value(value) {
+            Some((source, _)) => assigned.push((place, source)),
+            None if is_default(value) => {
+                return Err(Refusal::unsupported(
+                    "sharding-column-update",
+                    format!(
+                        "the sharding column `{name}` tells where the row goes, and DEFAULT does not say that; give the value itself"
+                    ),
+                ));
+            }
+            None => read.push(place),
+        }
     }
     let in_key = |name: &String| {
         let of_sharding = |key: &&Vec<String>| key.iter().any(|column| sharding.position(column).is_some());
@@ -158,7 +168,11 @@ pub(super) fn moving(
         names: names(table, &key.columns).into(),
         checked,
     };
-    Ok(Some(MovingPlan { moving, assigned }))
+    Ok(Some(MovingPlan { moving, assigned, read }))
+}
+
+fn is_default(value: &Expr) -> bool {
+    matches!(value, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
 }
 
 /// The condition under which a document is the same once it was sent as text.
