@@ -144,6 +144,7 @@ fn nodes(statement: &Normalised) -> Result<(Vec<TokenWithSpan>, Vec<Location>), 
     spelling::returning_first(&mut out);
     join_updated_tables(&mut out);
     spelling::plain_units(&mut out);
+    spelling::quoted_units(&mut out);
     let bare = spelling::bare_tables(&mut out);
     Ok((out, bare))
 }

@@ -36,6 +36,20 @@ pub(crate) fn plain_units(tokens: &mut [TokenWithSpan]) {
     }
 }
 
+/// The first argument of these, which is a word, to a text: sqlparser takes it for a column.
+pub(crate) fn quoted_units(tokens: &mut [TokenWithSpan]) {
+    for at in 3..tokens.len() {
+        let Some(call) = tokens.get_mut(at - 3..=at) else { return };
+        let named = ["TIMESTAMPDIFF", "TIMESTAMPADD", "GET_FORMAT"].iter().any(|name| is_word(&call[0], name));
+        if named
+            && let (Node::LParen, Node::Word(unit), Node::Comma) = (&call[1].token, &call[2].token, &call[3].token)
+            && unit.quote_style.is_none()
+        {
+            call[2].token = Node::SingleQuotedString(unit.value.clone());
+        }
+    }
+}
+
 /// `FROM DUAL`, which says that there are no tables. In any other place DUAL stays, and is no table either.
 pub(crate) fn without_dual(tokens: &mut Vec<TokenWithSpan>) {
     let mut at = 0;
@@ -131,6 +145,19 @@ mod tests {
         for (name, unit) in super::UNITS {
             let sql = |unit: &str| format!("SELECT d + INTERVAL '1' {unit} FROM t");
             assert_eq!(parsed(&sql(name)), parsed(&sql(unit)), "{name}");
+        }
+    }
+
+    #[test]
+    fn units_are_no_columns() {
+        for (sql, want) in [
+            ("select timestampdiff(day, a, b)", "SELECT timestampdiff('day', a, b)"),
+            ("select timestampadd(SQL_TSI_HOUR, 1, b) from t", "SELECT timestampadd('SQL_TSI_HOUR', 1, b) FROM t"),
+            ("select get_format(date, 'EUR')", "SELECT get_format('date', 'EUR')"),
+            ("select timestampdiff(`day`, a, b)", "SELECT timestampdiff(`day`, a, b)"),
+            ("select least(day, a, b)", "SELECT least(day, a, b)"),
+        ] {
+            assert_eq!(parsed(sql), want);
         }
     }
 
