@@ -39,7 +39,7 @@ pub(crate) struct Calling<'a> {
     pub(crate) preferences: Preferences,
     /// What the statement under way sees of its session besides settings.
     pub(crate) values: Option<Arc<SessionValues>>,
-    /// The statement under way is no statement of the client's: it neither begins a transaction nor uses `SET TRANSACTION` up.
+    /// The statement under way reads no table, or is no statement of the client's: it neither begins a transaction nor uses `SET TRANSACTION` up.
     pub(crate) apart: bool,
     pub(crate) traceparent: Option<Arc<str>>,
     /// Whether reads share executions, when nobody says anything else.

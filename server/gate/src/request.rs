@@ -311,8 +311,11 @@ async fn atomic_batch(
     match batch(scope, session, request, answer).await {
         Ok(end) => {
             let committed = control::commit(scope, session).await?;
-            let mut end =
-                Box::new(ResultEnd { in_transaction: session.in_transaction(), position: committed.position, ..*end });
+            let mut end = Box::new(ResultEnd {
+                in_transaction: session.shows_transaction(),
+                position: committed.position,
+                ..*end
+            });
             facts::and_also(&mut end.ran, Duration::ZERO, committed.ran.map_or(0, |ran| ran.mysql_us));
             Ok(end)
         }
@@ -326,7 +329,7 @@ async fn atomic_batch(
 /// Writes into an end what became of the session. Pins that are not needed any more end.
 async fn conclude(session: &mut Session, mut end: Box<ResultEnd>) -> Box<ResultEnd> {
     hold::tidy(session).await;
-    end.in_transaction = session.in_transaction();
+    end.in_transaction = session.shows_transaction();
     end.pinned = session.pins.is_some();
     end.state = session.news();
     end

@@ -80,7 +80,10 @@ async fn dispatch(
         }
         None => None,
     };
-    if let TransactionState::Open(transaction) = &mut session.transaction {
+    // What reads no table does not begin what is not open.
+    if let TransactionState::Open(transaction) = &mut session.transaction
+        && (transaction.is_open() || !calling.apart)
+    {
         let outcome = Box::pin(work.in_transaction(transaction, answer)).await;
         return match outcome {
             Err(error) if error.loses => {

@@ -140,6 +140,11 @@ impl Session {
         matches!(self.transaction, TransactionState::Open(_))
     }
 
+    /// Whether MySQL would say that a transaction is open.
+    pub(crate) fn shows_transaction(&self) -> bool {
+        self.open_transaction().is_some_and(Transaction::is_open)
+    }
+
     /// Takes the transaction out, and with it the memory of a lost one.
     pub(crate) fn take_transaction(&mut self) -> Option<Box<Transaction>> {
         match std::mem::replace(&mut self.transaction, TransactionState::None) {

@@ -257,6 +257,9 @@ async fn run_planned(
     if calls || (resolved.writes && !session.holdings().user_variables().is_empty()) {
         scope.calling.values = Some(values::for_stored_code(session, scope.calling.values.take()));
     }
+    // What reads no table is no statement of a transaction.
+    let apart = scope.calling.apart;
+    scope.calling.apart |= statement.kind == StatementKind::Select && plan.needs().is_empty();
     // Boxed: each level above would move it.
     let mut insert_id = insert_id;
     let outcome = match (&resolved.join, &resolved.steps) {
@@ -279,7 +282,7 @@ async fn run_planned(
             })
         }
     };
-    scope.calling.values = None;
+    (scope.calling.values, scope.calling.apart) = (None, apart);
     let mut end = outcome?;
     if let InsertId::Sequence(first) = insert_id
         && let Some(filling) = plan.filling().or_else(|| resolved.steps.as_ref()?.filling())

@@ -147,7 +147,7 @@ fn variable(scope: &Scope<'_>, session: &Session, written: &str) -> Result<Optio
     };
     Ok(Some(match name {
         "autocommit" => u8::from(session.now.autocommit).to_string(),
-        "in_transaction" => u8::from(session.in_transaction()).to_string(),
+        "in_transaction" => u8::from(session.shows_transaction()).to_string(),
         "warning_count" => session.warning_count.to_string(),
         "error_count" => session.error_count().to_string(),
         "pseudo_thread_id" => format!("CAST({} AS UNSIGNED)", scope.connection_id),

@@ -59,6 +59,8 @@ pub(crate) struct Transaction {
     seen: Arc<Seen>,
     /// It is one statement's: nobody has begun it, and a failure is the statement's alone.
     pub(crate) implicit: bool,
+    /// BEGIN has opened it.
+    begun: bool,
 }
 
 /// What can be seen of a transaction from outside.
@@ -117,7 +119,24 @@ impl Participant {
 impl Transaction {
     pub(crate) fn new(options: BeginOptions) -> Transaction {
         let seen = Seen { began: Instant::now(), shards: Mutex::default() };
-        Transaction { options, participants: Vec::new(), savepoints: Vec::new(), seen: Arc::new(seen), implicit: false }
+        Transaction {
+            options,
+            participants: Vec::new(),
+            savepoints: Vec::new(),
+            seen: Arc::new(seen),
+            implicit: false,
+            begun: false,
+        }
+    }
+
+    /// One that BEGIN has opened.
+    pub(crate) fn begun(options: BeginOptions) -> Transaction {
+        Transaction { begun: true, ..Transaction::new(options) }
+    }
+
+    /// MySQL would say that it is open: what begins without BEGIN, as without autocommit, is open once a shard has joined.
+    pub(crate) fn is_open(&self) -> bool {
+        self.begun || !self.is_empty()
     }
 
     /// What others see of it.

@@ -14,6 +14,7 @@ mod schema;
 mod sessions;
 pub(crate) mod set;
 pub(crate) mod show;
+mod sql_mode;
 mod target;
 mod temporary;
 
@@ -104,7 +105,7 @@ pub(crate) async fn begin(scope: &Scope<'_>, session: &mut Session, options: Beg
         read_only: options.read_only.or(next.read_only),
         ..options
     };
-    let mut transaction = Transaction::new(options);
+    let mut transaction = Transaction::begun(options);
     if transaction.options.snapshot
         && let Err(error) = join_snapshot(scope, &mut transaction, session.pins.as_deref()).await
     {
@@ -234,7 +235,8 @@ fn chained(session: &Session, then: Chain) -> Option<BeginOptions> {
 async fn chain(scope: &Scope<'_>, session: &mut Session, options: Option<BeginOptions>) -> Result<(), ErrorBody> {
     if let Some(options) = options {
         hold::unlock_tables(session, &scope.calling).await?;
-        session.transaction = TransactionState::Open(Box::new(Transaction::new(options)));
+        let transaction = Transaction::begun(options);
+        session.transaction = TransactionState::Open(Box::new(transaction));
     }
     Ok(())
 }

@@ -4,16 +4,17 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use vitrail_proto::error::ErrorBody;
-use vitrail_proto::message::{BeginOptions, Isolation, ResultEnd};
+use vitrail_proto::message::{BeginOptions, Isolation, ResultEnd, Warning};
 use vitrail_proto::value::Binds;
 use vitrail_service::call::{On, Settings};
 use vitrail_sql::control::set::{self, Assignment, Given, Set, Variable};
 use vitrail_sql::normalise::Normalised;
 
+use super::sql_mode;
 use crate::answer::Answer;
 use crate::insight::watch::Watch;
 use crate::request::Scope;
-use crate::session::Session;
+use crate::session::{Session, TransactionState};
 use crate::variables::{self, Effect};
 use crate::{calling, failure, holdings, scatter, settings, values};
 
@@ -26,8 +27,11 @@ pub(crate) async fn run(
     watch: &mut Watch,
 ) -> Result<ResultEnd, ErrorBody> {
     let mariadb = scope.gate.is_mariadb();
+    let mut warnings = Vec::new();
     match set::parse(statement)? {
-        Set::Variables(assignments) => assign(scope, session, (assignments, binds), mariadb, answer, watch).await?,
+        Set::Variables(assignments) => {
+            warnings = assign(scope, session, (assignments, binds), mariadb, answer, watch).await?;
+        }
         Set::SessionTransaction(options) => {
             let mut kept = (*session.now.settings).clone();
             if let Some(level) = options.isolation {
@@ -42,22 +46,27 @@ pub(crate) async fn run(
         }
         Set::NextTransaction(options) => next(session, options)?,
     }
-    Ok(ResultEnd::default())
+    let count = u32::try_from(warnings.len()).unwrap_or(u32::MAX);
+    Ok(ResultEnd { warnings: count, warning_texts: warnings, ..ResultEnd::default() })
 }
 
 /// Options for the next transaction; inside one, MySQL refuses them.
 fn next(session: &mut Session, options: BeginOptions) -> Result<(), ErrorBody> {
-    if session.in_transaction() {
+    if session.shows_transaction() {
         let message = "transaction characteristics cannot be changed while a transaction is in progress";
         return Err(ErrorBody::new(vitrail_proto::error::Code::Invalid, message).with_errno(1568, "25001"));
     }
-    let known = session.next.get_or_insert_default();
+    // One that nothing has joined yet is the next.
+    let known = match &mut session.transaction {
+        TransactionState::Open(transaction) => &mut transaction.options,
+        TransactionState::None | TransactionState::Lost => &mut **session.next.get_or_insert_default(),
+    };
     known.isolation = options.isolation.or(known.isolation);
     known.read_only = options.read_only.or(known.read_only);
     Ok(())
 }
 
-/// As in MySQL, every value is worked out before the first variable is set.
+/// As in MySQL, every value is worked out before the first variable is set. Gives what MySQL warns of.
 async fn assign(
     scope: &mut Scope<'_>,
     session: &mut Session,
@@ -65,7 +74,7 @@ async fn assign(
     mariadb: bool,
     answer: &mut Answer<'_>,
     watch: &mut Watch,
-) -> Result<(), ErrorBody> {
+) -> Result<Vec<Warning>, ErrorBody> {
     let mut worked_out = Vec::with_capacity(assignments.len());
     for Assignment { variable, given } in assignments {
         let literal = match (given, &variable) {
@@ -89,6 +98,7 @@ async fn assign(
     let mut last_insert_id = session.last_insert_id;
     let mut next_options = BeginOptions::default();
     let mut held = session.holdings().clone();
+    let mut warnings = Vec::new();
     for (variable, literal) in &worked_out {
         let (name, next_only) = match variable {
             Variable::User(name) => {
@@ -109,7 +119,12 @@ async fn assign(
             Effect::Keep(name, value) if *next_only && name.ends_with("read_only") => {
                 next_options.read_only = Some(value == "1");
             }
-            Effect::Keep(name, value) => kept = settings::with(&kept, name, &value),
+            Effect::Keep(name, value) => {
+                if name == "sql_mode" && !mariadb {
+                    warnings.extend(sql_mode::warnings(&value));
+                }
+                kept = settings::with(&kept, name, &value);
+            }
         }
     }
     if kept != *session.now.settings {
@@ -127,7 +142,8 @@ async fn assign(
     session.hold(|known| {
         *known = held;
         Ok(())
-    })
+    })?;
+    Ok(warnings)
 }
 
 /// The settings, after a MySQL has taken them: a value that it refuses is refused here, not at the next statement. What some session

@@ -78,7 +78,7 @@ impl Exacting<'_> {
         let mut end = outcome.map_err(|error| self.overdue(error, bound, scratch))?;
         facts::and_then(&mut end.ran, ran.as_ref());
         facts::and_also(&mut end.ran, waited, 0);
-        end.in_transaction = session.in_transaction();
+        end.in_transaction = session.shows_transaction();
         Ok(end)
     }
 
