@@ -74,7 +74,7 @@ pub(crate) async fn ask(
     let (mut binds, mut all_binds) = (Binds::clone(binds), Binds::clone(all_binds));
     let cells = cells(&row, columns.len())?;
     for (number, ((cell, from), to)) in cells.into_iter().zip(&columns).zip(asked.columns()).enumerate() {
-        values::check(from, to, &session.now.settings)?;
+        values::check(from, to, &session.now.settings, false)?;
         let value: Value = values::given(cell, from, to)?;
         all_binds.set(Asked::bind(number), value.clone());
         if asked.replaces() {

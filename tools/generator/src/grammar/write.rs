@@ -173,7 +173,8 @@ impl<'s> Grammar<'s> {
             false => self.assignments(table, &scope, ""),
         };
         let tail = if moves { Tree::nothing() } else { self.cut(table) };
-        tree!["UPDATE ", name.to_owned(), " AS t SET ", sets, filter, tail].named(id)
+        let ignore = if !moves && self.random.chance(12) { Tree::from("IGNORE ").optional() } else { Tree::nothing() };
+        tree!["UPDATE ", ignore, name.to_owned(), " AS t SET ", sets, filter, tail].named(id)
     }
 
     fn delete(&mut self, table: &Table, name: &str, beside: bool) -> Tree {
