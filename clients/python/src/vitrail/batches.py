@@ -1,49 +1,178 @@
-"""One statement with many sets of parameters, as requests that hold many each. Without I/O; shared by both clients."""
+"""One statement with many sets of parameters, as requests that hold many each. Without I/O; shared by both clients.
+
+An INSERT or REPLACE whose rows may go together (:mod:`.inserts`) becomes statements of many rows, as with other clients of MySQL.
+If one of those fails because of a row, its rows are sent again one by one: so the error names the row, and inside a transaction the
+rows before it remain, as if they had never gone together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .adapt import adapt_all
-from .placeholders import Parameters, rewrite
+from . import errors
+from .adapt import adapt, adapt_all
+from .inserts import Insert, insert_of_rows, text_of_rows
+from .placeholders import Parameters, is_list, rewrite, values
 from .protocol.values import Typed
-
-#: The items of one request, with the index of its first set of parameters.
-Batch = tuple[int, list[dict[str, Any]]]
 
 _MOST_ITEMS = 1_000
 _MOST_BYTES = 1 << 20
+_MOST_BINDS = 8_192
 _VALUE_BYTES = 32
 
+#: Errors that may be those of one row, and leave nothing of their statement.
+_OF_A_ROW = frozenset({"constraint", "data", "denied", "invalid", "not_found", "too_large", "unsupported"})
 
-def batches(operation: str, parameters: Iterable[Parameters]) -> Iterator[Batch]:
-    """The items of each request, with the index of its first set of parameters."""
-    items: list[dict[str, Any]] = []
-    offset = size = 0
-    previous = None
-    for row in parameters:
-        sql, binds = rewrite(operation, row)
-        adapted = adapt_all(binds)
-        item: dict[str, Any] = {"binds": adapted}
+
+class Batch:
+    """The statements of one request.
+
+    Attributes:
+        items: the statements.
+        starts: index of the first set of parameters of each statement, and of the one after the last.
+    """
+
+    def __init__(self, operation: str, start: int) -> None:
+        self.items: list[dict[str, Any]] = []
+        self.starts = [start]
+        self._operation = operation
+        self._rows: list[Parameters] = []
+        self._sql: str | None = None
+        self._size = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next statement goes into another request."""
+        return len(self.items) >= _MOST_ITEMS or self._size >= _MOST_BYTES
+
+    def add(self, sql: str, binds: dict[str, Any], rows: list[Parameters], size: int) -> None:
+        """Adds a statement with the sets of parameters that are in it."""
+        item: dict[str, Any] = {"binds": binds}
         # An item without a statement repeats the one before.
-        if sql != previous or not items:
-            item["sql"] = sql
-            previous = sql
-        items.append(item)
-        size += _size(adapted)
-        if len(items) == _MOST_ITEMS or size >= _MOST_BYTES:
-            yield offset, items
-            offset += len(items)
-            items, size = [], 0
-    if items:
-        yield offset, items
+        if sql != self._sql:
+            item["sql"] = self._sql = sql
+            size += len(sql)
+        self.items.append(item)
+        self.starts.append(self.starts[-1] + len(rows))
+        self._rows += rows
+        self._size += size
+
+    def blame(self, error: errors.Error) -> None:
+        """Says in an error which sets of parameters it is about."""
+        item = error.item
+        if item is not None and item < len(self.items):
+            error.item, end = self.starts[item : item + 2]
+            error.items = range(error.item, end)
+
+    def apart(self, error: errors.Error, atomic: bool) -> Batch | None:
+        """What is to be sent after an error that :meth:`blame` has seen, so that it is told of one set of parameters: the sets of
+        the failed statement and all after it, each by itself; of an ``atomic`` request, of which nothing remains, all. None: the
+        error stands."""
+        failed = error.items
+        if failed is None or len(failed) < 2 or error.code not in _OF_A_ROW:
+            return None
+        # What remains of a request in a transaction are its statements before.
+        first = self.starts[0]
+        if error.executed != "no" and (atomic or error.executed != "partial" or failed.start == first):
+            return None
+        start = first if atomic else failed.start
+        batch = Batch(self._operation, start)
+        for row in self._rows[start - first :]:
+            _add_alone(batch, self._operation, row)
+        return batch
 
 
-def _size(binds: Mapping[str, Any]) -> int:
-    """About how many bytes they take."""
-    total = 0
-    for value in binds.values():
-        content = value.v if isinstance(value, Typed) else value
-        total += _VALUE_BYTES + (len(content) if isinstance(content, (str, bytes)) else 0)
-    return total
+class Tally:
+    """What the statements of a batch did together."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """None of them counts."""
+        self.affected = self.insert_id = 0
+
+    def take(self, reply: Mapping[str, Any]) -> None:
+        """Adds a reply."""
+        end = reply.get("end", {})
+        self.affected += end.get("affected", 0)
+        self.insert_id = end.get("insert_id", 0) or self.insert_id
+
+
+def batches(operation: str, parameters: Iterable[Parameters], together: bool) -> Iterator[Batch]:
+    """The requests, in order. ``together``: rows of an INSERT may share a statement.
+
+    Raises:
+        ProgrammingError: placeholders and parameters do not fit each other.
+        DataError: a parameter has no form in SQL.
+    """
+    insert = insert_of_rows(operation) if together else None
+    batch = Batch(operation, 0)
+    group = None if insert is None else _Group(insert)
+    for row in parameters:
+        if group is None:
+            _add_alone(batch, operation, row)
+        elif not group.add(row):
+            group.move_to(batch)
+            _add_alone(batch, operation, row)
+        elif group.is_full:
+            group.move_to(batch)
+        if batch.is_full:
+            yield batch
+            batch = Batch(operation, batch.starts[-1])
+    if group is not None:
+        group.move_to(batch)
+    if batch.items:
+        yield batch
+
+
+def _add_alone(batch: Batch, operation: str, row: Parameters) -> None:
+    sql, binds = rewrite(operation, row)
+    adapted = adapt_all(binds)
+    batch.add(sql, adapted, [row], sum(map(_size, adapted.values())))
+
+
+class _Group:
+    """Rows that share a statement."""
+
+    def __init__(self, insert: Insert) -> None:
+        self._insert = insert
+        self._width = len(insert.row.names)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._binds: dict[str, Any] = {}
+        self._rows: list[Parameters] = []
+        self._size = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._binds) + self._width > _MOST_BINDS or self._size >= _MOST_BYTES
+
+    def add(self, row: Parameters) -> bool:
+        """Adds a row; False: it holds a list, which is no value of a row."""
+        found = values(self._insert.row, row)
+        if any(map(is_list, found)):
+            return False
+        number = len(self._binds)
+        for name, value in zip(self._insert.row.names, found, strict=True):
+            number += 1
+            adapted = adapt(value, name)
+            self._binds[f"v{number}"] = adapted
+            self._size += _size(adapted)
+        # A copy: an iterator may yield one list again and again.
+        self._rows.append(dict(row) if isinstance(row, Mapping) else tuple(row))
+        return True
+
+    def move_to(self, batch: Batch) -> None:
+        """Makes a statement of the rows."""
+        if self._rows:
+            batch.add(text_of_rows(self._insert, len(self._rows)), self._binds, self._rows, self._size)
+            self._clear()
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value takes."""
+    content = value.v if isinstance(value, Typed) else value
+    return _VALUE_BYTES + (len(content) if isinstance(content, (str, bytes)) else 0)

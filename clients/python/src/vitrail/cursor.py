@@ -6,13 +6,13 @@ import contextlib
 import itertools
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import errors
 from .adapt import adapt_all
-from .batches import Batch, batches
+from .batches import Batch, Tally, batches
 from .convert import DECIMAL, NEWDECIMAL
 from .placeholders import Parameters, rewrite
 from .protocol.rows import Column
@@ -87,7 +87,8 @@ class Cursor:
 
     def executemany(self, operation: str, seq_of_parameters: Iterable[Parameters], **options: Unpack[StatementOptions]) -> Self:
         """Runs a statement once per set of parameters, many in one request: all or nothing, as far as a commit over several
-        shards goes. Rows that it returns are dropped. ``timeout`` is that of the whole.
+        shards goes. Rows of an INSERT or REPLACE share statements where that changes nothing. Rows that a statement returns are
+        dropped. ``timeout`` is that of the whole. ``lastrowid`` is the insert id of the last statement, as other clients have it.
 
         Raises:
             errors.Error: one has failed; ``item`` says which. Inside a transaction those before it remain in that.
@@ -95,17 +96,17 @@ class Cursor:
         chosen = self._begin(options)
         connection = self._connection
         deadline = connection.deadline(chosen.timeout)
-        requests = batches(operation, seq_of_parameters)
+        requests = batches(operation, seq_of_parameters, connection.is_strict)
         beginning = list(itertools.islice(requests, 2))
         alone = connection.autocommit and not connection.in_transaction
         # One request is a transaction by itself; more of them need one around.
         around = alone and len(beginning) == 2
         if around:
             connection.begin()
-        affected = 0
+        tally = Tally()
         try:
             for batch in itertools.chain(beginning, requests):
-                affected += self._run_batch(batch, alone and not around, chosen, deadline)
+                self._run_batch(batch, tally, alone and not around, chosen, deadline)
         except BaseException:
             if around:
                 with contextlib.suppress(errors.Error):
@@ -113,24 +114,30 @@ class Cursor:
             raise
         if around:
             connection.commit()
-        self.rowcount = affected
+        self.rowcount = tally.affected
+        self.lastrowid = tally.insert_id or None
         return self
 
-    def _run_batch(self, batch: Batch, atomic: bool, chosen: Options, deadline: Deadline) -> int:
-        offset, items = batch
-        message = {"op": "batch", "items": items, "atomic": atomic, **chosen.fields()}
-        affected = 0
+    def _run_batch(self, batch: Batch, tally: Tally, atomic: bool, chosen: Options, deadline: Deadline) -> None:
+        try:
+            self._send_batch(batch, tally, atomic, chosen, deadline)
+        except errors.Error as error:
+            apart = batch.apart(error, atomic)
+            if apart is None:
+                raise
+            if atomic:
+                tally.reset()
+            self._send_batch(apart, tally, atomic, chosen, deadline)
+
+    def _send_batch(self, batch: Batch, tally: Tally, atomic: bool, chosen: Options, deadline: Deadline) -> None:
+        message = {"op": "batch", "items": batch.items, "atomic": atomic, **chosen.fields()}
         try:
             pending = self._connection.run(message, deadline)
-            reader = _Ends()
             while (reply := pending.next()) is not None:
-                affected += reader.affected(reply)
-                self.lastrowid = reader.insert_id or self.lastrowid
+                tally.take(reply)
         except errors.Error as error:
-            if error.item is not None:
-                error.item += offset
+            batch.blame(error)
             raise
-        return affected
 
     def callproc(self, procname: str, parameters: Sequence[Any] = ()) -> Sequence[Any]:
         """Calls a procedure and returns its parameters as they are. Its results follow by the fetch methods and :meth:`nextset`.
@@ -342,20 +349,6 @@ class Cursor:
         self._check_open()
         if self._columns is None and self._failure is None:
             raise errors.ProgrammingError("there is no result to fetch from: the last statement returned no rows, or none was run")
-
-
-class _Ends:
-    """Adds up what the items of a batch did."""
-
-    insert_id = 0
-
-    def affected(self, reply: Mapping[str, Any]) -> int:
-        end = reply.get("end")
-        if end is None:
-            return 0
-        self.insert_id = end.get("insert_id", 0)
-        affected: int = end.get("affected", 0)
-        return affected
 
 
 def describe(column: Column) -> Description:

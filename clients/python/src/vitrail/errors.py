@@ -24,7 +24,8 @@ class Error(Exception):
         in_transaction: the session is inside a transaction after this error.
         retry_after: wait at least so many seconds before the next attempt; None: no matter.
         shard: the shard that it concerns, where there is one.
-        item: index of the parameters or item that failed, in a batch.
+        item: index of the parameters that failed, in a batch; of several that share a statement, the first.
+        items: indexes of all that share that statement; None outside of batches.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Error(Exception):
         self.retry_after = retry_after
         self.shard = shard
         self.item = item
+        self.items: range | None = None
 
     def __str__(self) -> str:
         return f"{self.message} ({self.code}, {self.errno}, {self.sqlstate})"

@@ -39,16 +39,24 @@ class Region(NamedTuple):
 
 def regions(sql: str) -> Iterator[Region]:
     """The strings, quoted names and comments of a statement."""
-    for match in _TOKEN.finditer(sql):
+    for match in tokens(sql):
         if match.lastgroup in ("string", "name", "comment"):
             yield Region(match.lastgroup, match.start(), match.end())
 
 
-class _Template(NamedTuple):
-    """Texts with a placeholder between each two; ``keys`` are names, or None where they are positional."""
+def tokens(sql: str) -> Iterator[re.Match[str]]:
+    """The regions of a statement (``lastgroup`` is ``string``, ``name`` or ``comment``), its placeholders (``placeholder``) and
+    percent signs (``percent``), in their order."""
+    return _TOKEN.finditer(sql)
+
+
+class Template(NamedTuple):
+    """Texts with a placeholder between each two; ``keys`` are names, or None where they are positional. ``glued``: a word follows
+    the placeholder at once; ``names`` are those of the binds."""
 
     texts: tuple[str, ...]
     keys: tuple[str, ...] | None
+    names: tuple[str, ...]
     glued: tuple[bool, ...]
 
 
@@ -60,11 +68,11 @@ def rewrite(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any
     """
     if parameters is None:
         return sql, {}
-    template = _parse(sql)
-    values = _positional(template, parameters) if template.keys is None else _named(template.keys, parameters)
+    template = parse(sql)
+    found = values(template, parameters)
     parts = [template.texts[0]]
     binds: dict[str, Any] = {}
-    for (bind, value), text, glued in zip(values, template.texts[1:], template.glued, strict=True):
+    for bind, value, text, glued in zip(template.names, found, template.texts[1:], template.glued, strict=True):
         binds[bind] = value
         parts.append(("::" if is_list(value) else ":") + bind + (" " if glued else ""))
         parts.append(text)
@@ -76,27 +84,33 @@ def is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset))
 
 
-def _positional(template: _Template, parameters: Parameters) -> list[tuple[str, Any]]:
-    wanted = len(template.texts) - 1
-    if isinstance(parameters, Mapping):
-        if wanted:
-            raise ProgrammingError("the statement has positional placeholders (%s): give the parameters as a sequence")
-        return []
-    if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
-        raise ProgrammingError("parameters must be a sequence or a mapping")
-    if len(parameters) != wanted:
-        raise ProgrammingError(f"the statement has {wanted} placeholders, {len(parameters)} parameters were given")
-    return [(f"v{number}", value) for number, value in enumerate(parameters, 1)]
+def values(template: Template, parameters: Parameters) -> Sequence[Any]:
+    """The value of each placeholder.
 
-
-def _named(keys: tuple[str, ...], parameters: Parameters) -> list[tuple[str, Any]]:
+    Raises:
+        ProgrammingError: placeholders and parameters do not fit each other.
+    """
+    keys = template.keys
+    if keys is None:
+        return _positional(len(template.texts) - 1, parameters)
     if not isinstance(parameters, Mapping):
         raise ProgrammingError("the statement has named placeholders (%(name)s): give the parameters as a mapping")
     missing = [key for key in keys if key not in parameters]
     if missing:
         raise ProgrammingError(f"there is no parameter `{missing[0][:64]}`")
-    names = _bind_names(keys)
-    return [(names[key], parameters[key]) for key in keys]
+    return [parameters[key] for key in keys]
+
+
+def _positional(wanted: int, parameters: Parameters) -> Sequence[Any]:
+    if isinstance(parameters, Mapping):
+        if wanted:
+            raise ProgrammingError("the statement has positional placeholders (%s): give the parameters as a sequence")
+        return ()
+    if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
+        raise ProgrammingError("parameters must be a sequence or a mapping")
+    if len(parameters) != wanted:
+        raise ProgrammingError(f"the statement has {wanted} placeholders, {len(parameters)} parameters were given")
+    return parameters
 
 
 def _bind_names(keys: tuple[str, ...]) -> dict[str, str]:
@@ -115,13 +129,18 @@ def _bind_names(keys: tuple[str, ...]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def _parse(sql: str) -> _Template:
+def parse(sql: str) -> Template:
+    """The texts and placeholders of a statement that has parameters.
+
+    Raises:
+        ProgrammingError: it has a lone percent sign, or placeholders of both kinds.
+    """
     texts: list[str] = []
     keys: list[str | None] = []
     glued: list[bool] = []
     piece: list[str] = []
     at = 0
-    for match in _TOKEN.finditer(sql):
+    for match in tokens(sql):
         piece.append(sql[at : match.start()])
         at = match.end()
         if match["placeholder"] is not None:
@@ -142,4 +161,7 @@ def _parse(sql: str) -> _Template:
         raise ProgrammingError("a statement has either positional placeholders (%s) or named ones (%(name)s), not both")
     if "" in named:
         raise ProgrammingError("a placeholder without a name: %()s")
-    return _Template(tuple(texts), named if named else None, tuple(glued))
+    if named:
+        chosen = _bind_names(named)
+        return Template(tuple(texts), named, tuple(chosen[key] for key in named), tuple(glued))
+    return Template(tuple(texts), None, tuple(f"v{number}" for number in range(1, len(texts))), tuple(glued))

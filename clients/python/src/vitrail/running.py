@@ -99,6 +99,11 @@ class Runner:
         """Columns by statement."""
         return self._fields
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether rows of an INSERT may share a statement: see :attr:`Session.is_strict`."""
+        return self._session.is_strict
+
     def deadline(self, timeout: float | None) -> Deadline:
         """When a statement must have ended that begins now."""
         return self._deadline(timeout)

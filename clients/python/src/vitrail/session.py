@@ -144,6 +144,13 @@ class Session:
         """In a transaction or pinned: it cannot be opened elsewhere."""
         return self.in_transaction or self.pinned
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether ``sql_mode`` is strict, as far as is known. Unless it is, a NULL that a column may not have is an error in a
+        statement of one row, and a default in one of several."""
+        mode = self.state.get("variables", {}).get("sql_mode")
+        return mode is None or "STRICT_" in mode.upper() or "TRADITIONAL" in mode.upper()
+
     def ended(self, end: Mapping[str, Any]) -> None:
         """Learns from the end of a result."""
         self.in_transaction = end.get("in_tx", False)

@@ -19,6 +19,7 @@ from support.vectors import REPOSITORY
 
 _SHARDS = {"-80": "shop_0", "80-": "shop_1"}
 _VSCHEMA = """{"sharded": true, "vindexes": {"hash": {"type": "hash"}}, "tables": {
+ "members": {"column_vindexes": [{"column": "id", "name": "hash"}]},
  "orders": {"column_vindexes": [{"column": "id", "name": "hash"}]}}}"""
 _STARTS_WITHIN = 60.0
 _STOPS_WITHIN = 20.0
@@ -98,6 +99,8 @@ class MariaDB:
         self.sql("".join(f"CREATE DATABASE {name} CHARACTER SET utf8mb4;" for name in databases))
         for name in _SHARDS.values():
             self.sql(f"CREATE TABLE {name}.orders (id BIGINT PRIMARY KEY, note VARCHAR(100))")
+        for name in databases:
+            self.sql(f"CREATE TABLE {name}.members (id BIGINT PRIMARY KEY, name VARCHAR(100), n INT NOT NULL DEFAULT 0)")
         self.sql("CREATE USER vitrail@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO vitrail@'127.0.0.1';")
 
     def _answers(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from ..adapt import adapt_all
-from ..batches import Batch, batches
+from ..batches import Batch, Tally, batches
 from ..hooks import Listeners, QueryListener
 from ..placeholders import Parameters, rewrite
 from ..results import Outcome, ResultReader
@@ -61,21 +61,22 @@ class Connection(Runner):
 
     async def executemany(self, query: str, args: Iterable[Parameters], **options: Unpack[StatementOptions]) -> Outcome:
         """Runs a statement once per set of parameters, many in one request: all or nothing, as far as a commit over several
-        shards goes. The outcome has the sum of ``affected`` and the last ``insert_id``.
+        shards goes. Rows of an INSERT or REPLACE share statements where that changes nothing. The outcome has the sum of
+        ``affected``, and the ``insert_id`` of the last statement that made one.
 
         Raises:
             errors.Error: one has failed; ``item`` says which.
         """
         chosen = Options(**options)
         deadline = self._deadline(chosen.timeout)
-        requests = batches(query, args)
+        requests = batches(query, args, self._session.is_strict)
         first = next(requests, None)
         if first is None:
             return Outcome()
         second = next(requests, None)
         alone = self.autocommit and not self.is_in_transaction()
         if second is None:
-            return await self._batch(first, chosen, deadline, atomic=alone)
+            return await self._batches((first,), chosen, deadline, atomic=alone)
         if not alone:
             return await self._batches(itertools.chain((first, second), requests), chosen, deadline)
         async with self.transaction():
@@ -291,28 +292,29 @@ class Connection(Runner):
         self._leftover = stream.slot
         return stream.reads(ResultReader(self._links.fields, sql, held))
 
-    async def _batches(self, requests: Iterable[Batch], chosen: Options, deadline: Deadline) -> Outcome:
-        affected = insert_id = 0
+    async def _batches(self, requests: Iterable[Batch], chosen: Options, deadline: Deadline, atomic: bool = False) -> Outcome:
+        tally = Tally()
         for batch in requests:
-            done = await self._batch(batch, chosen, deadline, atomic=False)
-            affected, insert_id = affected + done.affected, done.insert_id or insert_id
-        return Outcome(affected=affected, insert_id=insert_id)
+            try:
+                await self._batch(batch, tally, chosen, deadline, atomic)
+            except errors.Error as error:
+                apart = batch.apart(error, atomic)
+                if apart is None:
+                    raise
+                if atomic:
+                    tally.reset()
+                await self._batch(apart, tally, chosen, deadline, atomic)
+        return Outcome(affected=tally.affected, insert_id=tally.insert_id)
 
-    async def _batch(self, batch: Batch, chosen: Options, deadline: Deadline, atomic: bool) -> Outcome:
-        offset, items = batch
-        affected = insert_id = 0
+    async def _batch(self, batch: Batch, tally: Tally, chosen: Options, deadline: Deadline, atomic: bool) -> None:
         try:
             with self._operation():
-                stream = await self._run({"op": "batch", "items": items, "atomic": atomic, **chosen.fields()}, deadline)
+                stream = await self._run({"op": "batch", "items": batch.items, "atomic": atomic, **chosen.fields()}, deadline)
                 while (reply := await stream.reply()) is not None:
-                    end = reply.get("end", {})
-                    affected += end.get("affected", 0)
-                    insert_id = end.get("insert_id", 0) or insert_id
+                    tally.take(reply)
         except errors.Error as error:
-            if error.item is not None:
-                error.item += offset
+            batch.blame(error)
             raise
-        return Outcome(affected=affected, insert_id=insert_id)
 
     async def _finish(self, message: Message, deadline: Deadline, ignore_loss: bool = False) -> Outcome:
         with self._operation():
