@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test test-clients test-sqlalchemy lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
+.PHONY: help demo check-demo build test test-clients test-sqlalchemy bench-python lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -41,6 +41,11 @@ test-sqlalchemy: ## SQLAlchemy's compliance suite through one shard and two, and
 	@tools/harness/install-mariadb
 	@tools/harness/install-python
 	@CARGO='$(CARGO)' python3 clients/check.py sqlalchemy
+
+bench-python: $(if $(VITRAIL),,build) ## the Python client beside PyMySQL and asyncmy on the same MariaDB, in target/clients/speed.json (two minutes; VITRAIL=path: another release server; CHECK=1: an aim that is not reached fails)
+	@tools/harness/install-mariadb
+	@tools/harness/install-python
+	@python3 clients/check.py speed --vitrail $(abspath $(or $(VITRAIL),$(TARGET)/release/vitrail)) $(if $(CHECK),--check)
 
 lint: ## rustfmt and clippy, warnings denied
 	@$(CARGO) fmt --all -- --check

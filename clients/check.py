@@ -1,7 +1,8 @@
 """Runs all tests of the clients in other languages than Rust, and the conformance of all; ``target/clients/summary.json`` has it.
 
-``make test-clients`` calls it, and ``make test-sqlalchemy`` with ``sqlalchemy`` as argument. Standard library only; what the tests
-need is installed into an environment under ``target``.
+``make test-clients`` calls it; ``make test-sqlalchemy`` with ``sqlalchemy`` as argument; ``make bench-python`` with ``speed`` and
+arguments of ``python/benchmarks/compare.py``. Standard library only; what the tests need is installed into an environment under
+``target``.
 """
 
 from __future__ import annotations
@@ -173,9 +174,19 @@ def build_missing() -> None:
             subprocess.run([cargo, "build", *arguments], cwd=REPOSITORY, check=True)
 
 
+def measure_python(arguments: list[str]) -> int:
+    """The speed of the Python client beside others; ``target/clients/speed.json`` has it."""
+    project = REPOSITORY / "clients" / "python"
+    programs = environment(OUTPUT / "python", project)
+    command = [programs / "python", project / "benchmarks" / "compare.py", "--json", OUTPUT / "speed.json", *arguments]
+    return subprocess.run([str(part) for part in command], check=False).returncode
+
+
 def main() -> int:
     """Checks all clients; the exit status says whether all is well."""
     OUTPUT.mkdir(parents=True, exist_ok=True)
+    if sys.argv[1:2] == ["speed"]:
+        return measure_python(sys.argv[2:])
     build_missing()
     alone = sys.argv[1:] == ["sqlalchemy"]
     clients = [check_sqlalchemy()] if alone else [check_python(), Client("rust")]
