@@ -59,7 +59,7 @@ def test_documents_messages_and_rows() -> None:
         except Fault:
             pass
         try:
-            rows.rows(damaged(chance, chance.choice(packed)), chance.randrange(4))
+            rows.cells(damaged(chance, chance.choice(packed)), chance.randrange(4), chance.randrange(4))
             rows.columns(damaged(chance, chance.choice(fields)))
         except Fault:
             pass

@@ -147,12 +147,17 @@ def test_values(case: dict[str, Any]) -> None:
 def test_rows(case: dict[str, Any]) -> None:
     packed = bytes.fromhex(case["packed"])
     if "error" in case:
-        with pytest.raises(Fault) as caught:
-            rows.rows(packed, case["n"])
-        assert caught.value.name == case["error"]
+        for width in range(4):
+            with pytest.raises(Fault) as caught:
+                rows.cells(packed, case["n"], width)
+            assert caught.value.name == case["error"]
     else:
-        found = [[None if cell is None else cell.hex() for cell in row] for row in rows.rows(packed, case["n"])]
-        assert found == case["rows"]
+        width = len(case["rows"][0]) if case["rows"] else 1
+        found = [None if cell is None else cell.encode("latin-1").hex() for cell in rows.cells(packed, case["n"], width)]
+        assert [found[at : at + width] for at in range(0, len(found), width)] == case["rows"]
+        for other in (width - 1, width + 1) if case["rows"] else ():
+            with pytest.raises(Fault):
+                rows.cells(packed, case["n"], other)
 
 
 @pytest.mark.parametrize("case", cases(PROTOCOL / "fields.json"), ids=name_of)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import operator
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +12,8 @@ from typing import Any
 from .errors import DataError
 from .protocol.rows import Cell, Column
 
-Converter = Callable[[bytes], Any]
+#: Values of the cells of a column.
+Reader = Callable[[list[Cell]], list[Any]]
 
 BINARY_COLLATION = 63
 
@@ -20,7 +22,7 @@ DATE, TIME, DATETIME, YEAR = range(0x0A, 0x0E)
 VARCHAR, BIT, VECTOR = 0x0F, 0x10, 0xF2
 JSON, NEWDECIMAL, ENUM, SET, TINY_BLOB, MEDIUM_BLOB, LONG_BLOB, BLOB, VAR_STRING, STRING, GEOMETRY = range(0xF5, 0x100)
 
-_TIME = re.compile(rb"(-?)([0-9]+):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?")
+_TIME = re.compile(r"(-?)([0-9]+):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,6}))?", re.ASCII)
 
 
 class DBAPIType(frozenset[int]):
@@ -42,54 +44,81 @@ DATETIME_TYPE = DBAPIType({DATE, TIME, DATETIME, TIMESTAMP})
 ROWID_TYPE = DBAPIType()
 
 
-def converters(columns: Iterable[Column]) -> list[Converter]:
+def readers(columns: Iterable[Column]) -> list[Reader]:
     """How to read the cells of each column."""
-    return [converter(column) for column in columns]
+    return [reader(column) for column in columns]
 
 
-def converter(column: Column) -> Converter:
+def reader(column: Column) -> Reader:
     """How to read the cells of a column. Types that are not known here are text, or bytes by their collation."""
-    known = _CONVERTERS.get(column.type)
+    known = _READERS.get(column.type)
     if known is not None:
         return known
-    return bytes if column.charset == BINARY_COLLATION else bytes.decode
+    return _bytes if column.charset == BINARY_COLLATION else _texts
 
 
-def convert(cells: list[Cell], readers: list[Converter], columns: list[Column]) -> tuple[Any, ...]:
-    """The values of a row.
+def convert(cells: list[Cell], columns: list[Column], reads: list[Reader]) -> list[tuple[Any, ...]]:
+    """The rows of cells that come one row after the other: column by column, so that a loop over Python's own types is theirs.
 
     Raises:
         DataError: a cell is not of its column's type.
     """
+    width = len(columns)
     try:
-        return tuple([None if cell is None else read(cell) for cell, read in zip(cells, readers, strict=True)])
+        return list(zip(*[read(cells[place::width]) for place, read in enumerate(reads)], strict=True))
     except (ValueError, ArithmeticError):
-        raise _culprit(cells, readers, columns) from None
+        raise _culprit(cells, columns, reads) from None
 
 
-def _culprit(cells: list[Cell], readers: list[Converter], columns: list[Column]) -> DataError:
-    for cell, read, column in zip(cells, readers, columns, strict=True):
-        if cell is not None:
+def _culprit(cells: list[Cell], columns: list[Column], reads: list[Reader]) -> DataError:
+    width = len(columns)
+    for place, (read, column) in enumerate(zip(reads, columns, strict=True)):
+        for cell in cells[place::width]:
             try:
-                read(cell)
+                read([cell])
             except (ValueError, ArithmeticError):
-                return DataError(f"column `{column.name}`: {cell[:64]!r} is not of its type", code="data")
+                return DataError(f"column `{column.name}`: {(cell or '').encode('latin-1')[:64]!r} is not of its type", code="data")
     raise AssertionError("every cell can be read")
 
 
-def _decimal(cell: bytes) -> decimal.Decimal:
-    return decimal.Decimal(cell.decode())
+def _each(convert: Callable[[str], Any]) -> Reader:
+    """Reads cells one by one. ``convert`` takes no None."""
+
+    def read(cells: list[Cell]) -> list[Any]:
+        try:
+            return list(map(convert, cells))  # type: ignore[arg-type]  # most columns have no NULL, and need no look at each
+        except (TypeError, AttributeError):
+            return [None if cell is None else convert(cell) for cell in cells]
+
+    return read
 
 
-def _date(cell: bytes) -> datetime.date | str:
+def _texts(cells: list[Cell]) -> list[Any]:
+    return [cell if cell is None or cell.isascii() else cell.encode("latin-1").decode() for cell in cells]
+
+
+def _days(parse: Callable[[str], Any], convert: Callable[[str], Any]) -> Reader:
+    """Reads dates by ``parse``, which is quick; where it finds one that it does not know, all by ``convert``."""
+    careful = _each(convert)
+
+    def read(cells: list[Cell]) -> list[Any]:
+        try:
+            return list(map(parse, cells))  # type: ignore[arg-type]  # as above
+        except (TypeError, ValueError):
+            return careful(cells)
+
+    return read
+
+
+def _date(cell: str) -> datetime.date | str:
     """A date; as text where Python has none: zero dates and days that do not exist."""
     try:
         return datetime.date(int(cell[:4]), int(cell[5:7]), int(cell[8:]))
     except ValueError:
-        return cell.decode()
+        return cell
 
 
-def _datetime(cell: bytes) -> datetime.datetime | str:
+def _datetime(cell: str) -> datetime.datetime | str:
     """A date and time without a zone; as text where Python has none."""
     fraction = cell[20:]
     try:
@@ -100,13 +129,13 @@ def _datetime(cell: bytes) -> datetime.datetime | str:
             int(cell[11:13]),
             int(cell[14:16]),
             int(cell[17:19]),
-            int(fraction.ljust(6, b"0")) if fraction else 0,
+            int(fraction.ljust(6, "0")) if fraction else 0,
         )
     except ValueError:
-        return cell.decode()
+        return cell
 
 
-def _time(cell: bytes) -> datetime.timedelta:
+def _time(cell: str) -> datetime.timedelta:
     match = _TIME.fullmatch(cell)
     if match is None:
         raise ValueError(cell)
@@ -115,18 +144,20 @@ def _time(cell: bytes) -> datetime.timedelta:
         hours=int(hours),
         minutes=int(minutes),
         seconds=int(seconds),
-        microseconds=int(fraction.ljust(6, b"0")) if fraction else 0,
+        microseconds=int(fraction.ljust(6, "0")) if fraction else 0,
     )
     return -duration if sign else duration
 
 
-_CONVERTERS: dict[int, Converter] = {
-    **dict.fromkeys((TINY, SHORT, INT24, LONG, LONGLONG, YEAR), int),
-    **dict.fromkeys((FLOAT, DOUBLE), float),
-    **dict.fromkeys((DECIMAL, NEWDECIMAL), _decimal),
-    **dict.fromkeys((DATETIME, TIMESTAMP), _datetime),
-    **dict.fromkeys((BIT, GEOMETRY, VECTOR), bytes),
-    DATE: _date,
-    TIME: _time,
-    JSON: bytes.decode,
+_bytes = _each(operator.methodcaller("encode", "latin-1"))
+
+_READERS: dict[int, Reader] = {
+    **dict.fromkeys((TINY, SHORT, INT24, LONG, LONGLONG, YEAR), _each(int)),
+    **dict.fromkeys((FLOAT, DOUBLE), _each(float)),
+    **dict.fromkeys((DECIMAL, NEWDECIMAL), _each(decimal.Decimal)),
+    **dict.fromkeys((DATETIME, TIMESTAMP), _days(datetime.datetime.fromisoformat, _datetime)),
+    **dict.fromkeys((BIT, GEOMETRY, VECTOR), _bytes),
+    DATE: _days(datetime.date.fromisoformat, _date),
+    TIME: _each(_time),
+    JSON: _texts,
 }

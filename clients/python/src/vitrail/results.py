@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from . import errors
-from .convert import Converter, convert, converters
+from .convert import Reader, convert, readers
 from .protocol.faults import Fault
-from .protocol.rows import Column, columns, rows
+from .protocol.rows import Column, cells, columns
 
 #: What is left of a result may take so many bytes of memory when another statement is run on its connection.
 READ_AHEAD = 64 << 20
@@ -87,7 +87,7 @@ class Fields(NamedTuple):
 
     hash: int
     columns: list[Column]
-    readers: list[Converter]
+    readers: list[Reader]
 
 
 class FieldCache:
@@ -148,10 +148,8 @@ class ResultReader:
             fields = self._fields
             if fields is None:
                 raise Fault("bad_packing", "rows before their fields")
-            for cells in rows(reply["rows"], reply["n"]):
-                if len(cells) != len(fields.columns):
-                    raise Fault("bad_packing", "a row has as many cells as the result has fields")
-                found.append(convert(cells, fields.readers, fields.columns))
+            described = fields.columns
+            found = convert(cells(reply["rows"], reply["n"], len(described)), described, fields.readers)
         end = reply.get("end")
         if end is None:
             return Part(begins, found, None)
@@ -161,7 +159,7 @@ class ResultReader:
     def _begin(self, reply: Mapping[str, Any]) -> Fields | None:
         if "fields" in reply:
             described = columns(reply["fields"])
-            self._fields = Fields(reply.get("fh", 0), described, converters(described))
+            self._fields = Fields(reply.get("fh", 0), described, readers(described))
             if "fh" in reply:
                 self._cache.put(self._sql, self._fields)
         elif "fh" in reply:

@@ -10,7 +10,10 @@ from .faults import Fault
 
 _FIXED = struct.Struct("<HIBHB2x")
 
-Cell = bytes | None
+_LENGTH = struct.Struct("<I").unpack_from
+
+#: Bytes as Latin-1 text, a character for each: most cells are ASCII, and are the text that they stand for. None is NULL.
+Cell = str | None
 
 
 @dataclass(frozen=True)
@@ -38,40 +41,41 @@ def columns(packed: bytes | memoryview) -> list[Column]:
     return [_column(definition) for definition in _pieces(bytes(packed))]
 
 
-def rows(packed: bytes | memoryview, count: int) -> list[list[Cell]]:
-    """The cells of ``count`` packed rows; None is NULL.
+def cells(packed: bytes | memoryview, count: int, width: int) -> list[Cell]:
+    """The cells of ``count`` packed rows of ``width`` cells each, one row after the other.
 
     Raises:
         Fault: ``bad_packing``.
     """
     data = bytes(packed)
-    size = len(data)
-    result: list[list[Cell]] = []
+    text = data.decode("latin-1")
+    found: list[Cell] = []
+    add = found.append
+    places = range(width)
     at = 0
-    while at < size:
-        if at + 4 > size or len(result) == count:
-            raise Fault("bad_packing", "rows and their count differ")
-        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
-        if end > size:
-            raise Fault("bad_packing", "a row beyond the batch")
-        at += 4
-        cells: list[Cell] = []
-        while at < end:
-            length = data[at]
-            at += 1
-            if length > 0xFA:
-                if length == 0xFB:
-                    cells.append(None)
-                    continue
-                length, at = _wide_length(data, length, at, end)
-            if at + length > end:
-                raise Fault("bad_packing", "a cell beyond its row")
-            cells.append(data[at : at + length])
-            at += length
-        result.append(cells)
-    if len(result) != count:
+    try:
+        for _ in range(count):
+            end = at + 4 + _LENGTH(data, at)[0]
+            at += 4
+            for _ in places:
+                length = data[at]
+                at += 1
+                if length > 0xFA:
+                    if length == 0xFB:
+                        add(None)
+                        continue
+                    length, at = _wide_length(data, length, at, end)
+                stop = at + length
+                add(text[at:stop])
+                at = stop
+            # Cells only lead on, so that none of them is beyond the row if the last is not.
+            if at != end:
+                raise Fault("bad_packing", "the cells of a row do not fill it")
+    except (IndexError, struct.error):
+        raise Fault("bad_packing", "a row beyond the batch") from None
+    if at != len(data):
         raise Fault("bad_packing", "rows and their count differ")
-    return result
+    return found
 
 
 def _wide_length(data: bytes, first: int, at: int, end: int) -> tuple[int, int]:
