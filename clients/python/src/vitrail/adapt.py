@@ -1,4 +1,4 @@
-"""Python values as bind values of the protocol."""
+"""Python values as binds of the protocol, written at once: a statement of many rows has thousands of them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,33 @@ import decimal
 import json
 import math
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from .errors import DataError
+from .protocol.bson import (
+    Encoded,
+    document,
+    element,
+    name_of,
+    write_array,
+    write_binary,
+    write_bool,
+    write_double,
+    write_int,
+    write_null,
+    write_text,
+)
 from .protocol.faults import Fault
-from .protocol.values import Typed
+from .protocol.values import Typed, write_typed_text, write_value
+
+#: Writes an element: its name, and the value.
+Writer = Callable[[bytes, Any], bytes]
 
 _I64_END = 1 << 63
 _U64_END = 1 << 64
-_DECIMAL_END = 10**65
+_MOST_DIGITS = 65
+_DECIMAL_END = 10**_MOST_DIGITS
 
 
 class Json:
@@ -60,82 +77,84 @@ class CharsetText:
         self.charset = charset
 
 
-def adapt(value: Any, name: str = "") -> Any:
-    """The bind value of a Python value; ``name`` is for the error.
+def adapt(binds: Mapping[str, Any]) -> Encoded:
+    """The binds of a statement, each value with its name.
 
     Raises:
-        DataError: it has none.
+        DataError: a value cannot be sent; names the parameter.
     """
-    adapter = _ADAPTERS.get(type(value))
-    if adapter is None:
-        adapter = _inherited(value)
-        if adapter is None:
-            raise DataError(f"parameter `{name}`: a value of type {type(value).__name__} cannot be sent", code="data")
+    return Encoded(document(elements(map(name_of, binds), binds.values())))
+
+
+def elements(names: Iterable[bytes], values: Iterable[Any]) -> list[bytes]:
+    """The elements of binds. Names are those of :func:`.bson.name_of`.
+
+    Raises:
+        DataError: a value cannot be sent; names the parameter.
+    """
+    found = []
+    name = b""
     try:
-        return adapter(value)
+        for name, value in zip(names, values, strict=True):
+            writer = _WRITERS.get(type(value)) or _inherited(value)
+            found.append(writer(name, value))
     except (DataError, Fault, UnicodeEncodeError) as error:
         reason = error.message if isinstance(error, DataError) else str(error)
-        raise DataError(f"parameter `{name}`: {reason}", code="data") from None
+        raise DataError(f"parameter `{name[:-1].decode()}`: {reason}", code="data") from None
+    return found
 
 
-def adapt_all(binds: Mapping[str, Any]) -> dict[str, Any]:
-    """Binds by name, each adapted."""
-    return {name: adapt(value, name) for name, value in binds.items()}
-
-
-def _inherited(value: Any) -> Callable[[Any], Any] | None:
-    """The adapter of a class that the value's class derives from: enumerations of text, named tuples."""
-    for kind, adapter in _ADAPTERS.items():
+def _inherited(value: Any) -> Writer:
+    """The writer for a class that the value's class derives from: enumerations of text, named tuples."""
+    for kind, writer in _WRITERS.items():
         if isinstance(value, kind):
-            return adapter
-    return None
+            return writer
+    raise DataError(f"a value of type {type(value).__name__} cannot be sent", code="data")
 
 
-def _integer(value: int) -> Any:
-    value = int(value)
+def _integer(name: bytes, value: int) -> bytes:
     if -_I64_END <= value < _I64_END:
-        return value
-    if 0 <= value < _U64_END:
-        return Typed("u64", str(value))
+        return write_int(name, value)
     if abs(value) >= _DECIMAL_END:
         raise DataError("an integer of more than 65 digits", code="data")
-    return Typed("decimal", str(value))
+    return write_typed_text(name, "u64" if 0 <= value < _U64_END else "decimal", int.__repr__(value))
 
 
-def _double(value: float) -> float:
+def _double(name: bytes, value: float) -> bytes:
     if not math.isfinite(value):
         raise DataError(f"{value} is no value of MySQL", code="data")
-    return float(value)
+    return write_double(name, value)
 
 
-def _text(value: str) -> str:
-    text = str.__str__(value)
-    text.encode()
-    return text
-
-
-def _decimal(value: decimal.Decimal) -> Typed:
+def _decimal(name: bytes, value: decimal.Decimal) -> bytes:
     if not value.is_finite():
         raise DataError(f"{value} is no value of MySQL", code="data")
     # Before it is written out: an exponent of a few digits can stand for millions of them.
-    if value.adjusted() > 65 or len(value.as_tuple().digits) > 65 or int(value.as_tuple().exponent) < -65:
+    if not -_MOST_DIGITS <= value.adjusted() <= _MOST_DIGITS:
         raise DataError("a decimal of more than 65 digits", code="data")
-    return _checked("decimal", f"{value:f}")
+    text = f"{value:f}"
+    if len(text) > _MOST_DIGITS:
+        Typed("decimal", text).check()
+    return write_typed_text(name, "decimal", text)
 
 
-def _datetime(value: datetime.datetime) -> Typed:
+def _date(name: bytes, value: datetime.date) -> bytes:
+    return write_typed_text(name, "date", value.isoformat())
+
+
+def _datetime(name: bytes, value: datetime.datetime) -> bytes:
     if value.tzinfo is not None:
         raise DataError("DATETIME has no zone: convert it, then remove the zone by replace(tzinfo=None)", code="data")
-    return Typed("datetime", value.isoformat(" "))
+    return write_typed_text(name, "datetime", value.isoformat(" "))
 
 
-def _time(value: datetime.time) -> Typed:
+def _time(name: bytes, value: datetime.time) -> bytes:
     if value.tzinfo is not None:
         raise DataError("TIME has no zone: remove it by replace(tzinfo=None)", code="data")
-    return Typed("time", value.isoformat())
+    return write_typed_text(name, "time", value.isoformat())
 
 
-def _duration(value: datetime.timedelta) -> Typed:
+def _duration(name: bytes, value: datetime.timedelta) -> bytes:
     microseconds = value // datetime.timedelta(microseconds=1)
     sign, microseconds = ("-", -microseconds) if microseconds < 0 else ("", microseconds)
     seconds, fraction = divmod(microseconds, 1_000_000)
@@ -144,64 +163,61 @@ def _duration(value: datetime.timedelta) -> Typed:
     if hours > 838:
         raise DataError("TIME has at most 838 hours", code="data")
     text = f"{sign}{hours:02}:{minutes:02}:{seconds:02}"
-    return Typed("time", f"{text}.{fraction:06}" if fraction else text)
+    return write_typed_text(name, "time", f"{text}.{fraction:06}" if fraction else text)
 
 
-def _list(values: Any) -> list[Any]:
-    items = [_item(value) for value in values]
-    if not items:
+def _list(name: bytes, values: Collection[Any]) -> bytes:
+    if not values:
         raise DataError("SQL has no empty list: leave the condition out", code="data")
-    widths = {len(item) if isinstance(item, tuple) else None for item in items}
+    widths = {len(item) if isinstance(item, (list, tuple)) else None for item in values}
     if len(widths) > 1 or 0 in widths:
         raise DataError("a list holds single values only, or tuples of one length", code="data")
-    return items
+    return write_array(name, [_item(b"%d\0" % index, item) for index, item in enumerate(values)])
 
 
-def _item(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        cells = tuple(_adapt_scalar(cell) for cell in value)
-        if any(isinstance(cell, (list, tuple)) for cell in cells):
-            raise DataError("a tuple inside a tuple", code="data")
-        return cells
-    return _adapt_scalar(value)
+def _item(name: bytes, value: Any) -> bytes:
+    if not isinstance(value, (list, tuple)):
+        return _scalar(name, value)
+    if any(isinstance(cell, (list, tuple)) for cell in value):
+        raise DataError("a tuple inside a tuple", code="data")
+    return write_array(name, [_scalar(b"%d\0" % index, cell) for index, cell in enumerate(value)])
 
 
-def _adapt_scalar(value: Any) -> Any:
-    adapter = _ADAPTERS.get(type(value)) or _inherited(value)
-    if adapter is None or isinstance(value, (set, frozenset)):
+def _scalar(name: bytes, value: Any) -> bytes:
+    writer = _WRITERS.get(type(value)) or _inherited(value)
+    if writer is _list:
         raise DataError(f"a value of type {type(value).__name__} cannot be sent", code="data")
-    return adapter(value)
+    return writer(name, value)
 
 
-def _checked(kind: str, content: str | bytes, charset: str | None = None) -> Typed:
+def _checked(name: bytes, kind: str, content: str | bytes, charset: str | None = None) -> bytes:
     typed = Typed(kind, content, charset)
     typed.check()
-    return typed
+    return element(name, write_value(typed))
 
 
 #: In this order for derived classes: bool before int, datetime before date.
-_ADAPTERS: dict[type, Callable[[Any], Any]] = {
-    type(None): lambda value: value,
-    bool: lambda value: value,
+_WRITERS: dict[type, Writer] = {
+    type(None): write_null,
+    bool: write_bool,
     int: _integer,
     float: _double,
-    str: _text,
-    bytes: lambda value: bytes(value),
-    bytearray: lambda value: bytes(value),
-    memoryview: lambda value: bytes(value),
+    str: write_text,
+    bytes: write_binary,
+    bytearray: write_binary,
+    memoryview: write_binary,
     decimal.Decimal: _decimal,
     datetime.datetime: _datetime,
-    datetime.date: lambda value: Typed("date", value.isoformat()),
+    datetime.date: _date,
     datetime.time: _time,
     datetime.timedelta: _duration,
-    uuid.UUID: str,
+    uuid.UUID: lambda name, value: write_text(name, str(value)),
     list: _list,
     tuple: _list,
     set: _list,
     frozenset: _list,
-    Json: lambda value: Typed("json", _text(value.text)),
-    Bit: lambda value: _checked("bit", value.content),
-    Geometry: lambda value: _checked("geometry", value.content),
-    CharsetText: lambda value: _checked("text", value.content, value.charset),
-    Typed: lambda value: _checked(value.t, value.v, value.cs),
+    Json: lambda name, value: write_typed_text(name, "json", value.text),
+    Bit: lambda name, value: _checked(name, "bit", value.content),
+    Geometry: lambda name, value: _checked(name, "geometry", value.content),
+    CharsetText: lambda name, value: _checked(name, "text", value.content, value.charset),
 }

@@ -11,15 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import errors
-from .adapt import adapt, adapt_all
+from .adapt import adapt, elements
 from .inserts import Insert, insert_of_rows, text_of_rows
 from .placeholders import Parameters, is_list, rewrite, values
-from .protocol.values import Typed
+from .protocol.bson import Encoded, document, name_of
 
 _MOST_ITEMS = 1_000
 _MOST_BYTES = 1 << 20
 _MOST_BINDS = 8_192
-_VALUE_BYTES = 32
+
+#: Names of the binds of a statement of many rows, in their order.
+_NAMES = [name_of(f"v{number}") for number in range(1, _MOST_BINDS + 1)]
 
 #: Errors that may be those of one row, and leave nothing of their statement.
 _OF_A_ROW = frozenset({"constraint", "data", "denied", "invalid", "not_found", "too_large", "unsupported"})
@@ -46,8 +48,9 @@ class Batch:
         """Whether the next statement goes into another request."""
         return len(self.items) >= _MOST_ITEMS or self._size >= _MOST_BYTES
 
-    def add(self, sql: str, binds: dict[str, Any], rows: list[Parameters], size: int) -> None:
+    def add(self, sql: str, binds: Encoded, rows: list[Parameters]) -> None:
         """Adds a statement with the sets of parameters that are in it."""
+        size = len(binds)
         item: dict[str, Any] = {"binds": binds}
         # An item without a statement repeats the one before.
         if sql != self._sql:
@@ -110,13 +113,16 @@ def batches(operation: str, parameters: Iterable[Parameters], together: bool) ->
     insert = insert_of_rows(operation) if together else None
     batch = Batch(operation, 0)
     group = None if insert is None else _Group(insert)
-    for row in parameters:
-        if group is None:
-            _add_alone(batch, operation, row)
-        elif not group.add(row):
-            group.move_to(batch)
-            _add_alone(batch, operation, row)
-        elif group.is_full:
+    for index, row in enumerate(parameters):
+        try:
+            if group is None or not group.add(row):
+                if group is not None:
+                    group.move_to(batch)
+                _add_alone(batch, operation, row)
+        except errors.Error as error:
+            error.item = index
+            raise
+        if group is not None and group.is_full:
             group.move_to(batch)
         if batch.is_full:
             yield batch
@@ -129,8 +135,7 @@ def batches(operation: str, parameters: Iterable[Parameters], together: bool) ->
 
 def _add_alone(batch: Batch, operation: str, row: Parameters) -> None:
     sql, binds = rewrite(operation, row)
-    adapted = adapt_all(binds)
-    batch.add(sql, adapted, [row], sum(map(_size, adapted.values())))
+    batch.add(sql, adapt(binds), [row])
 
 
 class _Group:
@@ -142,25 +147,29 @@ class _Group:
         self._clear()
 
     def _clear(self) -> None:
-        self._binds: dict[str, Any] = {}
+        self._elements: list[bytes] = []
         self._rows: list[Parameters] = []
         self._size = 0
 
     @property
     def is_full(self) -> bool:
-        return len(self._binds) + self._width > _MOST_BINDS or self._size >= _MOST_BYTES
+        return len(self._elements) + self._width > _MOST_BINDS or self._size >= _MOST_BYTES
 
     def add(self, row: Parameters) -> bool:
-        """Adds a row; False: it holds a list, which is no value of a row."""
+        """Adds a row; False: it holds a list, which is no value of a row, or more values than a statement may have here."""
         found = values(self._insert.row, row)
-        if any(map(is_list, found)):
+        at = len(self._elements)
+        names = _NAMES[at : at + self._width]
+        if len(names) < self._width or any(map(is_list, found)):
             return False
-        number = len(self._binds)
-        for name, value in zip(self._insert.row.names, found, strict=True):
-            number += 1
-            adapted = adapt(value, name)
-            self._binds[f"v{number}"] = adapted
-            self._size += _size(adapted)
+        try:
+            added = elements(names, found)
+        except errors.DataError:
+            # By the row's own names.
+            elements(map(name_of, self._insert.row.names), found)
+            raise
+        self._elements += added
+        self._size += sum(map(len, added))
         # A copy: an iterator may yield one list again and again.
         self._rows.append(dict(row) if isinstance(row, Mapping) else tuple(row))
         return True
@@ -168,11 +177,5 @@ class _Group:
     def move_to(self, batch: Batch) -> None:
         """Makes a statement of the rows."""
         if self._rows:
-            batch.add(text_of_rows(self._insert, len(self._rows)), self._binds, self._rows, self._size)
+            batch.add(text_of_rows(self._insert, len(self._rows)), Encoded(document(self._elements)), self._rows)
             self._clear()
-
-
-def _size(value: Any) -> int:
-    """About how many bytes a value takes."""
-    content = value.v if isinstance(value, Typed) else value
-    return _VALUE_BYTES + (len(content) if isinstance(content, (str, bytes)) else 0)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import errors
-from .adapt import adapt_all
+from .adapt import adapt
 from .batches import Batch, Tally, batches
 from .convert import DECIMAL, NEWDECIMAL
 from .placeholders import Parameters, rewrite
@@ -77,7 +77,7 @@ class Cursor:
         chosen = self._begin(options)
         sql, binds = rewrite(operation, parameters)
         held = self._connection.fields.get(sql)
-        message = {"op": "execute", "sql": sql, "binds": adapt_all(binds), **chosen.fields()}
+        message = {"op": "execute", "sql": sql, "binds": adapt(binds) if binds else {}, **chosen.fields()}
         if held is not None:
             message["fh"] = held.hash
         self._reader = ResultReader(self._connection.fields, sql, held)

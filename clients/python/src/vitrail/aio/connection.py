@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
-from ..adapt import adapt_all
+from ..adapt import adapt
 from ..batches import Batch, Tally, batches
 from ..hooks import Listeners, QueryListener
 from ..placeholders import Parameters, rewrite
@@ -284,7 +284,7 @@ class Connection(Runner):
         deadline = self._deadline(chosen.timeout)
         sql, binds = rewrite(query, _parameters(args))
         held = self._links.fields.get(sql)
-        message = {"op": "execute", "sql": sql, "binds": adapt_all(binds), **chosen.fields()}
+        message = {"op": "execute", "sql": sql, "binds": adapt(binds) if binds else {}, **chosen.fields()}
         if held is not None:
             message["fh"] = held.hash
         with self._operation():

@@ -7,7 +7,9 @@ so that packed rows are not copied.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from . import limits
@@ -18,6 +20,10 @@ EMPTY_DOCUMENT = b"\x05\x00\x00\x00\x00"
 _INT32 = struct.Struct("<i")
 _INT64 = struct.Struct("<q")
 _DOUBLE = struct.Struct("<d")
+_read_int32 = _INT32.unpack_from
+_read_int64 = _INT64.unpack_from
+_write_int32 = _INT32.pack
+_write_int64 = _INT64.pack
 
 #: What decoding gives: None, bool, int, float, str, bytes or memoryview, list, Document.
 Value: TypeAlias = Any
@@ -26,11 +32,13 @@ Value: TypeAlias = Any
 class Document(dict[str, Value]):
     """A decoded document. ``repeated`` names the fields that occur more than once; the first value of each counts."""
 
-    __slots__ = ("repeated",)
+    repeated: AbstractSet[str] = frozenset()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.repeated: set[str] = set()
+    def repeat(self, name: str) -> None:
+        """A field has come again."""
+        repeated = self.repeated if isinstance(self.repeated, set) else set()
+        repeated.add(name)
+        self.repeated = repeated
 
 
 def decode(body: bytes | bytearray | memoryview) -> Document:
@@ -53,7 +61,7 @@ class _Decoder:
     def whole(self) -> Document:
         if len(self.body) < 5:
             raise Fault("bad_structure", "shorter than a document")
-        if _INT32.unpack_from(self.body)[0] != len(self.body):
+        if _read_int32(self.body)[0] != len(self.body):
             raise Fault("bad_structure", "the length is not that of the bytes")
         document = Document()
         self._elements(0, len(self.body), 1, document, None)
@@ -84,7 +92,7 @@ class _Decoder:
                 array.append(value)
             elif document is not None:
                 if name in document:
-                    document.repeated.add(name)
+                    document.repeat(name)
                 else:
                     document[name] = value
 
@@ -93,10 +101,10 @@ class _Decoder:
         body = self.body
         if kind == 0x10:
             end = self._fits(at, 4, last)
-            return _INT32.unpack_from(body, at)[0], end
+            return _read_int32(body, at)[0], end
         if kind == 0x12:
             end = self._fits(at, 8, last)
-            return _INT64.unpack_from(body, at)[0], end
+            return _read_int64(body, at)[0], end
         if kind == 0x02:
             length = self._length(at, last)
             end = self._fits(at + 4, length, last)
@@ -137,7 +145,7 @@ class _Decoder:
 
     def _length(self, at: int, last: int) -> int:
         self._fits(at, 4, last)
-        length: int = _INT32.unpack_from(self.body, at)[0]
+        length: int = _read_int32(self.body, at)[0]
         if length < 0:
             raise Fault("bad_structure", "a negative length")
         return length
@@ -155,51 +163,116 @@ class _Decoder:
             raise Fault("bad_utf8") from None
 
 
+class Encoded(bytes):
+    """A document that is written already."""
+
+
+@lru_cache(maxsize=8192)
+def name_of(name: str) -> bytes:
+    """A name as elements have it, with its end.
+
+    Raises:
+        ValueError: it contains NUL.
+    """
+    if "\0" in name:
+        raise ValueError("a name must not contain NUL")
+    return name.encode() + b"\0"
+
+
 def encode(fields: Mapping[str, Value]) -> bytes:
     """Writes a document. Integers take 32 bits where they fit.
 
     Raises:
         TypeError, OverflowError: a value that has no form in the subset.
     """
-    parts: list[bytes] = []
-    for name, value in fields.items():
-        _append(parts, name.encode() + b"\0", value)
-    return _closed(parts)
+    return document([element(name_of(name), value) for name, value in fields.items()])
 
 
-def _closed(parts: list[bytes]) -> bytes:
-    content = b"".join(parts)
-    return b"".join((_INT32.pack(len(content) + 5), content, b"\0"))
+def document(elements: Iterable[bytes]) -> bytes:
+    """Writes a document of elements that are written already."""
+    content = b"".join(elements)
+    return b"%b%b\0" % (_write_int32(len(content) + 5), content)
 
 
-def _append(parts: list[bytes], name: bytes, value: Value) -> None:
-    if b"\0" in name[:-1]:
-        raise ValueError("a name must not contain NUL")
-    if value is None:
-        parts.append(b"\x0a" + name)
-    elif value is True or value is False:
-        parts.append(b"\x08" + name + (b"\x01" if value else b"\x00"))
-    elif isinstance(value, int):
-        if -(1 << 31) <= value < 1 << 31:
-            parts.append(b"\x10" + name + _INT32.pack(value))
-        elif -(1 << 63) <= value < 1 << 63:
-            parts.append(b"\x12" + name + _INT64.pack(value))
-        else:
-            raise OverflowError("an integer beyond 64 bits")
-    elif isinstance(value, str):
-        text = value.encode()
-        parts.append(b"".join((b"\x02", name, _INT32.pack(len(text) + 1), text, b"\0")))
-    elif isinstance(value, (bytes, bytearray, memoryview)):
-        content = bytes(value)
-        parts.append(b"".join((b"\x05", name, _INT32.pack(len(content)), b"\0", content)))
-    elif isinstance(value, float):
-        parts.append(b"\x01" + name + _DOUBLE.pack(value))
-    elif isinstance(value, Mapping):
-        parts.append(b"\x03" + name + encode(value))
-    elif isinstance(value, Sequence):
-        inner: list[bytes] = []
-        for index, item in enumerate(value):
-            _append(inner, b"%d\0" % index, item)
-        parts.append(b"\x04" + name + _closed(inner))
-    else:
+def element(name: bytes, value: Value) -> bytes:
+    """Writes an element; ``name`` is one of :func:`name_of`.
+
+    Raises:
+        TypeError, OverflowError: a value that has no form in the subset.
+    """
+    writer = _WRITERS.get(type(value))
+    if writer is None:
+        for kind, inherited in _WRITERS.items():
+            if isinstance(value, kind):
+                return inherited(name, value)
         raise TypeError(f"{type(value).__name__} has no form in BSON")
+    return writer(name, value)
+
+
+def write_null(name: bytes, _: None) -> bytes:
+    """An element of no value."""
+    return b"\x0a" + name
+
+
+def write_bool(name: bytes, value: bool) -> bytes:
+    """An element of a boolean."""
+    return b"\x08%b\x01" % name if value else b"\x08%b\x00" % name
+
+
+def write_int(name: bytes, value: int) -> bytes:
+    """An element of an integer.
+
+    Raises:
+        OverflowError: it has more than 64 bits.
+    """
+    if -0x8000_0000 <= value < 0x8000_0000:
+        return b"\x10" + name + _write_int32(value)
+    if -(1 << 63) <= value < 1 << 63:
+        return b"\x12" + name + _write_int64(value)
+    raise OverflowError("an integer beyond 64 bits")
+
+
+def write_double(name: bytes, value: float) -> bytes:
+    """An element of a double."""
+    return b"\x01" + name + _DOUBLE.pack(value)
+
+
+def write_text(name: bytes, value: str) -> bytes:
+    """An element of text.
+
+    Raises:
+        UnicodeEncodeError: it has half of a surrogate pair.
+    """
+    content = value.encode()
+    return b"\x02%b%b%b\0" % (name, _write_int32(len(content) + 1), content)
+
+
+def write_binary(name: bytes, value: bytes | bytearray | memoryview) -> bytes:
+    """An element of bytes."""
+    content = bytes(value)
+    return b"\x05%b%b\0%b" % (name, _write_int32(len(content)), content)
+
+
+def write_array(name: bytes, elements: Iterable[bytes]) -> bytes:
+    """An element of an array, whose elements are written already, with the names ``0``, ``1`` and so on."""
+    return b"\x04" + name + document(elements)
+
+
+def _write_sequence(name: bytes, value: Sequence[Value]) -> bytes:
+    return write_array(name, [element(b"%d\0" % index, item) for index, item in enumerate(value)])
+
+
+_WRITERS: dict[type, Callable[[bytes, Any], bytes]] = {
+    type(None): write_null,
+    bool: write_bool,
+    int: write_int,
+    str: write_text,
+    Encoded: lambda name, value: b"\x03" + name + value,
+    bytes: write_binary,
+    bytearray: write_binary,
+    memoryview: write_binary,
+    float: write_double,
+    dict: lambda name, value: b"\x03" + name + encode(value),
+    list: _write_sequence,
+    tuple: _write_sequence,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import errors
 from . import frames, limits, messages
@@ -45,8 +45,7 @@ class Ready:
     hello: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(NamedTuple):
     """A part of an answer. ``size`` is what it is worth in credit; ``last``: nothing of this request follows."""
 
     id: int
@@ -55,8 +54,7 @@ class Reply:
     last: bool
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """A request has ended with an error."""
 
     id: int
@@ -94,16 +92,23 @@ class ProtocolFailure(Exception):
         self.error = error
 
 
-@dataclass
 class _Slot:
-    """A request under way."""
+    """A request under way.
 
-    threshold: int
-    owed: int = 0
-    #: What waits for the server's CREDIT; empty once all was handed over.
-    rest: memoryview = memoryview(b"")
-    #: CANCEL was sent: an unfinished upload stays unfinished.
-    cancelled: bool = False
+    Attributes:
+        threshold: credit is given back in steps of so many bytes.
+        owed: credit that was not given back yet.
+        rest: what waits for the server's CREDIT; empty once all was handed over.
+        cancelled: CANCEL was sent: an unfinished upload stays unfinished.
+    """
+
+    __slots__ = ("cancelled", "owed", "rest", "threshold")
+
+    def __init__(self, threshold: int, rest: memoryview) -> None:
+        self.threshold = threshold
+        self.owed = 0
+        self.rest = rest
+        self.cancelled = False
 
 
 class Conversation:
@@ -148,7 +153,9 @@ class Conversation:
         """
         try:
             for event in self._reader.feed(data):
-                yield from self._event(event)
+                meaning = self._event(event)
+                if meaning is not None:
+                    yield meaning
         except Fault as fault:
             raise ProtocolFailure(errors.local("protocol", f"the server broke the protocol: {fault}", "unknown")) from None
 
@@ -173,7 +180,7 @@ class Conversation:
             errors.Error: it is longer than the server takes, or too many are under way. Nothing was queued.
         """
         assert self.hello is not None, "requests come after authentication"
-        body = memoryview(messages.encode(messages.REQUEST, message))
+        body = messages.encode(messages.REQUEST, message)
         most = self.hello["max_message"]
         if len(body) > most:
             raise errors.local("too_large", f"a request of {len(body)} bytes; the server takes at most {most}")
@@ -182,12 +189,13 @@ class Conversation:
         id = self._next_id
         self._next_id += 1
         window = message.get("credit", limits.DEFAULT_CREDIT)
-        slot = _Slot(max(1, window // 2))
-        self._slots[id] = slot
-        first = body[: limits.FREE_UPLOAD]
-        slot.rest = body[limits.FREE_UPLOAD :]
-        max_frame: int = self.hello["max_frame"]
-        self._output.extend(frames.cut(Kind.REQUEST, 0, id, first, max_frame, unfinished=len(slot.rest) > 0))
+        rest = memoryview(body)[limits.FREE_UPLOAD :]
+        self._slots[id] = _Slot(max(1, window // 2), rest)
+        if not rest and len(body) <= self.hello["max_frame"]:
+            self._put(Kind.REQUEST, id, body)
+        else:
+            first = memoryview(body)[: limits.FREE_UPLOAD]
+            self._output.extend(frames.cut(Kind.REQUEST, 0, id, first, self.hello["max_frame"], unfinished=len(rest) > 0))
         return id
 
     def is_active(self, id: int) -> bool:
@@ -250,48 +258,46 @@ class Conversation:
     def _put(self, kind: Kind, id: int, body: bytes) -> None:
         self._output.append(frames.frame(kind, 0, id, body))
 
-    def _event(self, event: frames.Event) -> Iterator[Event]:
+    def _event(self, event: frames.Event) -> Event | None:
+        if isinstance(event, frames.Message):
+            return self._reply(event) if event.kind is Kind.REPLY else self._message(event)
         if isinstance(event, frames.Partial):
             # The message cannot be consumed before it is whole.
             self.consume(event.id, event.frame)
         elif isinstance(event, frames.Refused):
             text = f"an answer is longer than this client takes: {event.fault.detail}"
             raise ProtocolFailure(errors.local("too_large", text, "unknown"))
-        elif isinstance(event, frames.Message):
-            yield from self._message(event)
+        return None
 
-    def _message(self, message: frames.Message) -> Iterator[Event]:
+    def _message(self, message: frames.Message) -> Event | None:
         kind, id, body = message.kind, message.id, message.body
-        if kind is Kind.REPLY:
-            yield from self._reply(message)
-        elif kind is Kind.ERROR:
+        if kind is Kind.ERROR:
             error = errors.from_message(messages.decode(messages.ERROR, body))
             if id == 0:
-                yield Closed(error)
-            elif self._slots.pop(id, None) is not None:
-                yield Failed(id, error)
-        elif kind is Kind.CREDIT:
+                return Closed(error)
+            return None if self._slots.pop(id, None) is None else Failed(id, error)
+        if kind is Kind.CREDIT:
             self._upload(id, messages.decode(messages.CREDIT, body)["bytes"])
-        elif kind is Kind.PING:
+            return None
+        if kind is Kind.PING:
             messages.decode(messages.EMPTY, body)
-            yield Pong()
-        elif kind is Kind.GOAWAY:
+            return Pong()
+        if kind is Kind.GOAWAY:
             goaway = messages.decode(messages.GOAWAY, body)
             self.draining = True
-            yield Draining(goaway["drain_ms"], goaway["reason"])
-        elif kind is Kind.HELLO:
-            yield from self._hello(messages.decode(messages.SERVER_HELLO, body))
-        else:
-            yield from self._auth(messages.decode(messages.AUTH, body))
+            return Draining(goaway["drain_ms"], goaway["reason"])
+        if kind is Kind.HELLO:
+            return self._hello(messages.decode(messages.SERVER_HELLO, body))
+        return self._auth(messages.decode(messages.AUTH, body))
 
-    def _reply(self, message: frames.Message) -> Iterator[Event]:
+    def _reply(self, message: frames.Message) -> Reply:
         slot = self._slots.get(message.id)
         if slot is None:
             raise Fault("unexpected_kind", f"REPLY to request {message.id}, which is not under way")
         last = message.flags & frames.END != 0
         if last:
             del self._slots[message.id]
-        yield Reply(message.id, messages.decode(messages.REPLY, message.body), len(message.body), last)
+        return Reply(message.id, messages.decode(messages.REPLY, message.body), len(message.body), last)
 
     def _upload(self, id: int, size: int) -> None:
         slot = self._slots.get(id)
@@ -303,27 +309,26 @@ class Conversation:
         assert self.hello is not None
         self._output.extend(frames.cut(Kind.REQUEST, 0, id, rest, self.hello["max_frame"]))
 
-    def _hello(self, hello: dict[str, Any]) -> Iterator[Event]:
+    def _hello(self, hello: dict[str, Any]) -> Event:
         if self.hello is not None:
             raise Fault("unexpected_kind", "HELLO twice")
         if hello["version"] != 1:
             raise Fault("bad_field", f"version {hello['version']} was not offered")
         self.hello = hello
         if not hello["authenticated"]:
-            yield Challenged(bytes(hello["challenge"]))
-        elif self._exchange is not None:
+            return Challenged(bytes(hello["challenge"]))
+        if self._exchange is not None:
             raise _unauthenticated("the server proved nothing of its own: it may be an impostor")
-        else:
-            yield self._authenticated()
+        return self._authenticated()
 
-    def _auth(self, auth: dict[str, Any]) -> Iterator[Event]:
+    def _auth(self, auth: dict[str, Any]) -> Event:
         if self.hello is None or self._exchange is None or not auth.get("authenticated", False):
             raise Fault("unexpected_kind", "AUTH at this time")
         try:
             self._exchange.verify(bytes(auth["data"]))
         except ScramError as error:
             raise _unauthenticated(f"authentication failed: {error}") from None
-        yield self._authenticated()
+        return self._authenticated()
 
     def _authenticated(self) -> Ready:
         assert self.hello is not None

@@ -7,6 +7,7 @@ import struct
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import limits
 from .faults import Fault
@@ -39,14 +40,17 @@ class Kind(enum.IntEnum):
 
 
 _FIRST_EXTENSION = 128
-_FLAGS = {Kind.REQUEST: MORE, Kind.REPLY: MORE | END}
+#: Kinds by their number: looking one up is quicker than making one.
+_KINDS: dict[int, Kind] = {int(kind): kind for kind in Kind}
+_FLAGS: dict[int, int] = {Kind.REQUEST: MORE, Kind.REPLY: MORE | END, Kind.ERROR: END, Kind.PING: END}
 _TO_SERVER = frozenset({Kind.HELLO, Kind.AUTH, Kind.REQUEST, Kind.CREDIT, Kind.CANCEL, Kind.PING})
 _TO_CLIENT = frozenset({Kind.HELLO, Kind.AUTH, Kind.REPLY, Kind.ERROR, Kind.CREDIT, Kind.PING, Kind.GOAWAY})
 _WITHOUT_ID = frozenset({Kind.HELLO, Kind.AUTH, Kind.PING, Kind.GOAWAY})
+_OPENING = frozenset({Kind.HELLO, Kind.AUTH})
+_FRAGMENTED = frozenset({Kind.REQUEST, Kind.REPLY})
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A whole message: its body is one document that fills it."""
 
     kind: Kind
@@ -92,8 +96,7 @@ class _Unfinished:
     granted: bool = False
 
 
-@dataclass(frozen=True)
-class _Header:
+class _Header(NamedTuple):
     length: int
     kind: int
     flags: int
@@ -118,24 +121,34 @@ class Reassembler:
         self._last_request = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Event]:
-        """Takes bytes and yields what they complete.
+        """Takes bytes and yields what they complete. All of it must be taken before more bytes come.
 
         Raises:
             Fault: the connection must be closed.
         """
-        self._buffer += data
-        while True:
-            if self._header is None:
-                if len(self._buffer) < HEADER.size:
-                    return
-                self._header = self._admit(HEADER.unpack_from(self._buffer))
-            end = HEADER.size + self._header.length
-            if len(self._buffer) < end:
-                return
-            body = bytes(memoryview(self._buffer)[HEADER.size : end])
-            del self._buffer[:end]
-            header, self._header = self._header, None
-            yield self._take(header, body)
+        held = self._buffer
+        if held:
+            held += data
+            data = held
+        size = len(data)
+        start = 0
+        try:
+            # What has come whole, as most of it does, is not put into the buffer.
+            while size - start >= HEADER.size:
+                header = self._header
+                if header is None:
+                    header = self._header = self._admit(HEADER.unpack_from(data, start))
+                end = start + HEADER.size + header.length
+                if size < end:
+                    break
+                body = bytes(memoryview(data)[start + HEADER.size : end])
+                start, self._header = end, None
+                yield self._take(header, body)
+        finally:
+            if data is held:
+                del held[:start]
+            else:
+                held += data[start:]
 
     def grant(self, id: int) -> None:
         """CREDIT was sent for an upload: the rest of it may come."""
@@ -156,7 +169,7 @@ class Reassembler:
     def _admit(self, fields: tuple[int, int, int, int, int]) -> _Header:
         """Checks a header before any memory is taken for its body."""
         length, kind, flags, reserved, id = fields
-        if kind < _FIRST_EXTENSION and kind not in Kind._value2member_map_:
+        if kind < _FIRST_EXTENSION and kind not in _KINDS:
             raise Fault("unknown_kind", f"kind {kind}")
         if reserved:
             raise Fault("reserved")
@@ -178,25 +191,23 @@ class Reassembler:
             if not self.authenticated:
                 raise Fault("unexpected_kind", f"kind {header.kind} before authentication")
             return
-        kind = Kind(header.kind)
-        allowed = END if kind in (Kind.ERROR, Kind.PING) else _FLAGS.get(kind, 0)
-        if header.flags & ~allowed or (kind is Kind.ERROR and not header.flags & END):
-            raise Fault("bad_flags", f"flags {header.flags} of {kind.name}")
-        if kind is not Kind.ERROR and (kind in _WITHOUT_ID) != (header.id == 0):
-            raise Fault("bad_id", f"id {header.id} of {kind.name}")
+        kind, flags = header.kind, header.flags
+        if flags & ~_FLAGS.get(kind, 0) or (kind == Kind.ERROR and not flags & END):
+            raise Fault("bad_flags", f"flags {flags} of {_KINDS[kind].name}")
+        if kind != Kind.ERROR and (kind in _WITHOUT_ID) != (header.id == 0):
+            raise Fault("bad_id", f"id {header.id} of {_KINDS[kind].name}")
         known = _TO_SERVER if self.side is Side.SERVER else _TO_CLIENT
-        answered = header.flags & END != 0
-        if kind not in known or (kind is Kind.PING and answered != (self.side is Side.CLIENT)):
-            raise Fault("unexpected_kind", f"{kind.name} from this side")
-        opening = kind in (Kind.HELLO, Kind.AUTH)
-        in_time = not opening if self.authenticated else opening or kind is Kind.ERROR
+        if kind not in known or (kind == Kind.PING and (flags & END != 0) != (self.side is Side.CLIENT)):
+            raise Fault("unexpected_kind", f"{_KINDS[kind].name} from this side")
+        opening = kind in _OPENING
+        in_time = not opening if self.authenticated else opening or kind == Kind.ERROR
         if not in_time:
-            raise Fault("unexpected_kind", f"{kind.name} at this time")
+            raise Fault("unexpected_kind", f"{_KINDS[kind].name} at this time")
 
     def _check_length(self, header: _Header) -> None:
         if header.flags & MORE:
             least = limits.LEAST_FRAGMENT
-        elif header.kind in (Kind.REQUEST, Kind.REPLY) and (header.id in self._unfinished or header.id in self._dropped):
+        elif header.kind in _FRAGMENTED and (header.id in self._unfinished or header.id in self._dropped):
             least = 1
         else:
             least = 5
@@ -206,8 +217,8 @@ class Reassembler:
     def _take(self, header: _Header, body: bytes) -> Event:
         if header.kind >= _FIRST_EXTENSION:
             return Skipped()
-        kind = Kind(header.kind)
-        if kind not in (Kind.REQUEST, Kind.REPLY):
+        kind = _KINDS[header.kind]
+        if kind not in _FRAGMENTED:
             if kind is Kind.ERROR:
                 self._unfinished.pop(header.id, None)
             return _whole(kind, header, body)

@@ -6,7 +6,8 @@ A decoded message is a dictionary in canonical form: fields at their default are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 from .bson import Document
@@ -19,11 +20,12 @@ _ABSENT: Any = object()
 
 @dataclass(frozen=True)
 class Field:
-    """One field. ``decode`` and ``encode`` turn the value of BSON into that of the message and back."""
+    """One field. ``decode`` and ``encode`` turn the value of BSON into that of the message and back; without ``encode`` it is that
+    of BSON."""
 
     name: str
     decode: Codec
-    encode: Codec = field(default=lambda value: value)
+    encode: Codec | None = None
     required: bool = False
     always: bool = False
     default: Any = _ABSENT
@@ -35,6 +37,8 @@ class Schema:
     def __init__(self, *fields: Field, check: Callable[[dict[str, Any]], None] | None = None) -> None:
         self.fields = fields
         self._by_name = {field.name: field for field in fields}
+        self._required = [field.name for field in fields if field.required]
+        self._always = [field for field in fields if field.always]
         self._check = check
 
     def decode(self, document: Any) -> dict[str, Any]:
@@ -45,32 +49,34 @@ class Schema:
         """
         if not isinstance(document, Document):
             raise Fault("bad_field", "must be a document")
-        found: dict[str, Any] = {}
+        message: dict[str, Any] = {}
         for name, value in document.items():
             known = self._by_name.get(name)
             if known is None:
                 if name.startswith("!"):
                     raise Fault("unknown_critical", name[:64])
                 continue
-            if name in document.repeated:
-                raise Fault("duplicate_field", name)
             try:
-                found[name] = known.decode(value)
+                read = known.decode(value)
             except Fault as fault:
                 raise fault if fault.detail else Fault(fault.name, name) from None
-        message: dict[str, Any] = {}
-        for known in self.fields:
-            value = found.get(known.name, _ABSENT)
-            if value is _ABSENT:
-                if known.required:
-                    raise Fault("missing_field", known.name)
-                if known.always:
-                    message[known.name] = known.default
-            elif known.always or known.default is _ABSENT or value != known.default:
-                message[known.name] = value
+            if known.always or known.default is _ABSENT or read != known.default:
+                message[name] = read
+        if document.repeated:
+            self._refuse_repeated(document.repeated)
+        for name in self._required:
+            if name not in message:
+                raise Fault("missing_field", name)
+        for known in self._always:
+            message.setdefault(known.name, known.default)
         if self._check is not None:
             self._check(message)
         return message
+
+    def _refuse_repeated(self, repeated: AbstractSet[str]) -> None:
+        for known in self.fields:
+            if known.name in repeated:
+                raise Fault("duplicate_field", known.name)
 
     def encode(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """The document of a message, in canonical form.
@@ -78,20 +84,21 @@ class Schema:
         Raises:
             KeyError: a field that is required is absent, or one is not known.
         """
-        unknown = message.keys() - self._by_name.keys()
-        if unknown:
-            raise KeyError(f"unknown fields: {', '.join(sorted(unknown))}")
         document: dict[str, Any] = {}
+        met = 0
         for known in self.fields:
-            value = message.get(known.name, _ABSENT)
-            if value is _ABSENT and known.required:
-                raise KeyError(known.name)
-            if value is _ABSENT and known.always:
-                value = known.default
-            if value is _ABSENT:
-                continue
-            if known.always or known.default is _ABSENT or value != known.default:
-                document[known.name] = known.encode(value)
+            name = known.name
+            if name in message:
+                met += 1
+                value = message[name]
+                if known.always or known.default is _ABSENT or value != known.default:
+                    document[name] = value if known.encode is None else known.encode(value)
+            elif known.required:
+                raise KeyError(name)
+            elif known.always:
+                document[name] = known.default if known.encode is None else known.encode(known.default)
+        if met < len(message):
+            raise KeyError(f"unknown fields: {', '.join(sorted(message.keys() - self._by_name.keys()))}")
         return document
 
 

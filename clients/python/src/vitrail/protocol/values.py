@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import limits
-from .bson import Document
+from .bson import Document, Encoded, write_text
 from .faults import Fault
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
@@ -24,7 +25,10 @@ _TEXT_FORMS = {
     "time": re.compile(rf"-?(?:[0-7]?[0-9]{{2}}|8[0-2][0-9]|83[0-8]):{_MINUTES}"),
     "datetime": re.compile(rf"{_DATE} (?:[01][0-9]|2[0-3]):{_MINUTES}"),
 }
+#: What comes before the text of a typed value: its ``t``, and the type and name of ``v``.
+_TYPED_HEADS = {kind: write_text(b"t\0", kind) + b"\x02v\0" for kind in ("u64", "decimal", "json", *_TEXT_FORMS)}
 _CHARSET = re.compile(r"[A-Za-z0-9_]{1,64}")
+_write_int32 = struct.Struct("<i").pack
 _U64_END = 1 << 64
 _I64_END = 1 << 63
 
@@ -88,9 +92,17 @@ def read_binds(value: Any) -> dict[str, Any]:
     return {name: read_value(entry) for name, entry in value.items()}
 
 
-def write_binds(binds: Mapping[str, Any]) -> dict[str, Any]:
+def write_binds(binds: Mapping[str, Any] | Encoded) -> dict[str, Any] | Encoded:
     """Binds as a document of BSON values; each must have been checked."""
-    return {name: write_value(value) for name, value in binds.items()}
+    return binds if isinstance(binds, Encoded) else {name: write_value(value) for name, value in binds.items()}
+
+
+def write_typed_text(name: bytes, kind: str, text: str) -> bytes:
+    """An element of a typed value whose content is text and has been checked. ``name`` is one of :func:`.bson.name_of`."""
+    head = _TYPED_HEADS[kind]
+    content = text.encode()
+    size = len(head) + len(content) + 10
+    return b"\x03%b%b%b%b%b\0\0" % (name, _write_int32(size), head, _write_int32(len(content) + 1), content)
 
 
 def read_value(value: Any) -> Any:
