@@ -1,4 +1,4 @@
-"""A blocking connection to a gate: a socket, and the conversation over it."""
+"""A blocking connection to a gate: the conversation over a socket."""
 
 from __future__ import annotations
 
@@ -6,37 +6,24 @@ import contextlib
 import logging
 import os
 import random
-import selectors
-import socket
-import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from . import errors, tls
+from . import errors
 from .config import Config, Hosts, is_final
 from .protocol import conversation as talk
 from .protocol.urls import Host
 from .session import Deadline, Session
+from .wire import Lost, TimedOut, dial, late
 
 logger = logging.getLogger("vitrail")
 
-_CHUNK = 262_144
 _LEAST_ATTEMPT = 0.2
 #: A connection is closed when so many seconds have passed since the deadline of a request without an answer.
 GRACE = 1.0
-
-_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
-
-
-class Lost(Exception):
-    """The connection is gone; nothing more comes from it."""
-
-
-class _TimedOut(Exception):
-    """Nothing happened in time."""
 
 
 def connect(config: Config, hosts: Hosts, avoid: Host | None = None, persistent: bool = False) -> Link:
@@ -95,98 +82,32 @@ class Link:
         self._config = config
         self._events: dict[int, deque[talk.Reply | talk.Failed]] = {}
         self._abandoned: set[int] = set()
-        self._ponged = False
         self._refusal: errors.Error | None = None
-        self._wake, self._waker = socket.socketpair()
-        self._wake.setblocking(False)
-        self._waker.setblocking(False)
         self._lock = threading.RLock()
         self._interrupted: set[int] = set()
-        self._socket: socket.socket | None = None
+        self._wire = dial(config, host, until)
+        self._talk = talk.Conversation(config.identity(self._wire.binding), config.keys)
         try:
-            self._open(until)
+            self._greet(until)
         except BaseException:
             self.close("the connection could not be made")
             raise
 
-    # === connecting ===
-
-    def _open(self, until: float) -> None:
-        mode = self._config.tls_mode(self.host)
+    def _greet(self, until: float) -> None:
         try:
-            self._dial(until)
-            binding = None if mode == "disable" else self._secure(mode, until)
-        except _NoTls:
-            logger.warning("%s has no TLS: the connection is in plain text, as `tls=prefer` allows", self.host)
-            self._dial(until)
-            binding = None
-        self._talk = talk.Conversation(self._config.identity(binding), self._config.keys)
-        try:
-            self._greet(until)
+            self._flush(until)
+            while not self._talk.ready:
+                self._pump(until)
+                self._flush(until)
         except Lost as lost:
             raise self._refusal or errors.local(
                 "unavailable",
                 f"the connection to `{self.host}` ended during the handshake: {lost}; is this a Vitrail port, and does it "
                 "speak TLS? See `tls` in the URL",
             ) from None
-        except _TimedOut:
-            raise self._late() from None
-
-    def _dial(self, until: float) -> None:
-        if self._socket is not None:
-            self._socket.close()
-        left = max(0.001, until - time.monotonic())
-        try:
-            if self.host.is_socket:
-                family = getattr(socket, "AF_UNIX", None)
-                if family is None:
-                    raise errors.interface("this system has no Unix sockets", errors.BAD_CONFIGURATION)
-                self._socket = socket.socket(family, socket.SOCK_STREAM)
-                self._socket.settimeout(left)
-                self._socket.connect(self.host.name)
-            else:
-                self._socket = socket.create_connection((self.host.name, self.host.port), timeout=left)
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        except TimeoutError:
-            raise self._late() from None
-        except (OSError, UnicodeError) as error:
-            raise errors.local("unavailable", f"cannot connect to `{self.host}`: {error}") from error
-        self._socket.setblocking(False)
-
-    def _secure(self, mode: str, until: float) -> bytes:
-        """Shakes hands; gives the channel binding."""
-        assert self._socket is not None
-        name = self.host.name
-        settings = tls.context(self._config, mode)
-        try:
-            secured = settings.wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
-            self._socket = secured
-            while True:
-                try:
-                    secured.do_handshake()
-                    break
-                except ssl.SSLWantReadError:
-                    self._wait(selectors.EVENT_READ, until)
-                except ssl.SSLWantWriteError:
-                    self._wait(selectors.EVENT_WRITE, until)
-        except _TimedOut:
-            raise self._late() from None
-        except (OSError, ValueError) as error:
-            if mode == "prefer" and tls.is_not_tls(error):
-                raise _NoTls from None
-            raise tls.explain(name, error) from error
-        return tls.binding(name, secured.selected_alpn_protocol(), secured.getpeercert(binary_form=True))
-
-    def _greet(self, until: float) -> None:
-        self._flush(until)
-        while not self._talk.ready:
-            self._pump(until)
-            self._flush(until)
+        except TimedOut:
+            raise late(self.host) from None
         self.hello = self._talk.hello or {}
-
-    def _late(self) -> errors.Error:
-        return errors.local("unavailable", f"`{self.host}` did not answer within the connect timeout")
 
     # === requests ===
 
@@ -217,7 +138,7 @@ class Link:
             except Lost as lost:
                 # A server runs what it has whole, and this was not handed over whole.
                 raise errors.lost(str(lost), handed_over=False) from None
-            except _TimedOut:
+            except TimedOut:
                 self.close("the server took no more bytes")
                 raise errors.local("deadline", "the request could not be sent before its deadline") from None
             return ids
@@ -232,7 +153,7 @@ class Link:
                 self._await(deadline)
             except Lost:
                 continue
-            except _TimedOut:
+            except TimedOut:
                 handed = self._talk.is_handed_over(id)
                 self.close("the deadline has passed without an answer")
                 return talk.Failed(id, errors.unanswered(handed))
@@ -249,7 +170,7 @@ class Link:
         """The application has taken a reply: the server may send more."""
         with self._lock:
             self._talk.consume(reply.id, reply.size)
-            with contextlib.suppress(Lost, _TimedOut):
+            with contextlib.suppress(Lost, TimedOut):
                 self._flush(time.monotonic() + self._config.keepalive)
 
     def abandon(self, id: int) -> None:
@@ -261,7 +182,7 @@ class Link:
             if self.closed is None and self._talk.is_active(id):
                 self._abandoned.add(id)
                 self._talk.cancel(id)
-                with contextlib.suppress(Lost, _TimedOut):
+                with contextlib.suppress(Lost, TimedOut):
                     self._flush(time.monotonic() + self._config.keepalive)
 
     def detach(self, id: int) -> None:
@@ -276,27 +197,24 @@ class Link:
             try:
                 if self.closed is None:
                     self._cancel_interrupted()
-                    with contextlib.suppress(Lost, _TimedOut):
+                    with contextlib.suppress(Lost, TimedOut):
                         self._flush(time.monotonic() + self._config.keepalive)
             finally:
                 self._lock.release()
         else:
-            with contextlib.suppress(OSError):
-                self._waker.send(b"\0")
+            self._wire.wake()
 
     def look(self) -> None:
         """Takes what has come meanwhile, without waiting: a drain, or the end of the connection."""
-        with self._lock, contextlib.suppress(Lost, _TimedOut):
-            while self.closed is None and self._read():
+        with self._lock, contextlib.suppress(Lost, TimedOut):
+            while self.closed is None and self._wire.has_news() and self._read():
                 pass
 
     def close(self, reason: str) -> None:
         """Closes the socket at once; requests under way fail."""
         if self.closed is None:
             self.closed = reason
-        for open_socket in (self._socket, self._wake, self._waker):
-            if open_socket is not None:
-                open_socket.close()
+        self._wire.close()
 
     # === the socket ===
 
@@ -311,16 +229,15 @@ class Link:
             try:
                 self._pump(silent_until if limit is None else min(limit, silent_until))
                 return
-            except _TimedOut:
+            except TimedOut:
                 if limit is not None and time.monotonic() >= limit:
                     raise
-            self._ponged = False
             self._talk.ping()
             silent_until = time.monotonic() + self._config.keepalive
             try:
                 self._flush(silent_until if limit is None else min(limit, silent_until))
                 self._pump(silent_until if limit is None else min(limit, silent_until))
-            except _TimedOut:
+            except TimedOut:
                 if limit is not None and time.monotonic() >= limit:
                     raise
                 self.close("the server did not answer a ping")
@@ -328,27 +245,25 @@ class Link:
 
     def _pump(self, until: float) -> None:
         """Takes what arrives next, waiting for it."""
-        self._cancel_interrupted()
-        self._flush(until)
-        while not self._read():
+        while True:
             self._cancel_interrupted()
             self._flush(until)
-            self._wait(selectors.EVENT_READ, until)
+            if not self._wire.may_hold_bytes:
+                self._wire.wait(until)
+            if self._read():
+                return
 
     def _read(self) -> bool:
         """Takes what is there; False: nothing is."""
-        if self._socket is None or self.closed is not None:
-            raise Lost(self.closed or "closed")
-        try:
-            data = self._socket.recv(_CHUNK)
-        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return False
-        except OSError as error:
-            self.close(str(error))
-            raise Lost(str(error)) from None
-        if not data:
-            self.close("the server closed it")
+        if self.closed is not None:
             raise Lost(self.closed)
+        try:
+            data = self._wire.receive()
+        except Lost as lost:
+            self.close(str(lost))
+            raise
+        if data is None:
+            return False
         try:
             self._take(data)
         except Lost:
@@ -380,8 +295,6 @@ class Link:
                 self._events[event.id].append(event)
         elif isinstance(event, talk.Challenged):
             self._talk.prove(event.challenge)
-        elif isinstance(event, talk.Pong):
-            self._ponged = True
         elif isinstance(event, talk.Draining):
             logger.info("%s drains: %s", self.host, event.reason)
         elif isinstance(event, talk.Closed):
@@ -402,47 +315,20 @@ class Link:
 
     def _flush(self, until: float | None) -> None:
         """Sends all that is queued."""
-        output = memoryview(self._talk.take_output())
-        while output:
-            if self._socket is None or self.closed is not None:
-                raise Lost(self.closed or "closed")
-            try:
-                sent = self._socket.send(output)
-            except (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-                reading = isinstance(error, ssl.SSLWantReadError)
-                try:
-                    self._wait(selectors.EVENT_READ if reading else selectors.EVENT_WRITE, until)
-                except BaseException:
-                    # A frame that is cut in the middle leaves nothing to go on with.
-                    self.close("a write was cut off")
-                    raise
-            except OSError as error:
-                self.close(str(error))
-                raise Lost(str(error)) from None
-            else:
-                output = output[sent:]
-
-    def _wait(self, event: int, until: float | None) -> None:
-        assert self._socket is not None
-        left = None if until is None else until - time.monotonic()
-        if left is not None and left <= 0:
-            raise _TimedOut
-        with _Selector() as selector:
-            selector.register(self._socket, event)
-            selector.register(self._wake, selectors.EVENT_READ)
-            ready = selector.select(left)
-        if not ready:
-            raise _TimedOut
-        if any(key.fileobj is self._wake for key, _ in ready):
-            with contextlib.suppress(OSError):
-                self._wake.recv(4096)
+        output = self._talk.take_output()
+        if not output:
+            return
+        if self.closed is not None:
+            raise Lost(self.closed)
+        try:
+            self._wire.send(output, until)
+        except BaseException as error:
+            # A frame that is cut in the middle leaves nothing to go on with.
+            self.close(str(error) if isinstance(error, Lost) else "a write was cut off")
+            raise
 
     def _lost_error(self, id: int, reason: str) -> errors.Error:
         """What became of a request whose connection is gone."""
         if self._refusal is not None and self._refusal.code == "too_large":
             return self._refusal
         return errors.lost(reason, self._talk.is_handed_over(id))
-
-
-class _NoTls(Exception):
-    """The server has no TLS."""
