@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from . import errors
 from .adapt import adapt
 from .batches import Batch, Tally, batches
-from .convert import DECIMAL, NEWDECIMAL
 from .placeholders import Parameters, rewrite
 from .protocol.rows import Column
-from .results import READ_AHEAD, READ_AHEAD_TEXT, Outcome, ResultReader, WarningText
-from .session import Deadline, Options
+from .results import READ_AHEAD, READ_AHEAD_TEXT, Description, Outcome, ResultReader, WarningText
+from .session import NO_OPTIONS, Deadline, Options
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -27,10 +26,7 @@ if TYPE_CHECKING:
     from .session import StatementOptions
 
 Row = tuple[Any, ...]
-Description = tuple[str, int, int | None, int | None, int | None, int | None, bool]
-
 _PROCEDURE = re.compile(r"[\w$]+(?:\.[\w$]+)?")
-_NOT_NULL = 1
 
 
 class Cursor:
@@ -273,7 +269,7 @@ class Cursor:
         self._check_open()
         self._drop()
         self._clear()
-        return Options(**options)
+        return Options(**options) if options else NO_OPTIONS
 
     def _next_result(self) -> None:
         """Reads on until it is known whether a result follows; one without columns is read to its end."""
@@ -315,7 +311,7 @@ class Cursor:
             return False
         if part.fields is not None:
             self._columns = part.fields.columns
-            self.description = [describe(column) for column in part.fields.columns]
+            self.description = list(part.fields.description)
             self.rownumber = 0
         self._rows.extend(part.rows)
         if part.outcome is not None:
@@ -349,13 +345,3 @@ class Cursor:
         self._check_open()
         if self._columns is None and self._failure is None:
             raise errors.ProgrammingError("there is no result to fetch from: the last statement returned no rows, or none was run")
-
-
-def describe(column: Column) -> Description:
-    """A column as PEP 249 describes it."""
-    precision = scale = None
-    if column.type in (DECIMAL, NEWDECIMAL):
-        scale = column.decimals
-        precision = column.length - (1 if scale else 0)
-    nullable = column.flags & _NOT_NULL == 0
-    return (column.name, column.type, column.length, column.length, precision, scale, nullable)

@@ -8,7 +8,7 @@ vectors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -51,13 +51,21 @@ def tokens(sql: str) -> Iterator[re.Match[str]]:
 
 
 class Template(NamedTuple):
-    """Texts with a placeholder between each two; ``keys`` are names, or None where they are positional. ``glued``: a word follows
-    the placeholder at once; ``names`` are those of the binds."""
+    """A statement taken apart.
+
+    Attributes:
+        texts: what is between the placeholders.
+        keys: their names; None where they are positional.
+        names: names of their binds.
+        glued: whether a word follows a placeholder at once.
+        plain: the statement with binds that are no lists.
+    """
 
     texts: tuple[str, ...]
     keys: tuple[str, ...] | None
     names: tuple[str, ...]
     glued: tuple[bool, ...]
+    plain: str
 
 
 def rewrite(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any]]:
@@ -70,13 +78,17 @@ def rewrite(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any
         return sql, {}
     template = parse(sql)
     found = values(template, parameters)
-    parts = [template.texts[0]]
-    binds: dict[str, Any] = {}
-    for bind, value, text, glued in zip(template.names, found, template.texts[1:], template.glued, strict=True):
-        binds[bind] = value
-        parts.append(("::" if is_list(value) else ":") + bind + (" " if glued else ""))
+    binds = dict(zip(template.names, found, strict=True))
+    lists = [is_list(value) for value in found]
+    return template.plain if True not in lists else _joined(template.texts, template.names, template.glued, lists), binds
+
+
+def _joined(texts: Sequence[str], names: Iterable[str], glued: Iterable[bool], lists: Iterable[bool]) -> str:
+    parts = [texts[0]]
+    for text, name, space, is_list in zip(texts[1:], names, glued, lists, strict=True):
+        parts.append(("::" if is_list else ":") + name + (" " if space else ""))
         parts.append(text)
-    return "".join(parts), binds
+    return "".join(parts)
 
 
 def is_list(value: Any) -> bool:
@@ -92,7 +104,11 @@ def values(template: Template, parameters: Parameters) -> Sequence[Any]:
     """
     keys = template.keys
     if keys is None:
-        return _positional(len(template.texts) - 1, parameters)
+        wanted = len(template.names)
+        # Asked in this way because it is asked for each statement, and abstract base classes answer slowly.
+        if type(parameters) in (tuple, list) and len(parameters) == wanted:
+            return parameters  # type: ignore[return-value]  # not seen by mypy
+        return _positional(wanted, parameters)
     if not isinstance(parameters, Mapping):
         raise ProgrammingError("the statement has named placeholders (%(name)s): give the parameters as a mapping")
     missing = [key for key in keys if key not in parameters]
@@ -163,5 +179,8 @@ def parse(sql: str) -> Template:
         raise ProgrammingError("a placeholder without a name: %()s")
     if named:
         chosen = _bind_names(named)
-        return Template(tuple(texts), named, tuple(chosen[key] for key in named), tuple(glued))
-    return Template(tuple(texts), None, tuple(f"v{number}" for number in range(1, len(texts))), tuple(glued))
+        names = tuple(chosen[key] for key in named)
+    else:
+        names = tuple(f"v{number}" for number in range(1, len(texts)))
+    plain = _joined(texts, names, glued, [False] * len(names))
+    return Template(tuple(texts), named if named else None, names, tuple(glued), plain)

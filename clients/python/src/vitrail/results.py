@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from . import errors
-from .convert import Reader, convert, readers
+from .convert import DECIMAL, NEWDECIMAL, convert, readers
 from .protocol.faults import Fault
 from .protocol.rows import Column, cells, columns
 
@@ -19,6 +19,9 @@ READ_AHEAD_TEXT = (
     "close the cursor before, or read it over a connection of its own"
 )
 
+Description = tuple[str, int, int | None, int | None, int | None, int | None, bool]
+
+_NOT_NULL = 1
 _MORE_RESULTS = 8
 _MOST_STATEMENTS = 512
 _LONGEST_STATEMENT = 16_384
@@ -65,29 +68,50 @@ class Outcome:
 
 def outcome(end: Mapping[str, Any]) -> Outcome:
     """The outcome of an ``end``."""
-    position = end.get("position")
-    capped = end.get("capped")
+    get = end.get
+    position, capped, texts = get("position"), get("capped"), get("texts")
     return Outcome(
-        rows=end.get("rows", 0),
-        affected=end.get("affected", 0),
-        insert_id=end.get("insert_id", 0),
-        warning_count=end.get("warnings", 0),
-        warnings=tuple(WarningText(**text) for text in end.get("texts", ())),
-        position=None if position is None else bytes(position),
-        matched=end.get("matched"),
-        info=end.get("info"),
-        capped=None if capped is None else capped["limit"],
-        more=end.get("status", 0) & _MORE_RESULTS != 0,
-        item=end.get("item"),
+        get("rows", 0),
+        get("affected", 0),
+        get("insert_id", 0),
+        get("warnings", 0),
+        tuple(WarningText(**text) for text in texts) if texts else (),
+        None if position is None else bytes(position),
+        get("matched"),
+        get("info"),
+        None if capped is None else capped["limit"],
+        get("status", 0) & _MORE_RESULTS != 0,
+        get("item"),
     )
 
 
-class Fields(NamedTuple):
-    """The columns of a result, how to read their cells, and the hash that stands for them."""
+class Fields:
+    """The columns of a result, and what follows from them.
 
-    hash: int
-    columns: list[Column]
-    readers: list[Reader]
+    Attributes:
+        hash: stands for them in a request, so that the server can leave them out.
+        columns: as MySQL describes them.
+        readers: how to read the cells of each.
+        description: as PEP 249 describes them.
+        places: the place of each name; of several with one name, the last has it.
+    """
+
+    def __init__(self, hash: int, packed: bytes | memoryview) -> None:
+        self.hash = hash
+        self.columns = columns(packed)
+        self.readers = readers(self.columns)
+        self.description = [describe(column) for column in self.columns]
+        self.places = {column.name: place for place, column in enumerate(self.columns)}
+
+
+def describe(column: Column) -> Description:
+    """A column as PEP 249 describes it."""
+    precision = scale = None
+    if column.type in (DECIMAL, NEWDECIMAL):
+        scale = column.decimals
+        precision = column.length - (1 if scale else 0)
+    nullable = column.flags & _NOT_NULL == 0
+    return (column.name, column.type, column.length, column.length, precision, scale, nullable)
 
 
 class FieldCache:
@@ -158,8 +182,7 @@ class ResultReader:
 
     def _begin(self, reply: Mapping[str, Any]) -> Fields | None:
         if "fields" in reply:
-            described = columns(reply["fields"])
-            self._fields = Fields(reply.get("fh", 0), described, readers(described))
+            self._fields = Fields(reply.get("fh", 0), reply["fields"])
             if "fh" in reply:
                 self._cache.put(self._sql, self._fields)
         elif "fh" in reply:

@@ -99,7 +99,11 @@ class Options:
         Raises:
             ProgrammingError: an option cannot be used.
         """
-        fields: Message = {"warnings": self.warnings, "!read_only": self.read_only}
+        fields: Message = {}
+        if self.warnings:
+            fields["warnings"] = self.warnings
+        if self.read_only:
+            fields["!read_only"] = True
         if self.target is not None:
             fields["!target"] = checked_target(self.target)
         if self.max_rows is not None:
@@ -111,6 +115,10 @@ class Options:
         if self.share is not None:
             fields["share"] = self.share
         return fields
+
+
+#: Those of a statement that is given none.
+NO_OPTIONS = Options()
 
 
 def checked_target(target: str) -> str:

@@ -16,7 +16,7 @@ from ..batches import Batch, Tally, batches
 from ..hooks import Listeners, QueryListener
 from ..placeholders import Parameters, rewrite
 from ..results import Outcome, ResultReader
-from ..session import Deadline, Message, Options, begin_message, checked_target
+from ..session import NO_OPTIONS, Deadline, Message, Options, begin_message, checked_target
 from .cursor import Cursor
 from .links import Links
 from .record import Record
@@ -67,7 +67,7 @@ class Connection(Runner):
         Raises:
             errors.Error: one has failed; ``item`` says which.
         """
-        chosen = Options(**options)
+        chosen = Options(**options) if options else NO_OPTIONS
         deadline = self._deadline(chosen.timeout)
         requests = batches(query, args, self._session.is_strict)
         first = next(requests, None)
@@ -280,7 +280,7 @@ class Connection(Runner):
     # === how they are sent ===
 
     async def _query(self, query: str, args: tuple[Any, ...], options: StatementOptions) -> Stream:
-        chosen = Options(**options)
+        chosen = Options(**options) if options else NO_OPTIONS
         deadline = self._deadline(chosen.timeout)
         sql, binds = rewrite(query, _parameters(args))
         held = self._links.fields.get(sql)

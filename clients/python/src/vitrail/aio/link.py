@@ -34,21 +34,25 @@ class Slot:
         self.ended = False
         self.abandoned = False
         self._events: deque[talk.Reply | talk.Failed] = deque()
-        self._waiter: asyncio.Future[None] | None = None
+        #: Whether an event has come, or the time is up.
+        self._waiter: asyncio.Future[bool] | None = None
 
     async def next(self, deadline: Deadline) -> talk.Reply | talk.Failed:
         """The next event. A deadline without an answer closes the connection; whoever is cancelled here cancels the request."""
         while not self._events:
-            self._waiter = self.link.loop.create_future()
             left = deadline.remaining()
+            waiter = self._waiter = self.link.loop.create_future()
+            timer = None if left is None else self.link.loop.call_later(left + GRACE, _resolve, waiter, False)
             try:
-                done, _ = await asyncio.wait([self._waiter], timeout=None if left is None else left + GRACE)
+                arrived = await waiter
             except BaseException:
                 self.abandon()
                 raise
             finally:
                 self._waiter = None
-            if not done and not self._events:
+                if timer is not None:
+                    timer.cancel()
+            if not arrived and not self._events:
                 handed = self.link.is_handed_over(self.id)
                 self.abandoned = True
                 self.link.abort("a deadline has passed without an answer")
@@ -68,8 +72,8 @@ class Slot:
             self.link.consume(event)
         else:
             self._events.append(event)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None:
+            _resolve(self._waiter, True)
 
     @property
     def arrived(self) -> int:
@@ -392,6 +396,11 @@ class Link(asyncio.Protocol):
         elif silence < keepalive:
             self._pinged = False
         self._timer = self.loop.call_later(keepalive / 4, self._keep_alive)
+
+
+def _resolve(waiter: asyncio.Future[bool], arrived: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(arrived)
 
 
 async def _close_sockets() -> None:

@@ -30,7 +30,7 @@ class Runner:
         self._id = 0
         self._opened = False
         self._closed = False
-        self._busy = False
+        self._operates = _Operation()
         self._avoid: Host | None = None
         self._leftover: Slot | None = None
         self._stream: weakref.ref[Stream] | None = None
@@ -192,17 +192,12 @@ class Runner:
             slot.abandon()
             self._leftover = slot
 
-    @contextlib.contextmanager
-    def _operation(self) -> Iterator[None]:
+    def _operation(self) -> _Operation:
         if self._closed:
             raise errors.interface(errors.CONNECTION_IS_CLOSED)
-        if self._busy:
+        if self._operates.busy:
             raise errors.interface("another task runs a statement on this connection; take one of the pool for each task")
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
+        return self._operates
 
     @contextlib.contextmanager
     def _undone_if_cancelled(self) -> Iterator[None]:
@@ -217,3 +212,16 @@ class Runner:
 
     def _deadline(self, timeout: float | None) -> Deadline:
         return Deadline(self._config.query_timeout if timeout is None else timeout)
+
+
+class _Operation:
+    """Whether a task uses the connection; a block under it does. A class, as that is quicker than a generator."""
+
+    def __init__(self) -> None:
+        self.busy = False
+
+    def __enter__(self) -> None:
+        self.busy = True
+
+    def __exit__(self, *error: object) -> None:
+        self.busy = False

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from .. import errors
 from ..protocol import conversation as talk
 from ..protocol.rows import Column
-from ..results import READ_AHEAD, READ_AHEAD_TEXT, Outcome, Part, ResultReader
+from ..results import READ_AHEAD, READ_AHEAD_TEXT, Description, Fields, Outcome, Part, ResultReader
 from ..session import Deadline
 from .link import Slot
 from .record import Record
 
 
 class Stream:
-    """The answer to one request, from its first reply on. ``columns`` and ``outcome`` are there once they have been read."""
+    """The answer to one request, from its first reply on. ``columns``, ``description`` and ``outcome`` are there once they have
+    been read."""
 
     def __init__(self, slot: Slot, deadline: Deadline, first: talk.Reply) -> None:
         self.slot = slot
         self.done = False
         self.outcome: Outcome | None = None
-        self.columns: list[Column] | None = None
         self._deadline = deadline
         self._first: talk.Reply | None = first
         self._last: talk.Reply | None = None
         self._reader: ResultReader | None = None
-        self._index: dict[str, int] = {}
+        self._fields: Fields | None = None
         self._kept: list[Record] = []
         self._failure: errors.Error | None = None
+
+    @property
+    def columns(self) -> list[Column] | None:
+        """The columns of the result; None without one."""
+        return None if self._fields is None else self._fields.columns
+
+    @property
+    def description(self) -> list[Description] | None:
+        """The columns as PEP 249 describes them."""
+        return None if self._fields is None else list(self._fields.description)
 
     def reads(self, reader: ResultReader) -> Stream:
         """Rows are read by ``reader``."""
@@ -82,8 +93,9 @@ class Stream:
             raise
         if part is None:
             return None
-        index = self._index
-        return [Record(index, row) for row in part.rows]
+        if self._fields is None:
+            return []
+        return list(map(partial(Record, self._fields.places), part.rows))
 
     async def _part(self) -> Part | None:
         reply = await self.reply()
@@ -92,8 +104,7 @@ class Stream:
         assert self._reader is not None
         part = self._reader.read(reply)
         if part.fields is not None:
-            self.columns = part.fields.columns
-            self._index = {column.name: place for place, column in enumerate(part.fields.columns)}
+            self._fields = part.fields
         if part.outcome is not None:
             self.outcome = part.outcome
         return part

@@ -64,7 +64,10 @@ class _Decoder:
         if _read_int32(self.body)[0] != len(self.body):
             raise Fault("bad_structure", "the length is not that of the bytes")
         document = Document()
-        self._elements(0, len(self.body), 1, document, None)
+        try:
+            self._elements(0, len(self.body), 1, document, None)
+        except UnicodeDecodeError:
+            raise Fault("bad_utf8") from None
         return document
 
     def _elements(self, start: int, end: int, depth: int, document: Document | None, array: list[Value] | None) -> None:
@@ -86,7 +89,7 @@ class _Decoder:
             name_end = body.find(0, at + 1, last)
             if name_end < 0:
                 raise Fault("bad_structure", "a name without end")
-            name = self._text(at + 1, name_end)
+            name = body[at + 1 : name_end].decode()
             value, at = self._value(kind, name_end + 1, last, depth)
             if array is not None:
                 array.append(value)
@@ -110,7 +113,7 @@ class _Decoder:
             end = self._fits(at + 4, length, last)
             if length < 1 or body[end - 1] != 0:
                 raise Fault("bad_structure", "text without its terminator")
-            return self._text(at + 4, end - 1), end
+            return body[at + 4 : end - 1].decode(), end
         if kind == 0x05:
             length = self._length(at, last)
             self._fits(at + 4, 1, last)
@@ -155,12 +158,6 @@ class _Decoder:
         if at + length > last:
             raise Fault("bad_structure", "a value beyond its document")
         return at + length
-
-    def _text(self, start: int, end: int) -> str:
-        try:
-            return self.body[start:end].decode()
-        except UnicodeDecodeError:
-            raise Fault("bad_utf8") from None
 
 
 class Encoded(bytes):

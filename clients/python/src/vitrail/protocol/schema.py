@@ -38,7 +38,8 @@ class Schema:
         self.fields = fields
         self._by_name = {field.name: field for field in fields}
         self._required = [field.name for field in fields if field.required]
-        self._always = [field for field in fields if field.always]
+        self._defaults = {field.name: field.default for field in fields if field.always and not field.required}
+        self._places = {field.name: place for place, field in enumerate(fields)}
         self._check = check
 
     def decode(self, document: Any) -> dict[str, Any]:
@@ -67,8 +68,8 @@ class Schema:
         for name in self._required:
             if name not in message:
                 raise Fault("missing_field", name)
-        for known in self._always:
-            message.setdefault(known.name, known.default)
+        if self._defaults:
+            message = {**self._defaults, **message}
         if self._check is not None:
             self._check(message)
         return message
@@ -84,21 +85,16 @@ class Schema:
         Raises:
             KeyError: a field that is required is absent, or one is not known.
         """
-        document: dict[str, Any] = {}
-        met = 0
-        for known in self.fields:
-            name = known.name
-            if name in message:
-                met += 1
-                value = message[name]
-                if known.always or known.default is _ABSENT or value != known.default:
-                    document[name] = value if known.encode is None else known.encode(value)
-            elif known.required:
+        if self._defaults:
+            message = {**self._defaults, **message}
+        for name in self._required:
+            if name not in message:
                 raise KeyError(name)
-            elif known.always:
-                document[name] = known.default if known.encode is None else known.encode(known.default)
-        if met < len(message):
-            raise KeyError(f"unknown fields: {', '.join(sorted(message.keys() - self._by_name.keys()))}")
+        document: dict[str, Any] = {}
+        for name in sorted(message, key=self._places.__getitem__):
+            known, value = self._by_name[name], message[name]
+            if known.always or known.default is _ABSENT or value != known.default:
+                document[name] = value if known.encode is None else known.encode(value)
         return document
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import errors
-from ..cursor import Description, Row, describe
+from ..cursor import Row
+from ..results import Description
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +55,7 @@ class AsyncCursor:
         while stream.columns is None and await self._take():
             pass
         if stream.columns is not None:
-            self.description = [describe(column) for column in stream.columns]
+            self.description = stream.description
         return self
 
     async def executemany(self, operation: str, parameters: Iterable[Parameters]) -> Self:
