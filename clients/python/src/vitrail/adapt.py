@@ -92,12 +92,13 @@ def elements(names: Iterable[bytes], values: Iterable[Any]) -> list[bytes]:
     Raises:
         DataError: a value cannot be sent; names the parameter.
     """
-    found = []
+    found: list[bytes] = []
+    add = found.append
     name = b""
     try:
         for name, value in zip(names, values, strict=True):
             writer = _WRITERS.get(type(value)) or _inherited(value)
-            found.append(writer(name, value))
+            add(writer(name, value))
     except (DataError, Fault, UnicodeEncodeError) as error:
         reason = error.message if isinstance(error, DataError) else str(error)
         raise DataError(f"parameter `{name[:-1].decode()}`: {reason}", code="data") from None

@@ -13,12 +13,16 @@ from typing import Any
 from . import errors
 from .adapt import adapt, elements
 from .inserts import Insert, insert_of_rows, text_of_rows
-from .placeholders import Parameters, is_list, rewrite, values
+from .placeholders import Parameters, has_lists, rewrite, values
 from .protocol.bson import Encoded, document, name_of
+from .protocol.limits import FREE_UPLOAD
 
 _MOST_ITEMS = 1_000
-_MOST_BYTES = 1 << 20
-_MOST_BINDS = 8_192
+_MOST_BINDS = 4_096
+#: A request is sent at once up to the free part of an upload: so the next is made while it runs.
+_MOST_BYTES = FREE_UPLOAD - 8_192
+#: About how many characters a bind takes in the text of a statement.
+_BIND_TEXT = 8
 
 #: Names of the binds of a statement of many rows, in their order.
 _NAMES = [name_of(f"v{number}") for number in range(1, _MOST_BINDS + 1)]
@@ -33,20 +37,17 @@ class Batch:
     Attributes:
         items: the statements.
         starts: index of the first set of parameters of each statement, and of the one after the last.
+        is_full: the next statement goes into another request.
     """
 
     def __init__(self, operation: str, start: int) -> None:
         self.items: list[dict[str, Any]] = []
         self.starts = [start]
+        self.is_full = False
         self._operation = operation
         self._rows: list[Parameters] = []
         self._sql: str | None = None
         self._size = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the next statement goes into another request."""
-        return len(self.items) >= _MOST_ITEMS or self._size >= _MOST_BYTES
 
     def add(self, sql: str, binds: Encoded, rows: list[Parameters]) -> None:
         """Adds a statement with the sets of parameters that are in it."""
@@ -60,6 +61,7 @@ class Batch:
         self.starts.append(self.starts[-1] + len(rows))
         self._rows += rows
         self._size += size
+        self.is_full = len(self.items) >= _MOST_ITEMS or self._size >= _MOST_BYTES
 
     def blame(self, error: errors.Error) -> None:
         """Says in an error which sets of parameters it is about."""
@@ -84,6 +86,45 @@ class Batch:
         for row in self._rows[start - first :]:
             _add_alone(batch, self._operation, row)
         return batch
+
+
+class Ahead:
+    """Batches of which the next is made while the one before is under way."""
+
+    def __init__(self, requests: Iterator[Batch]) -> None:
+        self._requests = requests
+        self._next: Batch | None = None
+        self._failure: Exception | None = None
+
+    def prepare(self) -> None:
+        """Makes the next one. A failure is kept for who takes it."""
+        if self._next is None and self._failure is None:
+            try:
+                self._next = next(self._requests, None)
+            except Exception as error:
+                self._failure = error
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no other.
+
+        Raises:
+            errors.Error: it cannot be made.
+        """
+        self.prepare()
+        if self._failure is not None:
+            raise self._failure
+        return self._next is None
+
+    def take(self) -> Batch | None:
+        """The next one; None after the last.
+
+        Raises:
+            errors.Error: it cannot be made.
+        """
+        taken = None if self.is_empty else self._next
+        self._next = None
+        return taken
 
 
 class Tally:
@@ -124,6 +165,7 @@ def batches(operation: str, parameters: Iterable[Parameters], together: bool) ->
             raise
         if group is not None and group.is_full:
             group.move_to(batch)
+            batch.is_full = True
         if batch.is_full:
             yield batch
             batch = Batch(operation, batch.starts[-1])
@@ -144,6 +186,7 @@ class _Group:
     def __init__(self, insert: Insert) -> None:
         self._insert = insert
         self._width = len(insert.row.names)
+        self._row_text = sum(map(len, insert.row.texts)) + _BIND_TEXT * self._width
         self._clear()
 
     def _clear(self) -> None:
@@ -157,21 +200,22 @@ class _Group:
 
     def add(self, row: Parameters) -> bool:
         """Adds a row; False: it holds a list, which is no value of a row, or more values than a statement may have here."""
-        found = values(self._insert.row, row)
+        template = self._insert.row
+        found = values(template, row)
         at = len(self._elements)
         names = _NAMES[at : at + self._width]
-        if len(names) < self._width or any(map(is_list, found)):
+        if len(names) < self._width or has_lists(found):
             return False
         try:
             added = elements(names, found)
         except errors.DataError:
             # By the row's own names.
-            elements(map(name_of, self._insert.row.names), found)
+            elements(map(name_of, template.names), found)
             raise
         self._elements += added
-        self._size += sum(map(len, added))
+        self._size += sum(map(len, added)) + self._row_text
         # A copy: an iterator may yield one list again and again.
-        self._rows.append(dict(row) if isinstance(row, Mapping) else tuple(row))
+        self._rows.append(tuple(row) if template.keys is None else dict(row))
         return True
 
     def move_to(self, batch: Batch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from .adapt import adapt
-from .batches import Batch, Tally, batches
+from .batches import Ahead, Batch, Tally, batches
 from .placeholders import Parameters, rewrite
 from .protocol.rows import Column
 from .results import READ_AHEAD, READ_AHEAD_TEXT, Description, Outcome, ResultReader, WarningText
@@ -92,17 +91,18 @@ class Cursor:
         chosen = self._begin(options)
         connection = self._connection
         deadline = connection.deadline(chosen.timeout)
-        requests = batches(operation, seq_of_parameters, connection.is_strict)
-        beginning = list(itertools.islice(requests, 2))
+        requests = Ahead(batches(operation, seq_of_parameters, connection.is_strict))
+        tally = Tally()
+        batch = requests.take()
         alone = connection.autocommit and not connection.in_transaction
         # One request is a transaction by itself; more of them need one around.
-        around = alone and len(beginning) == 2
+        around = alone and not requests.is_empty
         if around:
             connection.begin()
-        tally = Tally()
         try:
-            for batch in itertools.chain(beginning, requests):
-                self._run_batch(batch, tally, alone and not around, chosen, deadline)
+            while batch is not None:
+                self._run_batch(batch, requests, tally, alone and not around, chosen, deadline)
+                batch = requests.take()
         except BaseException:
             if around:
                 with contextlib.suppress(errors.Error):
@@ -114,21 +114,21 @@ class Cursor:
         self.lastrowid = tally.insert_id or None
         return self
 
-    def _run_batch(self, batch: Batch, tally: Tally, atomic: bool, chosen: Options, deadline: Deadline) -> None:
+    def _run_batch(self, batch: Batch, further: Ahead, tally: Tally, atomic: bool, chosen: Options, deadline: Deadline) -> None:
         try:
-            self._send_batch(batch, tally, atomic, chosen, deadline)
+            self._send_batch(batch, further, tally, atomic, chosen, deadline)
         except errors.Error as error:
             apart = batch.apart(error, atomic)
             if apart is None:
                 raise
             if atomic:
                 tally.reset()
-            self._send_batch(apart, tally, atomic, chosen, deadline)
+            self._send_batch(apart, further, tally, atomic, chosen, deadline)
 
-    def _send_batch(self, batch: Batch, tally: Tally, atomic: bool, chosen: Options, deadline: Deadline) -> None:
+    def _send_batch(self, batch: Batch, further: Ahead, tally: Tally, atomic: bool, chosen: Options, deadline: Deadline) -> None:
         message = {"op": "batch", "items": batch.items, "atomic": atomic, **chosen.fields()}
         try:
-            pending = self._connection.run(message, deadline)
+            pending = self._connection.run(message, deadline, meanwhile=further.prepare)
             while (reply := pending.next()) is not None:
                 tally.take(reply)
         except errors.Error as error:

@@ -7,6 +7,8 @@ vectors.
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -26,6 +28,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SINGLE = frozenset((int, str, float, bytes, bool, type(None), decimal.Decimal, datetime.date, datetime.datetime))
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}", re.ASCII)
 
 
@@ -79,8 +82,9 @@ def rewrite(sql: str, parameters: Parameters | None) -> tuple[str, dict[str, Any
     template = parse(sql)
     found = values(template, parameters)
     binds = dict(zip(template.names, found, strict=True))
-    lists = [is_list(value) for value in found]
-    return template.plain if True not in lists else _joined(template.texts, template.names, template.glued, lists), binds
+    if has_lists(found):
+        return _joined(template.texts, template.names, template.glued, map(is_list, found)), binds
+    return template.plain, binds
 
 
 def _joined(texts: Sequence[str], names: Iterable[str], glued: Iterable[bool], lists: Iterable[bool]) -> str:
@@ -94,6 +98,12 @@ def _joined(texts: Sequence[str], names: Iterable[str], glued: Iterable[bool], l
 def is_list(value: Any) -> bool:
     """Whether a parameter stands for a list of values."""
     return isinstance(value, (list, tuple, set, frozenset))
+
+
+def has_lists(values: Iterable[Any]) -> bool:
+    """Whether one of them stands for a list."""
+    # Types that are known not to are asked for first, all at once.
+    return not _SINGLE.issuperset(map(type, values)) and any(map(is_list, values))
 
 
 def values(template: Template, parameters: Parameters) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import errors
@@ -115,8 +115,16 @@ class Runner:
             pass
         self._current = None
 
-    def run(self, message: Message, deadline: Deadline, cursor: Cursor | None = None, ignore_loss: bool = False) -> Pending:
+    def run(
+        self,
+        message: Message,
+        deadline: Deadline,
+        cursor: Cursor | None = None,
+        ignore_loss: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Pending:
         """Sends a request and waits for its first reply; opens the session where it is needed, and tries again where that is safe.
+        ``meanwhile`` is called between sending and waiting.
 
         Raises:
             errors.Error: it has failed.
@@ -139,7 +147,7 @@ class Runner:
                     raise loss
                 bound = self._session.bound
                 link = self._connected()
-                pending = self._attempt(link, message, deadline)
+                pending = self._attempt(link, message, deadline, meanwhile)
             except errors.Error as error:
                 failure, moves = self._after_failure(error, bound, message)
                 pause = None if self._link is None and not moves else retry.pause(failure, bound, moves)
@@ -164,7 +172,7 @@ class Runner:
 
     # === how a request is run ===
 
-    def _attempt(self, link: Link, message: Message, deadline: Deadline) -> Pending:
+    def _attempt(self, link: Link, message: Message, deadline: Deadline, meanwhile: Callable[[], None] | None) -> Pending:
         message["s"] = SESSION_ID
         milliseconds = deadline.milliseconds()
         if milliseconds is not None:
@@ -179,6 +187,8 @@ class Runner:
             opening, id = link.send([{"op": "open", "s": SESSION_ID, "state": self._session.state}, message], deadline)
             self._opened = True
         self._current = (link, id)
+        if meanwhile is not None:
+            meanwhile()
         event = link.next(id, deadline)
         if isinstance(event, talk.Failed):
             if opening is not None and event.error.code == "skipped":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from ..adapt import adapt
-from ..batches import Batch, Tally, batches
+from ..batches import Ahead, Batch, Tally, batches
 from ..hooks import Listeners, QueryListener
 from ..placeholders import Parameters, rewrite
 from ..results import Outcome, ResultReader
@@ -69,18 +68,15 @@ class Connection(Runner):
         """
         chosen = Options(**options) if options else NO_OPTIONS
         deadline = self._deadline(chosen.timeout)
-        requests = batches(query, args, self._session.is_strict)
-        first = next(requests, None)
+        requests = Ahead(batches(query, args, self._session.is_strict))
+        first = requests.take()
         if first is None:
             return Outcome()
-        second = next(requests, None)
         alone = self.autocommit and not self.is_in_transaction()
-        if second is None:
-            return await self._batches((first,), chosen, deadline, atomic=alone)
-        if not alone:
-            return await self._batches(itertools.chain((first, second), requests), chosen, deadline)
+        if not alone or requests.is_empty:
+            return await self._batches(first, requests, chosen, deadline, atomic=alone)
         async with self.transaction():
-            return await self._batches(itertools.chain((first, second), requests), chosen, deadline)
+            return await self._batches(first, requests, chosen, deadline, atomic=False)
 
     async def fetch(self, query: str, *args: Any, **options: Unpack[StatementOptions]) -> list[Record]:
         """All rows.
@@ -292,24 +288,27 @@ class Connection(Runner):
         self._leftover = stream.slot
         return stream.reads(ResultReader(self._links.fields, sql, held))
 
-    async def _batches(self, requests: Iterable[Batch], chosen: Options, deadline: Deadline, atomic: bool = False) -> Outcome:
+    async def _batches(self, first: Batch, further: Ahead, chosen: Options, deadline: Deadline, atomic: bool) -> Outcome:
         tally = Tally()
-        for batch in requests:
+        batch: Batch | None = first
+        while batch is not None:
             try:
-                await self._batch(batch, tally, chosen, deadline, atomic)
+                await self._batch(batch, further, tally, chosen, deadline, atomic)
             except errors.Error as error:
                 apart = batch.apart(error, atomic)
                 if apart is None:
                     raise
                 if atomic:
                     tally.reset()
-                await self._batch(apart, tally, chosen, deadline, atomic)
+                await self._batch(apart, further, tally, chosen, deadline, atomic)
+            batch = further.take()
         return Outcome(affected=tally.affected, insert_id=tally.insert_id)
 
-    async def _batch(self, batch: Batch, tally: Tally, chosen: Options, deadline: Deadline, atomic: bool) -> None:
+    async def _batch(self, batch: Batch, further: Ahead, tally: Tally, chosen: Options, deadline: Deadline, atomic: bool) -> None:
+        message = {"op": "batch", "items": batch.items, "atomic": atomic, **chosen.fields()}
         try:
             with self._operation():
-                stream = await self._run({"op": "batch", "items": batch.items, "atomic": atomic, **chosen.fields()}, deadline)
+                stream = await self._run(message, deadline, meanwhile=further.prepare)
                 while (reply := await stream.reply()) is not None:
                     tally.take(reply)
         except errors.Error as error:

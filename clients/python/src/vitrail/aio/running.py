@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .. import errors
 from ..hooks import Listeners
@@ -39,8 +39,11 @@ class Runner:
         self._undo = False
         self._current: Slot | None = None
 
-    async def _run(self, message: Message, deadline: Deadline, ignore_loss: bool = False) -> Stream:
-        """Sends a request and waits for its first reply; opens the session where needed, and tries again where that is safe."""
+    async def _run(
+        self, message: Message, deadline: Deadline, ignore_loss: bool = False, meanwhile: Callable[[], None] | None = None
+    ) -> Stream:
+        """Sends a request and waits for its first reply; opens the session where needed, and tries again where that is safe.
+        ``meanwhile`` is called between sending and waiting."""
         await self._settle(deadline)
         retry = Retry(self._config.retries, deadline)
         started = time.monotonic()
@@ -58,7 +61,7 @@ class Runner:
                     raise loss
                 bound = self._session.bound
                 link = await self._connected()
-                stream = await self._attempt(link, message, deadline)
+                stream = await self._attempt(link, message, deadline, meanwhile)
             except errors.Error as error:
                 failure, moves = self._after_failure(error, bound, message)
                 pause = None if self._link is None and not moves else retry.pause(failure, bound, moves)
@@ -72,7 +75,9 @@ class Runner:
                 return stream
             await asyncio.sleep(pause)
 
-    async def _attempt(self, link: Link, message: Message, deadline: Deadline) -> Stream:
+    async def _attempt(
+        self, link: Link, message: Message, deadline: Deadline, meanwhile: Callable[[], None] | None = None
+    ) -> Stream:
         milliseconds = deadline.milliseconds()
         if milliseconds is not None:
             message["deadline_ms"] = milliseconds
@@ -88,6 +93,8 @@ class Runner:
             opening, slot = await link.send([opener, message], [None, self._session])
             self._opened = True
         self._current = slot
+        if meanwhile is not None:
+            meanwhile()
         try:
             event = await slot.next(deadline)
         except BaseException:

@@ -51,11 +51,10 @@ def decode(body: bytes | bytearray | memoryview) -> Document:
 
 
 class _Decoder:
-    __slots__ = ("body", "elements", "view")
+    __slots__ = ("body", "elements")
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.view = memoryview(body)
         self.elements = 0
 
     def whole(self) -> Document:
@@ -90,7 +89,14 @@ class _Decoder:
             if name_end < 0:
                 raise Fault("bad_structure", "a name without end")
             name = body[at + 1 : name_end].decode()
-            value, at = self._value(kind, name_end + 1, last, depth)
+            at = name_end + 1
+            if kind == 0x10:
+                if at + 4 > last:
+                    raise _beyond()
+                value: Value = _read_int32(body, at)[0]
+                at += 4
+            else:
+                value, at = self._value(kind, at, last, depth)
             if array is not None:
                 array.append(value)
             elif document is not None:
@@ -100,11 +106,8 @@ class _Decoder:
                     document[name] = value
 
     def _value(self, kind: int, at: int, last: int, depth: int) -> tuple[Value, int]:
-        """The value that begins at ``at`` and must end by ``last``, and where the next element begins."""
+        """The value that begins at ``at`` and must end by ``last``, and where the next element begins. Of all kinds but int32."""
         body = self.body
-        if kind == 0x10:
-            end = self._fits(at, 4, last)
-            return _read_int32(body, at)[0], end
         if kind == 0x12:
             end = self._fits(at, 8, last)
             return _read_int64(body, at)[0], end
@@ -120,7 +123,7 @@ class _Decoder:
             if body[at + 4] != 0:
                 raise Fault("bad_type", f"binary of subtype {body[at + 4]}")
             end = self._fits(at + 5, length, last)
-            content: bytes | memoryview = self.view[at + 5 : end] if length > 4096 else body[at + 5 : end]
+            content: bytes | memoryview = memoryview(body)[at + 5 : end] if length > 4096 else body[at + 5 : end]
             return content, end
         if kind == 0x08:
             end = self._fits(at, 1, last)
@@ -156,8 +159,12 @@ class _Decoder:
     @staticmethod
     def _fits(at: int, length: int, last: int) -> int:
         if at + length > last:
-            raise Fault("bad_structure", "a value beyond its document")
+            raise _beyond()
         return at + length
+
+
+def _beyond() -> Fault:
+    return Fault("bad_structure", "a value beyond its document")
 
 
 class Encoded(bytes):
