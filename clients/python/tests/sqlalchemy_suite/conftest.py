@@ -22,9 +22,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         import sqlalchemy_suite.provision  # noqa: F401
 
     if SHARDS > 1:
-        from sqlalchemy_suite import numbering
+        from sqlalchemy_suite import numbering, views
 
         numbering.listen()
+        views.listen(SHARDS)
     pytestplugin.pytest_sessionstart(session)
 
 

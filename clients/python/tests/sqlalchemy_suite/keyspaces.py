@@ -11,7 +11,8 @@ from support.servers import Gate, MariaDB
 KEYSPACES = ("suite", "test_schema", "test_schema_2")
 #: How the tables of a keyspace with several shards are told apart by their rows; with one shard nothing need be told.
 TABLES = Path(__file__).with_name("sharded_tables.json")
-_RANGES = {1: ("0",), 2: ("-80", "80-")}
+#: Names of the shards by how many there are.
+RANGES = {1: ("0",), 2: ("-80", "80-")}
 
 
 def tables() -> dict[str, dict[str, str]]:
@@ -40,7 +41,7 @@ def suite_gate(folder: Path, mariadb: MariaDB, shards: int) -> Gate:
         if shards > 1:
             (folder / f"{keyspace}.vschema.json").write_text(json.dumps(_vschema(keyspace, known)))
             lines.append(f'[keyspaces.{keyspace}]\nvschema = "{keyspace}.vschema.json"\n')
-        for number, name in enumerate(_RANGES[shards]):
+        for number, name in enumerate(RANGES[shards]):
             # One shard has the keyspace's name: so a foreign key, which MySQL gets as it is written, may lead to another keyspace.
             database = keyspace if shards == 1 else f"{keyspace}_{number}"
             mariadb.sql(f"CREATE DATABASE {database} CHARACTER SET utf8mb4")
