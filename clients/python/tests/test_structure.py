@@ -28,6 +28,12 @@ def test_there_is_no_dependency() -> None:
     assert "\ndependencies" not in text
 
 
+def test_packages_carry_the_license_of_the_repository() -> None:
+    project = SOURCE.parents[1]
+    assert (project / "LICENSE").read_bytes() == (project.parents[1] / "LICENSE").read_bytes()
+    assert 'license-files = ["LICENSE"]' in (project / "pyproject.toml").read_text(encoding="utf-8")
+
+
 def public(node: ast.AST, name: str) -> Iterator[tuple[str, ast.AST]]:
     """All public classes and functions below a node."""
     for child in ast.iter_child_nodes(node):
