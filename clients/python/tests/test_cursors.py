@@ -9,7 +9,7 @@ import pytest
 from support.servers import Gate
 
 import vitrail
-from vitrail.protocol.conversation import Reply
+from vitrail.protocol.events import Reply
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from support.vectors import PROTOCOL, cases
 from vitrail import errors
 from vitrail.protocol import bson, frames, messages, rows
 from vitrail.protocol import conversation as talk
+from vitrail.protocol.events import Identity, ProtocolFailure
 from vitrail.protocol.faults import Fault
 from vitrail.protocol.frames import Kind
 
@@ -80,14 +81,14 @@ def test_conversations() -> None:
     goaway = frames.frame(Kind.GOAWAY, 0, 0, messages.encode(messages.GOAWAY, {"drain_ms": 5}))
     started = time.monotonic()
     for _ in range(_ROUNDS // 4):
-        client = talk.Conversation(talk.Identity("ann"))
+        client = talk.Conversation(Identity("ann"))
         try:
             list(client.receive(greeting if chance.random() < 0.8 else damaged(chance, greeting)))
             if client.ready:
                 client.request({"op": "execute", "sql": "x" * chance.choice([10, 100_000])})
             story = b"".join(chance.choice([reply, failure, credit, goaway]) for _ in range(3))
             list(client.receive(damaged(chance, story)))
-        except talk.ProtocolFailure as caught:
+        except ProtocolFailure as caught:
             assert isinstance(caught.error, errors.Error)
         assert client.buffered < 1 << 20
     assert time.monotonic() - started < 60
@@ -95,7 +96,7 @@ def test_conversations() -> None:
 
 def test_announced_lengths_take_no_memory() -> None:
     """A message that announces 128 MiB and sends little holds little."""
-    client = talk.Conversation(talk.Identity("ann"))
+    client = talk.Conversation(Identity("ann"))
     hello = {"version": 1, "max_frame": 262_144, "max_message": 1 << 27, "authenticated": True}
     list(client.receive(frames.frame(Kind.HELLO, 0, 0, messages.encode(messages.SERVER_HELLO, hello))))
     id = client.request({"op": "execute", "sql": "x"})

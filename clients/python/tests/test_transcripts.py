@@ -14,6 +14,7 @@ from support.vectors import PROTOCOL
 from vitrail import errors
 from vitrail.protocol import conversation as talk
 from vitrail.protocol import frames, limits, messages
+from vitrail.protocol.events import Challenged, Closed, Draining, Event, Failed, Identity, Pong, ProtocolFailure, Ready, Reply
 from vitrail.protocol.faults import Fault
 from vitrail.protocol.frames import Kind, Side
 
@@ -117,16 +118,16 @@ class Play:
         self.story = story
         self.sent = frames.Reassembler(Side.SERVER)
         self.out: list[tuple[Kind, int]] = []
-        self.events: list[talk.Event] = []
+        self.events: list[Event] = []
         self.exchange: ServerExchange | None = None
         wrong = any(b"unauthenticated" in bytes.fromhex(step["hex"]) for step in story["steps"])
         opening = next((body for step in story["steps"] for kind, _, body in parts(bytes.fromhex(step["hex"]))), b"")
         password = None if story["authenticated"] or b"SCRAM" not in opening else "pen" if wrong else "pencil"
-        self.client = talk.Conversation(talk.Identity("ann", password))
+        self.client = talk.Conversation(Identity("ann", password))
         if story["authenticated"]:
             self.client.take_output()
             self.sent.authenticated = True
-            assert [type(event) for event in self.client.receive(greeting())] == [talk.Ready]
+            assert [type(event) for event in self.client.receive(greeting())] == [Ready]
         self.bodies = self._request_bodies()
 
     def _request_bodies(self) -> dict[int, bytes]:
@@ -165,7 +166,7 @@ class Play:
             self.client.cancel(id)
         elif kind is Kind.PING:
             self.client.ping()
-        elif kind is Kind.CREDIT and not any(isinstance(event, talk.Reply) for event in self.events):
+        elif kind is Kind.CREDIT and not any(isinstance(event, Reply) for event in self.events):
             size = messages.decode(messages.CREDIT, body)["bytes"]
             if self.story["name"] == "zero-credit":
                 self.client.grant(id, size)
@@ -193,16 +194,16 @@ class Play:
             else:
                 self.sent.authenticated = True
             events = list(self.client.receive(frames.frame(kind, 0, 0, messages.encode(messages.SERVER_HELLO, written))))
-            if isinstance(events[0], talk.Challenged):
+            if isinstance(events[0], Challenged):
                 self.client.prove(events[0].challenge)
                 self.collect()
             else:
-                assert isinstance(events[0], talk.Ready)
+                assert isinstance(events[0], Ready)
             return
         assert self.exchange is not None
         auth = {"data": self.exchange.finish(bytes(self.proof)), "authenticated": True}
         events = list(self.client.receive(frames.frame(kind, 0, 0, messages.encode(messages.AUTH, auth))))
-        assert [type(event) for event in events] == [talk.Ready]
+        assert [type(event) for event in events] == [Ready]
         self.sent.authenticated = True
 
     def server_says(self, step: dict[str, Any]) -> None:
@@ -223,11 +224,11 @@ class Play:
         self.events += self.client.receive(data)
         failures = []
         for event in self.events[before:]:
-            if isinstance(event, talk.Reply):
+            if isinstance(event, Reply):
                 self.client.consume(event.id, event.size)
-            if isinstance(event, talk.Failed):
+            if isinstance(event, Failed):
                 failures.append((event.id, event.error.code, event.error.errno, event.error.message))
-            if isinstance(event, talk.Closed):
+            if isinstance(event, Closed):
                 failures.append((0, event.error.code, event.error.errno, event.error.message))
         assert failures == expected
         self.collect()
@@ -246,7 +247,7 @@ def test_conversations(path: Path) -> None:
         for word, id in (message.split() for message in step.get("messages", []))
         if word in ("REPLY", "GOAWAY", "PING")
     ]
-    kinds = {talk.Reply: Kind.REPLY, talk.Draining: Kind.GOAWAY, talk.Pong: Kind.PING}
+    kinds = {Reply: Kind.REPLY, Draining: Kind.GOAWAY, Pong: Kind.PING}
     found = [(kinds[type(event)], getattr(event, "id", 0)) for event in play.events if type(event) in kinds]
     assert found == replies
     asked = [
@@ -263,23 +264,23 @@ def test_conversations(path: Path) -> None:
 
 
 def test_an_answer_to_nothing_is_refused() -> None:
-    client = talk.Conversation(talk.Identity("ann"))
+    client = talk.Conversation(Identity("ann"))
     list(client.receive(greeting()))
     body = messages.encode(messages.REPLY, {"end": {}})
-    with pytest.raises(talk.ProtocolFailure) as caught:
+    with pytest.raises(ProtocolFailure) as caught:
         list(client.receive(frames.frame(Kind.REPLY, frames.END, 7, body)))
     assert (caught.value.error.code, caught.value.error.executed) == ("protocol", "unknown")
 
 
 def test_a_server_must_prove_that_it_knows_the_password() -> None:
-    client = talk.Conversation(talk.Identity("ann", "pencil"))
-    with pytest.raises(talk.ProtocolFailure, match="impostor") as caught:
+    client = talk.Conversation(Identity("ann", "pencil"))
+    with pytest.raises(ProtocolFailure, match="impostor") as caught:
         list(client.receive(greeting()))
     assert isinstance(caught.value.error, errors.OperationalError)
 
 
 def test_a_request_above_the_servers_limit_is_not_sent() -> None:
-    client = talk.Conversation(talk.Identity("ann"))
+    client = talk.Conversation(Identity("ann"))
     list(client.receive(greeting(max_message=16_384)))
     client.take_output()
     with pytest.raises(errors.OperationalError) as caught:
@@ -292,7 +293,7 @@ def test_a_request_above_the_servers_limit_is_not_sent() -> None:
 def test_every_upload_is_cut_as_the_server_asks(max_frame: int) -> None:
     """Free part, CREDIT, rest; no fragment with MORE is below 4,096 bytes."""
     for length in (10, 16_384, 60_000, 65_400, 65_536, 65_540, 69_000, 300_000):
-        client = talk.Conversation(talk.Identity("ann"))
+        client = talk.Conversation(Identity("ann"))
         list(client.receive(greeting(max_frame=max_frame)))
         client.take_output()
         server = frames.Reassembler(Side.SERVER, max_frame)

@@ -16,6 +16,7 @@ from .inserts import Insert, insert_of_rows, text_of_rows
 from .placeholders import Parameters, has_lists, rewrite, values
 from .protocol.bson import Encoded, document, name_of
 from .protocol.limits import FREE_UPLOAD
+from .session import Message, Options
 
 _MOST_ITEMS = 1_000
 _MOST_BINDS = 4_096
@@ -62,6 +63,10 @@ class Batch:
         self._rows += rows
         self._size += size
         self.is_full = len(self.items) >= _MOST_ITEMS or self._size >= _MOST_BYTES
+
+    def message(self, atomic: bool, chosen: Options) -> Message:
+        """The request. ``atomic``: it is a transaction by itself."""
+        return {"op": "batch", "items": self.items, "atomic": atomic, **chosen.fields()}
 
     def blame(self, error: errors.Error) -> None:
         """Says in an error which sets of parameters it is about."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from . import errors
-from .protocol.conversation import Identity
+from .protocol.events import Identity
 from .protocol.scram import KeyCache
 from .protocol.targets import canonical, target_problem
 from .protocol.urls import TLS_MODES, Host, Url, UrlProblem, parse

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors
 from .adapt import adapt
-from .batches import Ahead, Batch, Tally, batches
+from .bulk import run_all
 from .placeholders import Parameters, rewrite
 from .protocol.rows import Column
 from .results import READ_AHEAD, READ_AHEAD_TEXT, Description, Outcome, ResultReader, WarningText
-from .session import NO_OPTIONS, Deadline, Options
+from .session import NO_OPTIONS, Options
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -89,51 +88,10 @@ class Cursor:
             errors.Error: one has failed; ``item`` says which. Inside a transaction those before it remain in that.
         """
         chosen = self._begin(options)
-        connection = self._connection
-        deadline = connection.deadline(chosen.timeout)
-        requests = Ahead(batches(operation, seq_of_parameters, connection.is_strict))
-        tally = Tally()
-        batch = requests.take()
-        alone = connection.autocommit and not connection.in_transaction
-        # One request is a transaction by itself; more of them need one around.
-        around = alone and not requests.is_empty
-        if around:
-            connection.begin()
-        try:
-            while batch is not None:
-                self._run_batch(batch, requests, tally, alone and not around, chosen, deadline)
-                batch = requests.take()
-        except BaseException:
-            if around:
-                with contextlib.suppress(errors.Error):
-                    connection.rollback()
-            raise
-        if around:
-            connection.commit()
+        tally = run_all(self._connection, operation, seq_of_parameters, chosen)
         self.rowcount = tally.affected
         self.lastrowid = tally.insert_id or None
         return self
-
-    def _run_batch(self, batch: Batch, further: Ahead, tally: Tally, atomic: bool, chosen: Options, deadline: Deadline) -> None:
-        try:
-            self._send_batch(batch, further, tally, atomic, chosen, deadline)
-        except errors.Error as error:
-            apart = batch.apart(error, atomic)
-            if apart is None:
-                raise
-            if atomic:
-                tally.reset()
-            self._send_batch(apart, further, tally, atomic, chosen, deadline)
-
-    def _send_batch(self, batch: Batch, further: Ahead, tally: Tally, atomic: bool, chosen: Options, deadline: Deadline) -> None:
-        message = {"op": "batch", "items": batch.items, "atomic": atomic, **chosen.fields()}
-        try:
-            pending = self._connection.run(message, deadline, meanwhile=further.prepare)
-            while (reply := pending.next()) is not None:
-                tally.take(reply)
-        except errors.Error as error:
-            batch.blame(error)
-            raise
 
     def callproc(self, procname: str, parameters: Sequence[Any] = ()) -> Sequence[Any]:
         """Calls a procedure and returns its parameters as they are. Its results follow by the fetch methods and :meth:`nextset`.

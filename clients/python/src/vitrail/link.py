@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import threading
 import time
 from collections import deque
@@ -13,61 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import errors
-from .config import Config, Hosts, is_final
+from .config import Config
 from .protocol import conversation as talk
+from .protocol.events import Challenged, Closed, Draining, Event, Failed, ProtocolFailure, Reply
 from .protocol.urls import Host
 from .session import Deadline, Session
 from .wire import Lost, TimedOut, dial, late
 
 logger = logging.getLogger("vitrail")
 
-_LEAST_ATTEMPT = 0.2
 #: A connection is closed when so many seconds have passed since the deadline of a request without an answer.
 GRACE = 1.0
-
-
-def connect(config: Config, hosts: Hosts, avoid: Host | None = None, persistent: bool = False) -> Link:
-    """A connection to the first host that can be reached. ``persistent``: goes round again and again until the time is up.
-
-    Raises:
-        errors.Error: no host can be; the last one's reason.
-    """
-    until = time.monotonic() + config.connect_timeout
-    pause = 0.02
-    while True:
-        try:
-            return _connect_once(config, hosts.candidates(avoid), hosts, until)
-        except errors.Error as error:
-            wait = pause * random.uniform(0.5, 1.0)
-            if not persistent or _ends(error) or time.monotonic() + wait >= until:
-                raise
-        time.sleep(wait)
-        pause = min(2 * pause, 0.5)
-
-
-def _connect_once(config: Config, candidates: list[Host], hosts: Hosts, until: float) -> Link:
-    problem: errors.Error | None = None
-    for index, host in enumerate(candidates):
-        left = until - time.monotonic()
-        if left <= 0 and problem is not None:
-            break
-        share = max(left / (len(candidates) - index), min(_LEAST_ATTEMPT, config.connect_timeout))
-        try:
-            link = Link(config, host, time.monotonic() + share)
-        except errors.Error as error:
-            if _ends(error):
-                raise
-            logger.debug("cannot connect to %s: %s", host, error)
-            problem = error
-        else:
-            hosts.learn(host, link.hello["gates"])
-            return link
-    assert problem is not None, "there is at least one host"
-    raise problem
-
-
-def _ends(error: errors.Error) -> bool:
-    return is_final(error) or isinstance(error, errors.InterfaceError)
 
 
 class Link:
@@ -80,7 +35,7 @@ class Link:
         self.observer: Session | None = None
         self.hello: dict[str, Any] = {}
         self._config = config
-        self._events: dict[int, deque[talk.Reply | talk.Failed]] = {}
+        self._events: dict[int, deque[Reply | Failed]] = {}
         self._abandoned: set[int] = set()
         self._refusal: errors.Error | None = None
         self._lock = threading.RLock()
@@ -143,12 +98,12 @@ class Link:
                 raise errors.local("deadline", "the request could not be sent before its deadline") from None
             return ids
 
-    def next(self, id: int, deadline: Deadline) -> talk.Reply | talk.Failed:
+    def next(self, id: int, deadline: Deadline) -> Reply | Failed:
         """The next event of a request, waiting for it. A deadline without an answer closes the connection."""
         events = self._events[id]
         while not events:
             if self.closed is not None:
-                return talk.Failed(id, self._lost_error(id, self.closed))
+                return Failed(id, self._lost_error(id, self.closed))
             try:
                 self._await(deadline)
             except Lost:
@@ -156,17 +111,17 @@ class Link:
             except TimedOut:
                 handed = self._talk.is_handed_over(id)
                 self.close("the deadline has passed without an answer")
-                return talk.Failed(id, errors.unanswered(handed))
+                return Failed(id, errors.unanswered(handed))
             except BaseException:
                 # The application was interrupted in its wait: the statement must not go on.
                 self.abandon(id)
                 raise
         event = events.popleft()
-        if isinstance(event, talk.Failed) or event.last:
+        if isinstance(event, Failed) or event.last:
             self._events.pop(id, None)
         return event
 
-    def consume(self, reply: talk.Reply) -> None:
+    def consume(self, reply: Reply) -> None:
         """The application has taken a reply: the server may send more."""
         with self._lock:
             self._talk.consume(reply.id, reply.size)
@@ -177,7 +132,7 @@ class Link:
         """Cancels a request whose answer nobody wants; what still comes of it is dropped."""
         with self._lock:
             for event in self._events.pop(id, ()):
-                if isinstance(event, talk.Reply):
+                if isinstance(event, Reply):
                     self._talk.consume(id, event.size)
             if self.closed is None and self._talk.is_active(id):
                 self._abandoned.add(id)
@@ -278,33 +233,33 @@ class Link:
         try:
             for event in self._talk.receive(data):
                 self._dispatch(event)
-        except talk.ProtocolFailure as failure:
+        except ProtocolFailure as failure:
             self._refusal = failure.error
             self.close(failure.error.message)
             raise Lost(failure.error.message) from None
 
-    def _dispatch(self, event: talk.Event) -> None:
-        if isinstance(event, (talk.Reply, talk.Failed)):
+    def _dispatch(self, event: Event) -> None:
+        if isinstance(event, (Reply, Failed)):
             self._observe(event)
             if event.id in self._abandoned:
-                if isinstance(event, talk.Reply) and not event.last:
+                if isinstance(event, Reply) and not event.last:
                     self._talk.consume(event.id, event.size)
                 else:
                     self._abandoned.discard(event.id)
             elif event.id in self._events:
                 self._events[event.id].append(event)
-        elif isinstance(event, talk.Challenged):
+        elif isinstance(event, Challenged):
             self._talk.prove(event.challenge)
-        elif isinstance(event, talk.Draining):
+        elif isinstance(event, Draining):
             logger.info("%s drains: %s", self.host, event.reason)
-        elif isinstance(event, talk.Closed):
+        elif isinstance(event, Closed):
             self._refusal = event.error
             self.close(event.error.message)
 
-    def _observe(self, event: talk.Reply | talk.Failed) -> None:
+    def _observe(self, event: Reply | Failed) -> None:
         if self.observer is None:
             return
-        if isinstance(event, talk.Failed):
+        if isinstance(event, Failed):
             self.observer.failed(event.error)
         elif "end" in event.message:
             self.observer.ended(event.message["end"])

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from . import errors
 from .config import Config, Hosts
 from .hooks import Listeners
-from .link import Link, connect
-from .protocol import conversation as talk
+from .link import Link
+from .protocol.events import Failed, Reply
 from .protocol.urls import Host
+from .reaching import connect
 from .results import FieldCache
 from .session import Deadline, Message, Retry, Session, may_commit
 
@@ -27,12 +28,12 @@ SESSION_ID = 1
 class Pending:
     """A request under way, from its first reply on."""
 
-    def __init__(self, link: Link, id: int, deadline: Deadline, first: talk.Reply) -> None:
+    def __init__(self, link: Link, id: int, deadline: Deadline, first: Reply) -> None:
         self.link = link
         self.id = id
         self._deadline = deadline
-        self._first: talk.Reply | None = first
-        self._last: talk.Reply | None = None
+        self._first: Reply | None = first
+        self._last: Reply | None = None
         self.done = False
 
     def next(self) -> Mapping[str, Any] | None:
@@ -54,7 +55,7 @@ class Pending:
         reply, self._first = self._first, None
         if reply is None:
             event = self.link.next(self.id, self._deadline)
-            if isinstance(event, talk.Failed):
+            if isinstance(event, Failed):
                 self.done = True
                 raise event.error
             reply = event
@@ -190,11 +191,11 @@ class Runner:
         if meanwhile is not None:
             meanwhile()
         event = link.next(id, deadline)
-        if isinstance(event, talk.Failed):
+        if isinstance(event, Failed):
             if opening is not None and event.error.code == "skipped":
                 # Answers come in order, so that of `open` is there, with the reason.
                 reason = link.next(opening, deadline)
-                if isinstance(reason, talk.Failed):
+                if isinstance(reason, Failed):
                     self._opened = False
                     raise reason.error
             raise event.error

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import errors
 from ..adapt import adapt
-from ..batches import Ahead, Batch, Tally, batches
+from ..batches import Tally
 from ..hooks import Listeners, QueryListener
 from ..placeholders import Parameters, rewrite
 from ..results import Outcome, ResultReader
 from ..session import NO_OPTIONS, Deadline, Message, Options, begin_message, checked_target
+from .bulk import run_all
 from .cursor import Cursor
 from .links import Links
 from .record import Record
@@ -66,17 +67,7 @@ class Connection(Runner):
         Raises:
             errors.Error: one has failed; ``item`` says which.
         """
-        chosen = Options(**options) if options else NO_OPTIONS
-        deadline = self._deadline(chosen.timeout)
-        requests = Ahead(batches(query, args, self._session.is_strict))
-        first = requests.take()
-        if first is None:
-            return Outcome()
-        alone = self.autocommit and not self.is_in_transaction()
-        if not alone or requests.is_empty:
-            return await self._batches(first, requests, chosen, deadline, atomic=alone)
-        async with self.transaction():
-            return await self._batches(first, requests, chosen, deadline, atomic=False)
+        return await run_all(self, query, args, Options(**options) if options else NO_OPTIONS)
 
     async def fetch(self, query: str, *args: Any, **options: Unpack[StatementOptions]) -> list[Record]:
         """All rows.
@@ -232,7 +223,16 @@ class Connection(Runner):
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
 
-    # === for transactions and cursors ===
+    # === for transactions, cursors and batches ===
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether rows of an INSERT may share a statement: see :attr:`Session.is_strict`."""
+        return self._session.is_strict
+
+    def deadline(self, timeout: float | None) -> Deadline:
+        """When a statement must have ended that begins now."""
+        return self._deadline(timeout)
 
     async def begin(self, options: BeginOptions) -> None:
         """Begins a transaction."""
@@ -288,32 +288,12 @@ class Connection(Runner):
         self._leftover = stream.slot
         return stream.reads(ResultReader(self._links.fields, sql, held))
 
-    async def _batches(self, first: Batch, further: Ahead, chosen: Options, deadline: Deadline, atomic: bool) -> Outcome:
-        tally = Tally()
-        batch: Batch | None = first
-        while batch is not None:
-            try:
-                await self._batch(batch, further, tally, chosen, deadline, atomic)
-            except errors.Error as error:
-                apart = batch.apart(error, atomic)
-                if apart is None:
-                    raise
-                if atomic:
-                    tally.reset()
-                await self._batch(apart, further, tally, chosen, deadline, atomic)
-            batch = further.take()
-        return Outcome(affected=tally.affected, insert_id=tally.insert_id)
-
-    async def _batch(self, batch: Batch, further: Ahead, tally: Tally, chosen: Options, deadline: Deadline, atomic: bool) -> None:
-        message = {"op": "batch", "items": batch.items, "atomic": atomic, **chosen.fields()}
-        try:
-            with self._operation():
-                stream = await self._run(message, deadline, meanwhile=further.prepare)
-                while (reply := await stream.reply()) is not None:
-                    tally.take(reply)
-        except errors.Error as error:
-            batch.blame(error)
-            raise
+    async def run_batch(self, message: Message, deadline: Deadline, meanwhile: Callable[[], None], tally: Tally) -> None:
+        """Runs the request of a batch and adds up its replies. ``meanwhile`` is called while it runs."""
+        with self._operation():
+            stream = await self._run(message, deadline, meanwhile=meanwhile)
+            while (reply := await stream.reply()) is not None:
+                tally.take(reply)
 
     async def _finish(self, message: Message, deadline: Deadline, ignore_loss: bool = False) -> Outcome:
         with self._operation():

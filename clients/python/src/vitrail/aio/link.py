@@ -7,94 +7,19 @@ import contextlib
 import logging
 import ssl
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import errors, tls
 from ..config import Config
 from ..protocol import conversation as talk
+from ..protocol.events import Challenged, Closed, Draining, Event, Failed, ProtocolFailure, Ready, Reply
 from ..protocol.limits import IN_FLIGHT, SESSIONS
 from ..protocol.urls import Host
-from ..session import Deadline, Session
+from ..session import Session
+from .slot import GRACE, Slot
 
 logger = logging.getLogger("vitrail")
-
-#: A connection is closed when so many seconds have passed since the deadline of a request without an answer.
-GRACE = 1.0
-
-
-class Slot:
-    """A request under way, seen by who waits for its answer."""
-
-    def __init__(self, link: Link, id: int, observer: Session | None) -> None:
-        self.link = link
-        self.id = id
-        self.observer = observer
-        self.ended = False
-        self.abandoned = False
-        self._events: deque[talk.Reply | talk.Failed] = deque()
-        #: Whether an event has come, or the time is up.
-        self._waiter: asyncio.Future[bool] | None = None
-
-    async def next(self, deadline: Deadline) -> talk.Reply | talk.Failed:
-        """The next event. A deadline without an answer closes the connection; whoever is cancelled here cancels the request."""
-        while not self._events:
-            left = deadline.remaining()
-            waiter = self._waiter = self.link.loop.create_future()
-            timer = None if left is None else self.link.loop.call_later(left + GRACE, _resolve, waiter, False)
-            try:
-                arrived = await waiter
-            except BaseException:
-                self.abandon()
-                raise
-            finally:
-                self._waiter = None
-                if timer is not None:
-                    timer.cancel()
-            if not arrived and not self._events:
-                handed = self.link.is_handed_over(self.id)
-                self.abandoned = True
-                self.link.abort("a deadline has passed without an answer")
-                return talk.Failed(self.id, errors.unanswered(handed))
-        return self._events.popleft()
-
-    async def wait_for_end(self, deadline: Deadline) -> None:
-        """Waits until the request has ended, with all of its answer dropped."""
-        self._events.clear()
-        while not self.ended:
-            await self.next(deadline)
-
-    def put(self, event: talk.Reply | talk.Failed) -> None:
-        """An event has arrived."""
-        self.ended = isinstance(event, talk.Failed) or event.last
-        if self.abandoned and not self.ended and isinstance(event, talk.Reply):
-            self.link.consume(event)
-        else:
-            self._events.append(event)
-        if self._waiter is not None:
-            _resolve(self._waiter, True)
-
-    @property
-    def arrived(self) -> int:
-        """Bytes of replies that nobody has taken."""
-        return sum(event.size for event in self._events if isinstance(event, talk.Reply))
-
-    def abandon(self) -> None:
-        """Cancels the request; what still comes of it is dropped."""
-        if self.abandoned:
-            return
-        self.abandoned = True
-        for event in self._events:
-            if isinstance(event, talk.Reply) and not event.last:
-                self.link.consume(event)
-        self._events.clear()
-        if not self.ended:
-            self.link.cancel(self.id)
-
-    def detach(self) -> None:
-        """Lets the request run to its end with nobody waiting."""
-        self.abandoned = True
 
 
 class Link(asyncio.Protocol):
@@ -187,7 +112,7 @@ class Link(asyncio.Protocol):
                 try:
                     # PBKDF2 may take a second of computing.
                     await asyncio.to_thread(self._talk.prove, challenge)
-                except talk.ProtocolFailure as failure:
+                except ProtocolFailure as failure:
                     raise failure.error from None
                 self._flush()
             elif self.closed is not None:
@@ -256,7 +181,7 @@ class Link(asyncio.Protocol):
         """Whether the server may have all of a request."""
         return self._talk is None or self._talk.is_handed_over(id)
 
-    def consume(self, reply: talk.Reply) -> None:
+    def consume(self, reply: Reply) -> None:
         """The application has taken a reply: the server may send more."""
         if self._talk is not None and self.closed is None:
             self._talk.consume(reply.id, reply.size)
@@ -299,7 +224,7 @@ class Link(asyncio.Protocol):
         try:
             for event in self._talk.receive(data):
                 self._dispatch(event)
-        except talk.ProtocolFailure as failure:
+        except ProtocolFailure as failure:
             self._refusal = failure.error
             self.abort(failure.error.message)
             return
@@ -321,29 +246,29 @@ class Link(asyncio.Protocol):
 
     # === the conversation ===
 
-    def _dispatch(self, event: talk.Event) -> None:
-        if isinstance(event, (talk.Reply, talk.Failed)):
+    def _dispatch(self, event: Event) -> None:
+        if isinstance(event, (Reply, Failed)):
             self._deliver(event)
-        elif isinstance(event, talk.Challenged):
+        elif isinstance(event, Challenged):
             self._challenge = event.challenge
             self._wake()
-        elif isinstance(event, talk.Ready):
+        elif isinstance(event, Ready):
             self._wake()
-        elif isinstance(event, talk.Draining):
+        elif isinstance(event, Draining):
             logger.info("%s drains: %s", self.host, event.reason)
-        elif isinstance(event, talk.Closed):
+        elif isinstance(event, Closed):
             self._refusal = event.error
             self.abort(event.error.message)
 
-    def _deliver(self, event: talk.Reply | talk.Failed) -> None:
-        ended = isinstance(event, talk.Failed) or event.last
+    def _deliver(self, event: Reply | Failed) -> None:
+        ended = isinstance(event, Failed) or event.last
         slot = self._slots.pop(event.id, None) if ended else self._slots.get(event.id)
         if ended and self._room is not None and not self._room.done():
             self._room.set_result(None)
         if slot is None:
             return
         if slot.observer is not None:
-            if isinstance(event, talk.Failed):
+            if isinstance(event, Failed):
                 slot.observer.failed(event.error)
             elif "end" in event.message:
                 slot.observer.ended(event.message["end"])
@@ -372,7 +297,7 @@ class Link(asyncio.Protocol):
             self._room.set_result(None)
         slots, self._slots = self._slots, {}
         for slot in slots.values():
-            slot.put(talk.Failed(slot.id, self._lost_error(slot.id, reason)))
+            slot.put(Failed(slot.id, self._lost_error(slot.id, reason)))
 
     def _lost_error(self, id: int, reason: str) -> errors.Error:
         if self._refusal is not None and self._refusal.code == "too_large":
@@ -396,11 +321,6 @@ class Link(asyncio.Protocol):
         elif silence < keepalive:
             self._pinged = False
         self._timer = self.loop.call_later(keepalive / 4, self._keep_alive)
-
-
-def _resolve(waiter: asyncio.Future[bool], arrived: bool) -> None:
-    if not waiter.done():
-        waiter.set_result(arrived)
 
 
 async def _close_sockets() -> None:

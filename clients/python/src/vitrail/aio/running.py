@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 
 from .. import errors
 from ..hooks import Listeners
-from ..protocol import conversation as talk
+from ..protocol.events import Failed
 from ..protocol.urls import Host
 from ..session import Deadline, Message, Retry, Session, may_commit
-from .link import Link, Slot
+from .link import Link
 from .links import Links
+from .slot import Slot
 from .stream import Stream
 
 
@@ -100,11 +101,11 @@ class Runner:
         except BaseException:
             self._leftover = slot
             raise
-        if isinstance(event, talk.Failed):
+        if isinstance(event, Failed):
             if opening is not None and event.error.code == "skipped":
                 # Answers come in order, so that of `open` is there, with the reason.
                 reason = await opening.next(deadline)
-                if isinstance(reason, talk.Failed):
+                if isinstance(reason, Failed):
                     self._opened = False
                     raise reason.error
             raise event.error

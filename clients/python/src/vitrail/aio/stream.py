@@ -6,25 +6,25 @@ from functools import partial
 from typing import Any
 
 from .. import errors
-from ..protocol import conversation as talk
+from ..protocol.events import Failed, Reply
 from ..protocol.rows import Column
 from ..results import READ_AHEAD, READ_AHEAD_TEXT, Description, Fields, Outcome, Part, ResultReader
 from ..session import Deadline
-from .link import Slot
 from .record import Record
+from .slot import Slot
 
 
 class Stream:
     """The answer to one request, from its first reply on. ``columns``, ``description`` and ``outcome`` are there once they have
     been read."""
 
-    def __init__(self, slot: Slot, deadline: Deadline, first: talk.Reply) -> None:
+    def __init__(self, slot: Slot, deadline: Deadline, first: Reply) -> None:
         self.slot = slot
         self.done = False
         self.outcome: Outcome | None = None
         self._deadline = deadline
-        self._first: talk.Reply | None = first
-        self._last: talk.Reply | None = None
+        self._first: Reply | None = first
+        self._last: Reply | None = None
         self._reader: ResultReader | None = None
         self._fields: Fields | None = None
         self._kept: list[Record] = []
@@ -59,11 +59,11 @@ class Stream:
             self._last = None
         if self.done:
             return None
-        event: talk.Reply | talk.Failed | None = self._first
+        event: Reply | Failed | None = self._first
         self._first = None
         if event is None:
             event = await self.slot.next(self._deadline)
-        if isinstance(event, talk.Failed):
+        if isinstance(event, Failed):
             self.done = True
             raise event.error
         self._last = event
