@@ -46,12 +46,15 @@ class Listeners:
         if listener in self._listeners:
             self._listeners.remove(listener)
 
+    @property
+    def listen(self) -> bool:
+        """Whether anybody wants to be told, the log included."""
+        return bool(self._listeners) or logger.isEnabledFor(logging.DEBUG)
+
     def tell(self, sql: str, elapsed: float, attempts: int, error: Error | None) -> None:
         """A statement was answered, or failed."""
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("%s in %.1f ms: %.200s", error.code if error else "answered", elapsed * 1000, sql)
-        if not self._listeners:
-            return
         record = QueryRecord(sql, elapsed, attempts, error)
         for listener in list(self._listeners):
             try:

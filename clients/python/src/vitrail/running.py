@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import errors
+from .attempts import Attempts
 from .config import Config, Hosts
 from .hooks import Listeners
 from .link import Link
@@ -16,7 +17,7 @@ from .protocol.events import Failed, Reply
 from .protocol.urls import Host
 from .reaching import connect
 from .results import FieldCache
-from .session import Deadline, Message, Retry, Session, may_commit
+from .session import Deadline, Message, Session, may_commit
 
 if TYPE_CHECKING:
     from .cursor import Cursor
@@ -132,15 +133,8 @@ class Runner:
         """
         self._check_open()
         self._settle()
-        retry = Retry(self._config.retries, deadline)
-        started = time.monotonic()
-        attempts = 0
-        sql = str(message.get("sql", message["op"]))
-        trace = None if self._config.traceparent is None else self._config.traceparent()
-        if trace is not None:
-            message["trace"] = trace
+        attempts = Attempts(message, deadline, self._config, self._listeners)
         while True:
-            attempts += 1
             bound = False
             try:
                 loss = self._check_link()
@@ -151,16 +145,16 @@ class Runner:
                 pending = self._attempt(link, message, deadline, meanwhile)
             except errors.Error as error:
                 failure, moves = self._after_failure(error, bound, message)
-                pause = None if self._link is None and not moves else retry.pause(failure, bound, moves)
+                pause = None if self._link is None and not moves else attempts.pause(failure, bound, moves)
                 if pause is None:
                     self._current = None
-                    self._listeners.tell(sql, time.monotonic() - started, attempts, failure)
+                    attempts.end(failure)
                     if failure is error:
                         raise
                     raise failure from error
                 time.sleep(pause)
             else:
-                self._listeners.tell(sql, time.monotonic() - started, attempts, None)
+                attempts.end(None)
                 if cursor is not None:
                     self._streaming, self._stream = weakref.ref(cursor), pending
                 return pending

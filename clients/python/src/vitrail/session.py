@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import time
 from collections.abc import Mapping
@@ -226,24 +225,3 @@ class Deadline:
         """What is left, for the request; at least 1."""
         left = self.remaining()
         return None if left is None else max(1, min(_MOST_MILLISECONDS, int(left * 1000)))
-
-
-class Retry:
-    """Whether and when a request is sent again. Only outside a transaction and a pin, before the application saw a row, and
-    only when the server said that it was not executed, or never had all of it."""
-
-    def __init__(self, attempts: int, deadline: Deadline) -> None:
-        self._left = attempts
-        self._tried = 0
-        self._deadline = deadline
-
-    def pause(self, error: errors.Error, bound: bool, moves: bool) -> float | None:
-        """Seconds to wait before the next attempt; None: no further one. ``moves``: it goes over another connection."""
-        if bound or self._left <= 0 or not error.retryable or error.executed != "no":
-            return None
-        self._left -= 1
-        backoff = 0.0 if moves and self._tried == 0 else 0.02 * 2 ** min(self._tried, 6) * random.uniform(0.5, 1.0)
-        self._tried += 1
-        wait = max(backoff, error.retry_after or 0.0)
-        left = self._deadline.remaining()
-        return None if left is not None and wait >= left else wait

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import weakref
 from collections.abc import Callable, Iterator
 
 from .. import errors
+from ..attempts import Attempts
 from ..hooks import Listeners
 from ..protocol.events import Failed
 from ..protocol.urls import Host
-from ..session import Deadline, Message, Retry, Session, may_commit
+from ..session import Deadline, Message, Session, may_commit
 from .link import Link
 from .links import Links
 from .slot import Slot
@@ -46,15 +46,8 @@ class Runner:
         """Sends a request and waits for its first reply; opens the session where needed, and tries again where that is safe.
         ``meanwhile`` is called between sending and waiting."""
         await self._settle(deadline)
-        retry = Retry(self._config.retries, deadline)
-        started = time.monotonic()
-        attempts = 0
-        sql = str(message.get("sql", message["op"]))
-        trace = None if self._config.traceparent is None else self._config.traceparent()
-        if trace is not None:
-            message["trace"] = trace
+        attempts = Attempts(message, deadline, self._config, self._listeners)
         while True:
-            attempts += 1
             bound = False
             try:
                 loss = self._check_link()
@@ -65,14 +58,14 @@ class Runner:
                 stream = await self._attempt(link, message, deadline, meanwhile)
             except errors.Error as error:
                 failure, moves = self._after_failure(error, bound, message)
-                pause = None if self._link is None and not moves else retry.pause(failure, bound, moves)
+                pause = None if self._link is None and not moves else attempts.pause(failure, bound, moves)
                 if pause is None:
-                    self._listeners.tell(sql, time.monotonic() - started, attempts, failure)
+                    attempts.end(failure)
                     if failure is error:
                         raise
                     raise failure from error
             else:
-                self._listeners.tell(sql, time.monotonic() - started, attempts, None)
+                attempts.end(None)
                 return stream
             await asyncio.sleep(pause)
 
