@@ -7,12 +7,18 @@ from typing import Any
 from ..bench import Bench, behaviour
 
 
-@behaviour("commit")
-def _(bench: Bench) -> None:
-    bench.connect()
+def begun(bench: Bench, url: str | None = None) -> str:
+    """A table, and session ``c`` in a transaction that has inserted row 1 into it; ``url`` if not the gate's own."""
+    bench.connect(url)
     table = bench.table()
     bench.adapter.call("begin", on="c")
     bench.query(f"INSERT INTO {table} VALUES (1, 0)")
+    return table
+
+
+@behaviour("commit")
+def _(bench: Bench) -> None:
+    table = begun(bench)
     assert bench.count(table) == 0
     bench.adapter.call("commit", on="c")
     assert bench.count(table) == 1
@@ -20,10 +26,7 @@ def _(bench: Bench) -> None:
 
 @behaviour("rollback")
 def _(bench: Bench) -> None:
-    bench.connect()
-    table = bench.table()
-    bench.adapter.call("begin", on="c")
-    bench.query(f"INSERT INTO {table} VALUES (1, 0)")
+    table = begun(bench)
     bench.adapter.call("rollback", on="c")
     assert bench.count(table) == 0
     bench.query(f"INSERT INTO {table} VALUES (2, 0)")
@@ -32,10 +35,7 @@ def _(bench: Bench) -> None:
 
 @behaviour("savepoint")
 def _(bench: Bench) -> None:
-    bench.connect()
-    table = bench.table()
-    bench.adapter.call("begin", on="c")
-    bench.query(f"INSERT INTO {table} VALUES (1, 0)")
+    table = begun(bench)
     bench.query("SAVEPOINT here")
     bench.query(f"INSERT INTO {table} VALUES (2, 0)")
     bench.query("ROLLBACK TO SAVEPOINT here")
@@ -59,10 +59,7 @@ def _(bench: Bench) -> None:
 
 @behaviour("close-rolls-back")
 def _(bench: Bench) -> None:
-    bench.connect()
-    table = bench.table()
-    bench.adapter.call("begin", on="c")
-    bench.query(f"INSERT INTO {table} VALUES (1, 0)")
+    table = begun(bench)
     bench.adapter.call("close", on="c")
     bench.connect(name="d")
     bench.query(f"INSERT INTO {table} VALUES (1, 5)", "d", deadline_ms=10_000)
@@ -71,10 +68,7 @@ def _(bench: Bench) -> None:
 
 @behaviour("error-inside-a-transaction")
 def _(bench: Bench) -> None:
-    bench.connect()
-    table = bench.table()
-    bench.adapter.call("begin", on="c")
-    bench.query(f"INSERT INTO {table} VALUES (1, 0)")
+    table = begun(bench)
     failed = bench.fails("constraint", f"INSERT INTO {table} VALUES (1, 0)")
     assert (failed.errno, failed.executed, failed.retryable) == (1062, "no", False)
     bench.query(f"INSERT INTO {table} VALUES (2, 0)")
@@ -85,10 +79,7 @@ def _(bench: Bench) -> None:
 @behaviour("transaction-lost")
 def _(bench: Bench) -> None:
     with bench.proxy() as proxy:
-        bench.connect(proxy.url())
-        table = bench.table()
-        bench.adapter.call("begin", on="c")
-        bench.query(f"INSERT INTO {table} VALUES (1, 0)")
+        table = begun(bench, proxy.url())
         proxy.cut()
         for id in (2, 3):
             bench.fails("tx_lost", f"INSERT INTO {table} VALUES ({id}, 0)")
@@ -100,10 +91,7 @@ def _(bench: Bench) -> None:
 @behaviour("commit-without-an-answer")
 def _(bench: Bench) -> None:
     with bench.proxy() as proxy:
-        bench.connect(proxy.url())
-        table = bench.table()
-        bench.adapter.call("begin", on="c")
-        bench.query(f"INSERT INTO {table} VALUES (1, 0)")
+        table = begun(bench, proxy.url())
         proxy.down = lambda _: (b"", False)
         assert bench.refused("outcome_unknown", "commit", on="c").executed == "unknown"
         assert bench.count(table) == 1
