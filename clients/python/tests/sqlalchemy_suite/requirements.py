@@ -1,6 +1,6 @@
 """What SQLAlchemy's suite may expect, where it differs from the suite's own assumptions.
 
-Everything that SQLAlchemy runs against MariaDB over its own drivers is asked of Vitrail as well, but for what
+Everything that SQLAlchemy runs against MariaDB or MySQL over its own drivers is asked of Vitrail as well, but for what
 :mod:`exclusions` lists.
 """
 
@@ -13,7 +13,7 @@ from sqlalchemy.testing import exclusions
 from sqlalchemy.testing.requirements import SuiteRequirements
 from sqlalchemy_suite.exclusions import REQUIREMENTS, REQUIREMENTS_OVER_SHARDS
 
-#: What MariaDB does, and the suite does not take for granted.
+#: What MariaDB and MySQL do, and the suite does not take for granted.
 PRESENT = """
 aggregate_order_by autocommit boolean_col_expressions cast_precision_numerics_many_significant_digits
 check_constraint_reflection comment_reflection computed_columns computed_columns_reflect_persisted computed_columns_stored
@@ -32,16 +32,31 @@ unicode_ddl unique_constraints_reflect_as_index unique_index_reflect_as_unique_c
 view_column_reflection view_reflection views window_functions window_range window_range_numeric
 """.split()  # noqa: SIM905  # it reads better as text
 
-#: What MariaDB has not: not run.
+#: What neither MariaDB nor MySQL has: not run.
 ABSENT = {
     "datetime_microseconds": "DATETIME has whole seconds unless it is told otherwise",
     "time_microseconds": "TIME has whole seconds unless it is told otherwise",
-    "json_index_supplementary_unicode_element": "MariaDB finds no key beyond the basic plane",
     "fetch_expression": "FETCH takes numbers only",
     "unbounded_varchar": "VARCHAR has a length",
 }
+_NO_FETCH = "MySQL has LIMIT only"
 
-#: What fails in MariaDB over SQLAlchemy's own drivers, and has to fail here as well.
+#: What one of them has not.
+ABSENT_FROM = {
+    "mariadb": {"json_index_supplementary_unicode_element": "MariaDB finds no key beyond the basic plane"},
+    "mysql": {
+        "cast_precision_numerics_many_significant_digits": "MySQL's JSON has doubles",
+        "ctes_with_values": "MySQL's VALUES needs ROW",
+        "fetch_first": _NO_FETCH,
+        "fetch_no_order_by": _NO_FETCH,
+        "fetch_offset_with_options": _NO_FETCH,
+        "fetch_ties": _NO_FETCH,
+        "index_ddl_if_exists": "MySQL's CREATE INDEX has no IF NOT EXISTS",
+        "uuid_data_type": "MySQL has no type for a UUID",
+    },
+}
+
+#: What fails in both over SQLAlchemy's own drivers, and has to fail here as well.
 FAILING = {
     "date_implicit_bound": "a date that is selected comes as text",
     "datetime_implicit_bound": "a date and time that is selected comes as text",
@@ -57,7 +72,7 @@ FAILING = {
 
 
 class Requirements(SuiteRequirements):  # type: ignore[misc]  # the suite has no types
-    """Requirements of the suite, as Vitrail over MariaDB meets them."""
+    """Requirements of the suite, as Vitrail meets them."""
 
     def get_isolation_levels(self, config: Any) -> dict[str, Any]:
         """The levels that can be set, and the one that sessions begin with."""
@@ -72,7 +87,13 @@ class Requirements(SuiteRequirements):  # type: ignore[misc]  # the suite has no
 def _declare() -> None:
     # None: MariaDB itself, for comparison.
     shards = int(os.environ["VITRAIL_SUITE_SHARDS"])
-    closed = {**ABSENT, **(REQUIREMENTS if shards else {}), **(REQUIREMENTS_OVER_SHARDS if shards > 1 else {})}
+    flavour = os.environ.get("VITRAIL_SUITE_FLAVOUR", "mariadb")
+    closed = {
+        **ABSENT,
+        **ABSENT_FROM[flavour],
+        **(REQUIREMENTS if shards else {}),
+        **(REQUIREMENTS_OVER_SHARDS if shards > 1 else {}),
+    }
     found = {name: exclusions.open() for name in PRESENT}
     found.update((name, exclusions.fails(reason)) for name, reason in FAILING.items())
     found.update((name, exclusions.skip_if(lambda _: True, reason)) for name, reason in closed.items())

@@ -56,44 +56,30 @@ def wait_until(what: str, ready: object, process: subprocess.Popen[bytes] | None
 class MariaDB:
     """A MariaDB server with databases ``main``, ``shop_0`` and ``shop_1``."""
 
+    _OPTIONS = (
+        "--bind-address=127.0.0.1",
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-buffer-pool-size=64M",
+        "--skip-name-resolve",
+        "--max-connections=200",
+        "--log-bin=binlog",
+        "--server-id=1",
+    )
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
         self.socket = folder / "m.sock"
         self._path = os.environ["PATH"] + ":/usr/sbin:/sbin"
-        data = folder / "data"
-        user = ["--user=root"] if os.geteuid() == 0 else []
-        with (folder / "install.log").open("wb") as log:
-            subprocess.run(
-                ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", *user],
-                check=True,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "PATH": self._path},
-            )
-        self._log = (folder / "mariadb.log").open("wb")
-        program = shutil.which("mariadbd", path=self._path)
-        assert program is not None, "MariaDB is not installed: tools/harness/install-mariadb"
-        self.process = subprocess.Popen(
-            [
-                program,
-                "--no-defaults",
-                f"--datadir={data}",
-                f"--socket={self.socket}",
-                f"--port={self.port}",
-                *user,
-                "--bind-address=127.0.0.1",
-                "--innodb-flush-log-at-trx-commit=0",
-                "--innodb-buffer-pool-size=64M",
-                "--innodb-log-file-size=32M",
-                "--skip-name-resolve",
-                "--max-connections=200",
-                "--log-bin=binlog",
-                "--server-id=1",
-            ],
-            stdout=self._log,
-            stderr=self._log,
+        self._user = ["--user=root"] if os.geteuid() == 0 else []
+        self._log = (folder / "mysql.log").open("wb")
+        data = f"--datadir={folder / 'data'}"
+        installed = subprocess.run(
+            [*self._installer(), data, *self._user], stdout=self._log, stderr=self._log, env={**os.environ, "PATH": self._path}
         )
+        assert installed.returncode == 0, (folder / "mysql.log").read_text()
+        options = [*self._server(), data, f"--socket={self.socket}", f"--port={self.port}", *self._user, *self._OPTIONS]
+        self.process = subprocess.Popen(options, stdout=self._log, stderr=self._log)
         wait_until("MariaDB", self._answers, self.process)
         databases = ["main", *_SHARDS.values()]
         self.sql("".join(f"CREATE DATABASE {name} CHARACTER SET utf8mb4;" for name in databases))
@@ -102,6 +88,14 @@ class MariaDB:
         for name in databases:
             self.sql(f"CREATE TABLE {name}.members (id BIGINT PRIMARY KEY, name VARCHAR(100), n INT NOT NULL DEFAULT 0)")
         self.sql("CREATE USER vitrail@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO vitrail@'127.0.0.1';")
+
+    def _installer(self) -> list[str]:
+        return ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal"]
+
+    def _server(self) -> list[str]:
+        program = shutil.which("mariadbd", path=self._path)
+        assert program is not None, "MariaDB is not installed: tools/harness/install-mariadb"
+        return [program, "--no-defaults", "--innodb-log-file-size=32M"]
 
     def _answers(self) -> bool:
         return self._client("SELECT 1").returncode == 0
@@ -121,6 +115,33 @@ class MariaDB:
         self.process.kill()
         self.process.wait(_STOPS_WITHIN)
         self._log.close()
+
+
+class MySQL(MariaDB):
+    """A MySQL 9, as ``tools/harness/install-mysql`` puts it into the cache, with the same databases."""
+
+    def _installer(self) -> list[str]:
+        return [*self._server(), "--initialize-insecure"]
+
+    def _server(self) -> list[str]:
+        cache = os.environ.get("VITRAIL_CACHE") or Path.home() / ".cache" / "vitrail"
+        tree = Path(cache) / "mysql-sid"
+        loaders = sorted((tree / "usr" / "lib").glob("*/ld-linux*"))
+        assert loaders, "MySQL is not installed: tools/harness/install-mysql"
+        return [
+            str(loaders[0]),
+            "--library-path",
+            str(loaders[0].parent),
+            str(tree / "usr" / "sbin" / "mysqld"),
+            "--no-defaults",
+            f"--basedir={tree / 'usr'}",
+            f"--lc-messages-dir={tree / 'usr' / 'share' / 'mysql'}",
+            f"--plugin-dir={tree / 'usr' / 'lib' / 'mysql' / 'plugin'}",
+            "--innodb-redo-log-capacity=64M",
+            "--mysqlx=OFF",
+            "--secure-file-priv=",
+            f"--pid-file={self.folder / 'mysql.pid'}",
+        ]
 
 
 class Gate:
