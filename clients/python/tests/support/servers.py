@@ -74,12 +74,13 @@ class MariaDB:
         self._user = ["--user=root"] if os.geteuid() == 0 else []
         self._log = (folder / "mysql.log").open("wb")
         data = f"--datadir={folder / 'data'}"
-        installed = subprocess.run(
-            [*self._installer(), data, *self._user], stdout=self._log, stderr=self._log, env={**os.environ, "PATH": self._path}
-        )
+        # Names of temporary tables hold the server's process id, which is not unique where containers share a folder.
+        environment = {**os.environ, "PATH": self._path, "TMPDIR": str(folder)}
+        install = [*self._installer(), data, *self._user]
+        installed = subprocess.run(install, stdout=self._log, stderr=self._log, env=environment, check=False)
         assert installed.returncode == 0, (folder / "mysql.log").read_text()
         options = [*self._server(), data, f"--socket={self.socket}", f"--port={self.port}", *self._user, *self._OPTIONS]
-        self.process = subprocess.Popen(options, stdout=self._log, stderr=self._log)
+        self.process = subprocess.Popen(options, stdout=self._log, stderr=self._log, env=environment)
         wait_until("MariaDB", self._answers, self.process)
         databases = ["main", *_SHARDS.values()]
         self.sql("".join(f"CREATE DATABASE {name} CHARACTER SET utf8mb4;" for name in databases))

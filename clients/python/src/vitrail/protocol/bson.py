@@ -20,9 +20,10 @@ EMPTY_DOCUMENT = b"\x05\x00\x00\x00\x00"
 _INT32 = struct.Struct("<i")
 _INT64 = struct.Struct("<q")
 _DOUBLE = struct.Struct("<d")
+#: Writes four bytes, the least first.
+write_int32 = _INT32.pack
 _read_int32 = _INT32.unpack_from
 _read_int64 = _INT64.unpack_from
-_write_int32 = _INT32.pack
 _write_int64 = _INT64.pack
 
 #: What decoding gives: None, bool, int, float, str, bytes or memoryview, list, Document.
@@ -195,7 +196,7 @@ def encode(fields: Mapping[str, Value]) -> bytes:
 def document(elements: Iterable[bytes]) -> bytes:
     """Writes a document of elements that are written already."""
     content = b"".join(elements)
-    return b"%b%b\0" % (_write_int32(len(content) + 5), content)
+    return b"%b%b\0" % (write_int32(len(content) + 5), content)
 
 
 def element(name: bytes, value: Value) -> bytes:
@@ -230,7 +231,7 @@ def write_int(name: bytes, value: int) -> bytes:
         OverflowError: it has more than 64 bits.
     """
     if -0x8000_0000 <= value < 0x8000_0000:
-        return b"\x10" + name + _write_int32(value)
+        return b"\x10" + name + write_int32(value)
     if -(1 << 63) <= value < 1 << 63:
         return b"\x12" + name + _write_int64(value)
     raise OverflowError("an integer beyond 64 bits")
@@ -248,13 +249,13 @@ def write_text(name: bytes, value: str) -> bytes:
         UnicodeEncodeError: it has half of a surrogate pair.
     """
     content = value.encode()
-    return b"\x02%b%b%b\0" % (name, _write_int32(len(content) + 1), content)
+    return b"\x02%b%b%b\0" % (name, write_int32(len(content) + 1), content)
 
 
 def write_binary(name: bytes, value: bytes | bytearray | memoryview) -> bytes:
     """An element of bytes."""
     content = bytes(value)
-    return b"\x05%b%b\0%b" % (name, _write_int32(len(content)), content)
+    return b"\x05%b%b\0%b" % (name, write_int32(len(content)), content)
 
 
 def write_array(name: bytes, elements: Iterable[bytes]) -> bytes:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import limits
-from .bson import Document, Encoded, write_text
+from .bson import Document, Encoded, write_int32, write_text
 from .faults import Fault
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
@@ -28,7 +27,6 @@ _TEXT_FORMS = {
 #: What comes before the text of a typed value: its ``t``, and the type and name of ``v``.
 _TYPED_HEADS = {kind: write_text(b"t\0", kind) + b"\x02v\0" for kind in ("u64", "decimal", "json", *_TEXT_FORMS)}
 _CHARSET = re.compile(r"[A-Za-z0-9_]{1,64}")
-_write_int32 = struct.Struct("<i").pack
 _U64_END = 1 << 64
 _I64_END = 1 << 63
 
@@ -102,7 +100,7 @@ def write_typed_text(name: bytes, kind: str, text: str) -> bytes:
     head = _TYPED_HEADS[kind]
     content = text.encode()
     size = len(head) + len(content) + 10
-    return b"\x03%b%b%b%b%b\0\0" % (name, _write_int32(size), head, _write_int32(len(content) + 1), content)
+    return b"\x03%b%b%b%b%b\0\0" % (name, write_int32(size), head, write_int32(len(content) + 1), content)
 
 
 def read_value(value: Any) -> Any:
