@@ -37,10 +37,11 @@ test-clients: ## the clients in other languages, and the conformance of all, aga
 	@tools/harness/install-python
 	@CARGO='$(CARGO)' python3 clients/check.py
 
-test-sqlalchemy: ## SQLAlchemy's compliance suite through one shard and two, and over MariaDB alone; takes minutes
+test-sqlalchemy: ## SQLAlchemy's compliance suite through one shard and two, and over MariaDB alone; takes minutes (FLAVOUR=mysql: MySQL 9)
 	@tools/harness/install-mariadb
+	@$(if $(filter mysql,$(FLAVOUR)),tools/harness/install-mysql)
 	@tools/harness/install-python
-	@CARGO='$(CARGO)' python3 clients/check.py sqlalchemy
+	@CARGO='$(CARGO)' VITRAIL_SUITE_FLAVOUR=$(or $(FLAVOUR),mariadb) python3 clients/check.py sqlalchemy
 
 bench-python: $(if $(VITRAIL),,build) ## the Python client beside PyMySQL and asyncmy on the same MariaDB, in target/clients/speed.json (two minutes; VITRAIL=path: another release server; CHECK=1: an aim that is not reached fails)
 	@tools/harness/install-mariadb
