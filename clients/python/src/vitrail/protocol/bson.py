@@ -190,7 +190,11 @@ def encode(fields: Mapping[str, Value]) -> bytes:
     Raises:
         TypeError, OverflowError: a value that has no form in the subset.
     """
-    return document([element(name_of(name), value) for name, value in fields.items()])
+    elements: list[bytes] = []
+    for name, value in fields.items():
+        writer = _WRITERS.get(type(value), element)
+        elements.append(writer(name_of(name), value))
+    return document(elements)
 
 
 def document(elements: Iterable[bytes]) -> bytes:
