@@ -1,7 +1,8 @@
 """The Python client's speed through Vitrail beside PyMySQL's and asyncmy's on the same MariaDB: ``make bench-python``.
 
 Both sides of a pair take turns in each round of one run, and which is first changes from round to round. Told is the ratio of a
-round's rates: the median of the rounds, and between which two values half of them lie.
+round's rates: the median of the rounds, and between which two values half of them lie; and the CPU time of this process, which
+changes less with other work on the machine.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ sys.path[:0] = [str(HOME), str(HOME.parent / "tests")]
 import pymysql  # noqa: E402
 from sides import Side, asyncmy_side, pymysql_side, vitrail_aio_side, vitrail_side  # noqa: E402
 from support.servers import Gate, MariaDB, temporary  # noqa: E402
-from workloads import SCHEMA, WORKLOADS, Workload, fill  # noqa: E402
+from workloads import SCHEMA, WORKLOADS, Spent, Workload, fill  # noqa: E402
 
 DATABASE = "speed"
 _KEYSPACE = """
@@ -42,7 +43,7 @@ Pair = tuple[str, Side, str, Side]
 
 async def measure(pairs: Sequence[Pair], workloads: Sequence[Workload], rounds: int, chance: random.Random) -> list[dict[str, Any]]:
     """Rates of all workloads and pairs, round by round; a round to warm up comes first."""
-    rates: dict[tuple[str, str], tuple[list[float], list[float]]] = {
+    spent: dict[tuple[str, str], tuple[list[Spent], list[Spent]]] = {
         (workload.name, name): ([], []) for workload in workloads for name, _, _, _ in pairs
     }
     for round in range(rounds + 1):
@@ -51,24 +52,33 @@ async def measure(pairs: Sequence[Pair], workloads: Sequence[Workload], rounds: 
                 turns = [(0, side), (1, other)]
                 for which, chosen in turns if round % 2 else reversed(turns):
                     gc.collect()
-                    seconds = await workload.run(chosen, chance)
+                    took = await workload.run(chosen, chance)
                     if round:
-                        rates[workload.name, name][which].append(workload.count / seconds)
+                        spent[workload.name, name][which].append(took)
         print(f"round {round} of {rounds}", file=sys.stderr, flush=True)
-    return [summary(workload, name, other, *rates[workload.name, name]) for workload in workloads for name, _, other, _ in pairs]
+    return [summary(workload, name, other, *spent[workload.name, name]) for workload in workloads for name, _, other, _ in pairs]
 
 
-def summary(workload: Workload, name: str, other: str, rates: list[float], others: list[float]) -> dict[str, Any]:
-    """What came of one workload and pair."""
-    ratios = [rate / beside for rate, beside in zip(rates, others, strict=True)]
+def summary(workload: Workload, name: str, other: str, spent: list[Spent], beside: list[Spent]) -> dict[str, Any]:
+    """What came of one workload and pair. Computing is that of this process, in microseconds for one thing."""
+
+    def rate(side: list[Spent]) -> float:
+        return statistics.median(workload.count / took.seconds for took in side)
+
+    def computing(side: list[Spent]) -> float:
+        return statistics.median(took.computing / workload.count * 1e6 for took in side)
+
+    ratios = [theirs.seconds / ours.seconds for ours, theirs in zip(spent, beside, strict=True)]
     lower, median, upper = statistics.quantiles(ratios, n=4)
     return {
         "workload": workload.name,
         "unit": workload.unit,
         "driver": name,
         "beside": other,
-        "rate": statistics.median(rates),
-        "rate_beside": statistics.median(others),
+        "rate": rate(spent),
+        "rate_beside": rate(beside),
+        "computing": computing(spent),
+        "computing_beside": computing(beside),
         "ratio": median,
         "ratio_quartiles": [lower, upper],
         "ratios": ratios,
@@ -79,7 +89,19 @@ def summary(workload: Workload, name: str, other: str, rates: list[float], other
 
 def table(results: Sequence[dict[str, Any]]) -> str:
     """The table in Markdown."""
-    heads = ("what", "driver", "a second", "beside it", "a second", "ratio", "half of the rounds", "aim", "")
+    heads = (
+        "what",
+        "driver",
+        "a second",
+        "CPU of each",
+        "beside it",
+        "a second",
+        "CPU of each",
+        "ratio",
+        "half of the rounds",
+        "aim",
+        "",
+    )
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for result in results:
         lower, upper = result["ratio_quartiles"]
@@ -87,8 +109,10 @@ def table(results: Sequence[dict[str, Any]]) -> str:
             result["workload"],
             f"`{result['driver']}`",
             f"{result['rate']:,.0f}",
+            f"{result['computing']:.1f} µs",
             result["beside"],
             f"{result['rate_beside']:,.0f}",
+            f"{result['computing_beside']:.1f} µs",
             f"{result['ratio']:.2f}",
             f"{lower:.2f} to {upper:.2f}",
             f"{result['aim']:g}",
@@ -114,7 +138,7 @@ def main() -> int:
     """The exit status is 1 if an aim is not reached and ``--check`` is given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vitrail", type=Path, required=True, help="the server's program, of a release build")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=15, help="rounds after the one that warms up")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", metavar="TEXT", help="workloads whose name holds TEXT")
     parser.add_argument("--json", type=Path, help="where to write all ratios")

@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sides import COUNT, EMPTY, Blocking, Row, Side
 
@@ -53,15 +53,22 @@ def fill(side: Blocking) -> None:
     side.fill("INSERT INTO item VALUES (%s, %s, %s, %s, %s, %s)", [item(id) for id in range(ITEMS)])
 
 
+class Spent(NamedTuple):
+    """Seconds that passed, and those that this process computed."""
+
+    seconds: float
+    computing: float
+
+
 @dataclass(frozen=True)
 class Workload:
-    """``run`` gives the seconds for ``count`` things named ``unit``; ``aim``: Vitrail's rate / that of the driver beside it."""
+    """``run`` gives what ``count`` things named ``unit`` took; ``aim``: Vitrail's rate / that of the driver beside it."""
 
     name: str
     unit: str
     count: int
     aim: float
-    run: Callable[[Side, random.Random], Awaitable[float]]
+    run: Callable[[Side, random.Random], Awaitable[Spent]]
 
 
 async def _value(result: Any) -> Any:
@@ -69,35 +76,37 @@ async def _value(result: Any) -> Any:
     return await result if inspect.isawaitable(result) else result
 
 
-async def _select(side: Side, chance: random.Random) -> float:
+async def _timed(call: Callable[[], Any]) -> tuple[Any, Spent]:
+    """What a call gives, and what it took."""
+    started, computed = time.perf_counter(), time.process_time()
+    result = await _value(call())
+    return result, Spent(time.perf_counter() - started, time.process_time() - computed)
+
+
+async def _select(side: Side, chance: random.Random) -> Spent:
     ids = [chance.randrange(ACCOUNTS) for _ in range(_SELECTS)]
-    started = time.perf_counter()
-    rows = await _value(side.select(ids))
-    elapsed = time.perf_counter() - started
+    rows, spent = await _timed(lambda: side.select(ids))
     _check([tuple(row) for row in rows], [account(id) for id in ids])
-    return elapsed
+    return spent
 
 
-async def _fetch(side: Side, _: random.Random) -> float:
-    elapsed = 0.0
+async def _fetch(side: Side, _: random.Random) -> Spent:
+    whole = Spent(0.0, 0.0)
     for _round in range(_FETCHES):
-        started = time.perf_counter()
-        rows = await _value(side.fetch())
-        elapsed += time.perf_counter() - started
+        rows, spent = await _timed(side.fetch)
+        whole = Spent(whole.seconds + spent.seconds, whole.computing + spent.computing)
         _check([tuple(row) for row in rows], [item(id) for id in range(ITEMS)])
-    return elapsed
+    return whole
 
 
-async def _insert(side: Side, _: random.Random) -> float:
+async def _insert(side: Side, _: random.Random) -> Spent:
     rows = [entry(id) for id in range(ENTRIES)]
     await _value(side.one(EMPTY))
-    started = time.perf_counter()
-    await _value(side.insert(rows))
-    elapsed = time.perf_counter() - started
+    _, spent = await _timed(lambda: side.insert(rows))
     sums = [sum(row[place] for row in rows) for place in (0, 1, 3)]
     notes = sum(zlib.crc32(row[2].encode()) for row in rows)
     _check(await _value(side.one(COUNT)), (len(rows), *sums, notes))
-    return elapsed
+    return spent
 
 
 def _check(found: Any, wanted: Any) -> None:
