@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.testing import suite
 from sqlalchemy.testing.suite import *  # noqa: F403
 
-from vitrail.sqlalchemy.blocking import BufferedCursor
+from vitrail.buffered import BufferedCursor
 
 
 class ServerSideCursorsTest(suite.ServerSideCursorsTest):  # type: ignore[misc]  # the suite has no types

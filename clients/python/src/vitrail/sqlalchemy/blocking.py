@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.mysql.base import MySQLExecutionContext
 
-from ..cursor import Cursor
+from ..buffered import BufferedCursor
 from .base import VitrailDialect
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPICursor, DBAPIModule
-    from typing_extensions import Self, Unpack
-
-    from ..placeholders import Parameters
-    from ..session import StatementOptions
-
-
-class BufferedCursor(Cursor):
-    """A cursor that has all rows before :meth:`execute` returns, as SQLAlchemy expects without ``stream_results``: whatever fails
-    has failed by then, and a rollback leaves the rows."""
-
-    def execute(self, operation: str, parameters: Parameters | None = None, **options: Unpack[StatementOptions]) -> Self:
-        """Runs a statement and takes the rows of its first result into memory."""
-        super().execute(operation, parameters, **options)
-        if self.description is not None:
-            self._rows = deque(self.fetchall())
-            self.rownumber = 0
-        return self
 
 
 class VitrailExecutionContext(MySQLExecutionContext):
