@@ -6,7 +6,7 @@ import datetime
 import decimal
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from .errors import DataError
@@ -42,11 +42,6 @@ BINARY_TYPE = DBAPIType({TINY_BLOB, MEDIUM_BLOB, LONG_BLOB, BLOB, BIT, GEOMETRY,
 NUMBER_TYPE = DBAPIType({DECIMAL, NEWDECIMAL, TINY, SHORT, LONG, FLOAT, DOUBLE, LONGLONG, INT24, YEAR})
 DATETIME_TYPE = DBAPIType({DATE, TIME, DATETIME, TIMESTAMP})
 ROWID_TYPE = DBAPIType()
-
-
-def readers(columns: Iterable[Column]) -> list[Reader]:
-    """How to read the cells of each column."""
-    return [reader(column) for column in columns]
 
 
 def reader(column: Column) -> Reader:

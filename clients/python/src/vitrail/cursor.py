@@ -41,6 +41,8 @@ class Cursor:
         rownumber: index of the next row in the result; None without a result.
     """
 
+    _reader_class = ResultReader
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._closed = False
@@ -74,7 +76,7 @@ class Cursor:
         message = {"op": "execute", "sql": sql, "binds": adapt(binds) if binds else {}, **chosen.fields()}
         if held is not None:
             message["fh"] = held.hash
-        self._reader = ResultReader(self._connection.fields, sql, held)
+        self._reader = self._reader_class(self._connection.fields, sql, held)
         self._pending = self._connection.run(message, self._connection.deadline(chosen.timeout), self)
         self._next_result()
         return self

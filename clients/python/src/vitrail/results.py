@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from . import errors
-from .convert import DECIMAL, NEWDECIMAL, convert, readers
+from .convert import DECIMAL, NEWDECIMAL, Reader, convert, reader
 from .protocol.faults import Fault
 from .protocol.rows import Column, cells, columns
 
@@ -96,10 +96,10 @@ class Fields:
         places: the place of each name; of several with one name, the last has it.
     """
 
-    def __init__(self, hash: int, packed: bytes | memoryview) -> None:
+    def __init__(self, hash: int, packed: bytes | memoryview, reader: Callable[[Column], Reader]) -> None:
         self.hash = hash
         self.columns = columns(packed)
-        self.readers = readers(self.columns)
+        self.readers = [reader(column) for column in self.columns]
         self.description = [describe(column) for column in self.columns]
         self.places = {column.name: place for place, column in enumerate(self.columns)}
 
@@ -153,6 +153,10 @@ class ResultReader:
         self._held = held
         self._fields: Fields | None = None
 
+    def reader(self, column: Column) -> Reader:
+        """How to read the cells of a column."""
+        return reader(column)
+
     def read(self, reply: Mapping[str, Any]) -> Part:
         """What a reply brings.
 
@@ -182,7 +186,7 @@ class ResultReader:
 
     def _begin(self, reply: Mapping[str, Any]) -> Fields | None:
         if "fields" in reply:
-            self._fields = Fields(reply.get("fh", 0), reply["fields"])
+            self._fields = Fields(reply.get("fh", 0), reply["fields"], self.reader)
             if "fh" in reply:
                 self._cache.put(self._sql, self._fields)
         elif "fh" in reply:
