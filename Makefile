@@ -8,7 +8,7 @@ ALL_FEATURES := --features vitrail/otlp
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check-demo build test test-clients test-sqlalchemy bench-python lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
+.PHONY: help demo check-demo build test test-clients test-sqlalchemy test-django bench-python lint fmt golden micro instructions accept-instructions diff fuzz-sql bench crowd tables soak deny fuzz servers clean
 
 help: ## what each word does
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-19s %s\n", $$1, $$2}'
@@ -47,6 +47,11 @@ bench-python: $(if $(VITRAIL),,build) ## the Python client beside PyMySQL and as
 	@tools/harness/install-mariadb
 	@tools/harness/install-python
 	@python3 clients/check.py speed --vitrail $(abspath $(or $(VITRAIL),$(TARGET)/release/vitrail)) $(if $(CHECK),--check)
+
+test-django: ## Django's own tests of its databases through one shard and two, and over MariaDB alone; takes minutes
+	@tools/harness/install-mariadb
+	@tools/harness/install-python
+	@CARGO='$(CARGO)' python3 clients/check.py django
 
 lint: ## rustfmt and clippy, warnings denied
 	@$(CARGO) fmt --all -- --check

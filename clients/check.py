@@ -1,8 +1,8 @@
 """Runs all tests of the clients in other languages than Rust, and the conformance of all; ``target/clients/summary.json`` has it.
 
-``make test-clients`` calls it; ``make test-sqlalchemy`` with ``sqlalchemy`` as argument; ``make bench-python`` with ``speed`` and
-arguments of ``python/benchmarks/compare.py``. Standard library only; what the tests need is installed into an environment under
-``target``.
+``make test-clients`` calls it; ``make test-sqlalchemy`` and ``make test-django`` with the name of that suite, which is all that is
+run then; ``make bench-python`` with ``speed`` and arguments of ``python/benchmarks/compare.py``. Standard library only; what the tests
+need is installed into an environment under ``target``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import time
 import venv
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -108,30 +109,47 @@ def check_python() -> Client:
     return client
 
 
-def check_sqlalchemy() -> Client:
-    """SQLAlchemy's compliance suite with both dialects through one shard and two, beside SQLAlchemy's own over MariaDB alone."""
+@dataclass(frozen=True)
+class Suite:
+    """The tests of a framework for its databases. ``runs``: its backends and how many shards each has; the first is the framework's
+    own over MariaDB alone. ``class_name``: what of a test's class is the same in all runs."""
+
+    runs: tuple[tuple[str, int], ...]
+    class_name: Callable[[str], str]
+
+
+SUITES = {
+    "sqlalchemy": Suite(
+        (("mysql+pymysql", 0), ("vitrail", 1), ("vitrail+aio", 1), ("vitrail", 2), ("vitrail+aio", 2)),
+        # The dialect is in the names of the classes.
+        lambda name: name.partition("+")[0].rpartition("_")[0],
+    ),
+    "django": Suite((("django.db.backends.mysql", 0), ("vitrail.django", 1), ("vitrail.django", 2)), lambda name: name),
+}
+
+
+def check_suite(name: str) -> Client:
+    """One of :data:`SUITES`, through one shard and two. Says how much is not run that the framework's own backend runs."""
+    suite = SUITES[name]
     client = Client("python")
     project = REPOSITORY / "clients" / "python"
     programs = environment(OUTPUT / "python", project)
-    runs = [("mysql+pymysql", 0), ("vitrail", 1), ("vitrail+aio", 1), ("vitrail", 2), ("vitrail+aio", 2)]
-    passed: dict[tuple[str, int], set[str]] = {}
-    for driver, shards in runs:
-        report = OUTPUT / f"sqlalchemy-{driver}-{shards}.xml"
-        suite = project / "tests" / "sqlalchemy_suite" / "run.py"
-        command: list[str | Path] = [programs / "python", suite, driver, str(shards), "--quiet", f"--junit-xml={report}"]
-        client.run(f"sqlalchemy {driver}, {shards} shards", command, project, report)
-        passed[driver, shards] = passing(report)
-        beyond = len(passed[runs[0]] - passed[driver, shards])
-        print(f"== beyond what {runs[0][0]} excludes: {beyond} of {len(passed[runs[0]])}")
+    own: set[str] = set()
+    for driver, shards in suite.runs:
+        report = OUTPUT / f"{name}-{driver}-{shards}.xml"
+        program = project / "tests" / f"{name}_suite" / "run.py"
+        command: list[str | Path] = [programs / "python", program, driver, str(shards), "--quiet", f"--junit-xml={report}"]
+        client.run(f"{name} {driver}, {shards} shards", command, project, report)
+        passed = passing(report, suite.class_name)
+        own = own or passed
+        print(f"== beyond what {suite.runs[0][0]} excludes: {len(own - passed)} of {len(own)}")
     return client
 
 
-def passing(report: Path) -> set[str]:
-    """Tests of a JUnit report of the suite that passed, without the dialect that is in the names of their classes."""
+def passing(report: Path, class_name: Callable[[str], str]) -> set[str]:
+    """Tests of a JUnit report that passed."""
     cases = ElementTree.parse(report).iter("testcase") if report.exists() else ()
-    return {
-        f"{case.get('classname', '').partition('+')[0].rpartition('_')[0]}::{case.get('name')}" for case in cases if not len(case)
-    }
+    return {f"{class_name(case.get('classname', ''))}::{case.get('name')}" for case in cases if not len(case)}
 
 
 def check_conformance(clients: list[Client]) -> None:
@@ -188,8 +206,8 @@ def main() -> int:
     if sys.argv[1:2] == ["speed"]:
         return measure_python(sys.argv[2:])
     build_missing()
-    alone = sys.argv[1:] == ["sqlalchemy"]
-    clients = [check_sqlalchemy()] if alone else [check_python(), Client("rust")]
+    alone = sys.argv[1] if sys.argv[1:] else None
+    clients = [check_suite(alone)] if alone else [check_python(), Client("rust")]
     if not alone:
         check_conformance(clients)
     print()
@@ -197,7 +215,7 @@ def main() -> int:
         for step in client.steps:
             print(f"{client.language}: {step.name}: {step.passed} passed, {step.failed} failed, {step.excluded} excluded")
     summary = {client.language: {**client.totals, "steps": [asdict(step) for step in client.steps]} for client in clients}
-    written = OUTPUT / ("sqlalchemy.json" if alone else "summary.json")
+    written = OUTPUT / f"{alone or 'summary'}.json"
     written.write_text(json.dumps(summary, indent=2) + "\n")
     print("summary:", written)
     return int(any(client.totals["failed"] for client in clients))
