@@ -75,7 +75,7 @@ impl Stepping<'_> {
     async fn work(&self, session: &mut Session, done: &mut Done) -> Result<(), ErrorBody> {
         self.enter(Node::Read);
         let (rows, end) = self.find(session, done).await?;
-        self.judge(session, end, done)?;
+        self.judge(session, end, rows.list.is_empty(), done)?;
         self.enter(Node::Write);
         match self.steps.write() {
             Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await,
@@ -113,7 +113,8 @@ impl Stepping<'_> {
     }
 
     /// What would be a warning of a SELECT is an error of a write in a strict `sql_mode`, unless that is told to ignore it.
-    fn judge(&self, session: &Session, end: ResultEnd, done: &mut Done) -> Result<(), ErrorBody> {
+    /// `none`: no row was read.
+    fn judge(&self, session: &Session, end: ResultEnd, none: bool, done: &mut Done) -> Result<(), ErrorBody> {
         let ResultEnd { status, .. } = end;
         if matches!(self.steps.write(), Write::Keyed(keyed) if keyed.judged()) {
             done.end = ResultEnd { status, ..ResultEnd::default() };
@@ -121,8 +122,8 @@ impl Stepping<'_> {
         }
         let strict = values::is_strict(&session.now.settings) && !self.steps.ignores();
         let (mut warnings, mut warning_texts) = (end.warnings, end.warning_texts);
-        if self.scope.gate.is_mariadb() && matches!(self.steps.write(), Write::Insert(_)) {
-            // It minds what is stored, and not what numbers texts are on the way there.
+        if self.scope.gate.is_mariadb() && matches!(self.steps.write(), Write::Insert(_)) && !none {
+            // It minds what is stored, and not what numbers texts are on the way there; of no row, it is the condition that warns.
             let before = warning_texts.len();
             warning_texts.retain(|warning| warning.errno != 1292);
             let unminded = u32::try_from(before - warning_texts.len()).unwrap_or(u32::MAX);
