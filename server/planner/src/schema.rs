@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use domain::Domain;
+use vitrail_proto::value::Value;
 
 /// The schemas of all keyspaces that are known, by keyspace.
 pub type Schemas = HashMap<Arc<str>, Arc<KeyspaceSchema>>;
@@ -51,6 +52,20 @@ pub struct ColumnSchema {
     pub nullable: bool,
     /// MySQL computes it; it cannot be written.
     pub generated: bool,
+    /// What it has where an INSERT does not name it.
+    pub default: ColumnDefault,
+}
+
+/// What a column has where no value is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ColumnDefault {
+    /// An expression, or not known.
+    #[default]
+    Unknown,
+    /// NULL. A column that is never NULL has no default then: it is an error, or the default of its type.
+    Nothing,
+    /// A literal with this text.
+    Literal(String),
 }
 
 /// What the values of a column are, as far as comparing them goes.
@@ -144,6 +159,19 @@ impl ColumnSchema {
             invisible: false,
             nullable: false,
             generated: false,
+            default: ColumnDefault::Unknown,
+        }
+    }
+}
+
+impl ColumnSchema {
+    /// What MySQL stores where no value is given, before it is converted to the column's type; NULL in a column that is never NULL: an error, or
+    /// the default of its type. `None`: not known.
+    pub fn default_value(&self) -> Option<Value> {
+        match &self.default {
+            ColumnDefault::Unknown => None,
+            ColumnDefault::Nothing => Some(Value::Null),
+            ColumnDefault::Literal(text) => Some(Value::Text(text.clone())),
         }
     }
 }

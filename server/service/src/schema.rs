@@ -50,4 +50,19 @@ pub struct Column {
     pub invisible: bool,
     /// Computed; cannot be written.
     pub generated: bool,
+    /// What an INSERT that does not name it stores.
+    #[serde(default)]
+    pub default: ColumnDefault,
+}
+
+/// What a column has where no value is given.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ColumnDefault {
+    /// An expression, or something that was not told.
+    #[default]
+    Unknown,
+    /// Nothing, or NULL.
+    Nothing,
+    /// A literal with this text.
+    Literal(String),
 }

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use vitrail_mysql::{Connection, Error, Flavour};
-use vitrail_service::schema::{Column, Schema, Table};
+use vitrail_service::schema::{Column, ColumnDefault, Schema, Table};
 use vitrail_sql::lexer::{LexMode, Lexer, TokenKind};
 
 const TABLES: &str = "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES \
      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED'){named}";
 
 const COLUMNS: &str = "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, COLLATION_NAME, IS_NULLABLE, EXTRA, \
-     GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE(){named} ORDER BY TABLE_NAME, ORDINAL_POSITION";
+     GENERATION_EXPRESSION, COLUMN_DEFAULT FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE(){named} ORDER BY TABLE_NAME, ORDINAL_POSITION";
 
 /// Functional key parts have no column name: of the unique keys, those that hold one are left out, because no list of columns describes them.
 const KEYS: &str = "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE, INDEX_TYPE FROM information_schema.STATISTICS \
@@ -174,6 +174,7 @@ fn column(mut cells: std::vec::IntoIter<Option<String>>, flavour: Flavour) -> Op
         Flavour::MariaDb => !expression.is_empty() || extra.contains(" generated"),
         Flavour::MySql => extra.contains("virtual generated") || extra.contains("stored generated"),
     };
+    let default = default_of(next(&mut cells), &extra, flavour);
     Some(Column {
         name,
         data_type,
@@ -183,5 +184,24 @@ fn column(mut cells: std::vec::IntoIter<Option<String>>, flavour: Flavour) -> Op
         auto_increment: extra.contains("auto_increment"),
         invisible: extra.contains("invisible"),
         generated,
+        default,
     })
+}
+
+/// MySQL tells the text of a literal, MariaDB an expression: literals of text are quoted there.
+fn default_of(told: Option<String>, extra: &str, flavour: Flavour) -> ColumnDefault {
+    let Some(told) = told else { return ColumnDefault::Nothing };
+    match flavour {
+        Flavour::MySql if extra.contains("default_generated") => ColumnDefault::Unknown,
+        Flavour::MySql => ColumnDefault::Literal(told),
+        Flavour::MariaDb if told.eq_ignore_ascii_case("null") => ColumnDefault::Nothing,
+        Flavour::MariaDb => {
+            let quoted = told.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+            match quoted {
+                Some(text) if !text.contains('\\') => ColumnDefault::Literal(text.replace("''", "'")),
+                None if told.parse::<f64>().is_ok() => ColumnDefault::Literal(told),
+                _ => ColumnDefault::Unknown,
+            }
+        }
+    }
 }

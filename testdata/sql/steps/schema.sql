@@ -62,6 +62,19 @@ CREATE TABLE tour (
   CONSTRAINT tour_driver FOREIGN KEY (depot, driver) REFERENCES driver (depot, id) ON DELETE CASCADE ON UPDATE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 
+-- Rows lie by columns that have defaults.
+CREATE TABLE ticket (
+  queue    INT          NOT NULL DEFAULT '7',
+  id       INT          NOT NULL DEFAULT 1,
+  note     VARCHAR(20)  DEFAULT 'it''s',
+  PRIMARY KEY (queue, id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE tag (
+  word     VARCHAR(20)  NOT NULL DEFAULT 'it''s new' PRIMARY KEY,
+  used     INT          NOT NULL DEFAULT 0
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
 CREATE TABLE kind (
   code     CHAR(3)      NOT NULL PRIMARY KEY,
   name     VARCHAR(40)  NOT NULL,

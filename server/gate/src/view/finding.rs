@@ -173,7 +173,7 @@ fn differing_part(left: &Table, right: &Table, reference: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vitrail_service::schema::Column;
+    use vitrail_service::schema::{Column, ColumnDefault};
 
     fn table(name: &str, columns: &[&str]) -> Table {
         let columns = columns.iter().map(|name| Column {
@@ -185,6 +185,7 @@ mod tests {
             auto_increment: false,
             invisible: false,
             generated: false,
+            default: ColumnDefault::Nothing,
         });
         let keys = vec!["PRIMARY (x)".to_owned()];
         Table {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use vitrail_planner::schema::{ColumnClass, ColumnSchema, KeyspaceSchema, TableSchema};
+use vitrail_planner::schema::{ColumnClass, ColumnDefault, ColumnSchema, KeyspaceSchema, TableSchema};
 use vitrail_service::call::Settings;
-use vitrail_service::schema::Schema;
+use vitrail_service::schema::{ColumnDefault as Told, Schema};
 
 use super::finding::{Finding, differences};
 use crate::calling::of_schema;
@@ -84,6 +84,11 @@ fn for_planner(schema: Schema) -> KeyspaceSchema {
             invisible: column.invisible,
             nullable: column.nullable,
             generated: column.generated,
+            default: match &column.default {
+                Told::Unknown => ColumnDefault::Unknown,
+                Told::Nothing => ColumnDefault::Nothing,
+                Told::Literal(text) => ColumnDefault::Literal(text.clone()),
+            },
             ..ColumnSchema::of(&column.name, &column.column_type, column.collation.as_deref())
         });
         let columns = columns.collect();

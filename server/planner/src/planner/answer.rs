@@ -13,7 +13,7 @@ use super::order;
 use super::placement::Member;
 use super::texts;
 use super::walk::{Item, Scope, Walk};
-use crate::schema::{ColumnClass, ColumnSchema, Domain};
+use crate::schema::{ColumnClass, ColumnDefault, ColumnSchema, Domain};
 
 /// One column of a query's answer.
 #[derive(Clone)]
@@ -57,6 +57,7 @@ impl<'a> Column<'a> {
             invisible: false,
             nullable,
             generated,
+            default: ColumnDefault::Unknown,
         })
     }
 

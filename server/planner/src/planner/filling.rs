@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sqlparser::ast::{Expr, Insert, OnInsert};
 use vitrail_sql::lexer::TokenKind;
 
+use super::names::is_default;
 use super::text::{Given, Text};
 use super::walk::Walk;
 use crate::plan::{Edit, Filling, Replacement, Source};
@@ -84,7 +85,7 @@ fn given(text: &Text<'_>, value: Option<&Expr>, auto: &AutoIncrement) -> Result<
         None => {
             Err(Refusal::invalid("column-count", "Column count doesn't match value count").with_errno(1136, "21S01"))
         }
-        Some(Expr::Identifier(name)) if name.value.eq_ignore_ascii_case("DEFAULT") => Ok(None),
+        Some(value) if is_default(value) => Ok(None),
         Some(value) => match text.value(value) {
             Some((source, Given::Integer | Given::Text | Given::Null | Given::Bind)) => Ok(Some(source)),
             _ => Err(Refusal::unsupported(

@@ -5,6 +5,7 @@ use std::ops::Range;
 use sqlparser::ast::{Expr, Insert, OnInsert, SetExpr, TableObject, Value as SqlValue};
 
 use super::insert_select::{self, Target};
+use super::names::is_default;
 use super::text::Given;
 use super::walk::{Scope, Walk};
 use super::write::{assigned, last, moves_row, replicated};
@@ -87,13 +88,20 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
                 sources.push(if auto.is_some_and(|auto| auto.column.eq_ignore_ascii_case(column)) {
                     (0..rows.len().max(1)).map(|row| Source::Bind(Filling::bind(row).into())).collect()
                 } else {
-                    let Some(at) = columns.iter().position(|name| name.eq_ignore_ascii_case(column)) else {
-                        return Err(Refusal::unsupported(
-                            "no-sharding-column",
-                            format!("the INSERT into `{table}` gives no value for its sharding column `{column}`"),
-                        ));
-                    };
-                    values_of(walk, insert, &rows, at, known)?
+                    match columns.iter().position(|name| name.eq_ignore_ascii_case(column)) {
+                        Some(at) => values_of(walk, insert, &rows, at, known)?,
+                        None => {
+                            let default = known.and_then(ColumnSchema::default_value).ok_or_else(|| {
+                                Refusal::unsupported(
+                                    "no-sharding-column",
+                                    format!(
+                                        "the INSERT into `{table}` gives no value for its sharding column `{column}`"
+                                    ),
+                                )
+                            })?;
+                            vec![Source::Constant(default); rows.len().max(1)]
+                        }
+                    }
                 });
                 dividers.push(Divider { vindex: *vindex, part: *part, known: known.cloned().map(Box::new) });
             }
@@ -129,7 +137,10 @@ fn values_of(
             "the type of the sharding column is not known; give it an integer, a text or bytes",
         )),
         Some((source, _)) => Ok(source),
-        None => asking::ask(walk, expr, bytes(), column),
+        None => match column.and_then(ColumnSchema::default_value).filter(|_| is_default(expr)) {
+            Some(default) => Ok(Source::Constant(default)),
+            None => asking::ask(walk, expr, bytes(), column),
+        },
     };
     if insert.source.is_none() {
         let assignment = insert.assignments.get(at).ok_or_else(|| wrong_count(0))?;
@@ -204,9 +215,7 @@ fn ids_of(walk: &Walk<'_>, insert: &Insert, schema: Option<&TableSchema>, table:
         return Ids::Unknown;
     }
     let sources = given.into_iter().map(|expr| match expr? {
-        Expr::Identifier(name) if name.value.eq_ignore_ascii_case("DEFAULT") => {
-            Some(Source::Constant(vitrail_proto::value::Value::Null))
-        }
+        expr if is_default(expr) => Some(Source::Constant(vitrail_proto::value::Value::Null)),
         expr => walk.text.value(expr).map(|(source, _)| source),
     });
     sources.collect::<Option<Vec<_>>>().map_or(Ids::Unknown, Ids::From)
@@ -227,8 +236,7 @@ fn auto_increment(
             matches!(&value.value, SqlValue::Null)
                 || matches!(&value.value, SqlValue::Number(number, _) if number == "0")
         }
-        Some(Expr::Identifier(name)) => name.value.eq_ignore_ascii_case("DEFAULT"),
-        Some(_) => false,
+        Some(expr) => is_default(expr),
         None => true,
     };
     let open = match columns.iter().position(|name| name.eq_ignore_ascii_case(&column.name)) {

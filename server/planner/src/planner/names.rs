@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Ident, ObjectName, ObjectNamePart};
+use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart};
 
 use super::{PlanContext, catalog};
 use crate::refusal::Refusal;
@@ -33,6 +33,11 @@ pub(super) fn idents(name: &ObjectName) -> Option<Vec<&Ident>> {
 }
 
 /// Whether a keyspace or a system database has this name.
+/// DEFAULT, which the parser takes for a name.
+pub(super) fn is_default(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
+}
+
 pub(super) fn is_system(name: &str) -> bool {
     SYSTEM.iter().any(|system| system.eq_ignore_ascii_case(name))
 }

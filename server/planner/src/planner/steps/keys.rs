@@ -1,12 +1,13 @@
 //! The key by which a row is read and written again, and what moves of a row whose sharding columns change.
 
-use sqlparser::ast::{Assignment, AssignmentTarget, Expr};
+use sqlparser::ast::{Assignment, AssignmentTarget};
 
+use super::super::names::is_default;
 use super::super::order::quoted;
 use super::super::walk::{Item, Walk};
 use super::super::write::last;
 use super::refuse;
-use crate::plan::{Divider, Home, Moving, MovingPlan};
+use crate::plan::{Divider, Home, Moving, MovingPlan, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, ColumnSchema, Domain};
 use crate::vschema::Sharding;
@@ -118,12 +119,15 @@ pub(super) fn moving(
         match walk.text.value(value) {
             Some((source, _)) => assigned.push((place, source)),
             None if is_default(value) => {
-                return Err(Refusal::unsupported(
-                    "sharding-column-update",
-                    format!(
-                        "the sharding column `{name}` tells where the row goes, and DEFAULT does not say that; give the value itself"
-                    ),
-                ));
+                let default = key.columns[place].default_value().ok_or_else(|| {
+                    Refusal::unsupported(
+                        "sharding-column-update",
+                        format!(
+                            "the sharding column `{name}` tells where the row goes, and what its DEFAULT is, is not known; give the value itself"
+                        ),
+                    )
+                })?;
+                assigned.push((place, Source::Constant(default)));
             }
             None => read.push(place),
         }
@@ -169,10 +173,6 @@ pub(super) fn moving(
         checked,
     };
     Ok(Some(MovingPlan { moving, assigned, read }))
-}
-
-fn is_default(value: &Expr) -> bool {
-    matches!(value, Expr::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default"))
 }
 
 /// The condition under which a document is the same once it was sent as text.
