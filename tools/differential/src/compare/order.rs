@@ -1,5 +1,7 @@
 //! Rows and their order: total, by keys with ties, or none; all of them, or some of more.
 
+use std::collections::HashMap;
+
 use super::cells::{Canonical, arrange, same, same_row};
 use crate::case::{Order, View};
 
@@ -51,9 +53,15 @@ pub(super) fn difference(
 fn unmatched(found: &[Vec<Canonical>], pool: &[Vec<Canonical>]) -> Option<usize> {
     let mut sorted: Vec<(&Vec<Canonical>, bool)> = pool.iter().map(|row| (row, false)).collect();
     sorted.sort_by(|(left, _), (right, _)| arrange(left, right));
+    // By where equal ones begin: how many from there on are taken.
+    let mut taken_there: HashMap<usize, usize> = HashMap::new();
     found.iter().position(|row| {
         let start = sorted.partition_point(|(other, _)| arrange(other, row).is_lt());
-        let candidates = sorted[start..].iter_mut().take_while(|(other, _)| arrange(other, row).is_eq());
+        let taken = taken_there.entry(start).or_default();
+        while sorted.get(start + *taken).is_some_and(|(other, taken)| *taken && arrange(other, row).is_eq()) {
+            *taken += 1;
+        }
+        let candidates = sorted[start + *taken..].iter_mut().take_while(|(other, _)| arrange(other, row).is_eq());
         match candidates.into_iter().find(|(other, taken)| !*taken && same_row(row, other)) {
             Some(partner) => {
                 partner.1 = true;

@@ -257,3 +257,10 @@ fn only_merged_errors_may_tell_of_another_row() {
     assert!(!same_text(first, second, false) && !same_text(first, other, true));
     assert!(!same_text("Unknown column 'a'", "Unknown column 'b'", true));
 }
+
+#[test]
+fn many_equal_rows_are_compared_in_one_pass() {
+    let many = vec![("1", "a"); 200_000];
+    let [found, expected] = [answer(&many), answer(&many)];
+    assert_eq!(with(&view(Order::None), &found, &expected), None);
+}
