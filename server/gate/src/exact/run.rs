@@ -73,8 +73,7 @@ impl Exacting<'_> {
         };
         let outcome = outcome.await;
         let ran = connection.ran.take();
-        connection.release().await;
-        snapshot.end(session, calling).await;
+        tokio::join!(connection.release(), snapshot.end(session, calling));
         let mut end = outcome.map_err(|error| self.overdue(error, bound, scratch))?;
         facts::and_then(&mut end.ran, ran.as_ref());
         facts::and_also(&mut end.ran, waited, 0);
