@@ -32,7 +32,7 @@ test: servers ## all tests, against real MariaDB and MySQL 9 (FLAVOURS=mariadb l
 	@$(CARGO) build --workspace $(ALL_FEATURES) --bin vitrail-harness
 	@VITRAIL_FLAVOURS=$(FLAVOURS) $(TARGET)/debug/vitrail-harness $(CARGO) test --workspace $(ALL_FEATURES) --no-fail-fast
 
-test-clients: ## the clients in other languages, and the conformance of all, against real servers; in target/clients/summary.json
+test-clients: ## the clients in other languages, the conformance of all, and suites of frameworks, against real servers; in target/clients/summary.json
 	@tools/harness/install-mariadb
 	@tools/harness/install-python
 	@CARGO='$(CARGO)' python3 clients/check.py
