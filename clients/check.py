@@ -1,8 +1,8 @@
 """Runs all tests of the clients in other languages than Rust, and the conformance of all; ``target/clients/summary.json`` has it.
 
 ``make test-clients`` calls it; ``make test-sqlalchemy`` and ``make test-django`` with the name of a framework's suite, which is all
-that is run then; ``make bench-python`` with ``speed`` and arguments of ``python/benchmarks/compare.py``. Standard library only; what the tests
-need is installed into an environment under ``target``.
+that is run then; ``make bench-python`` with ``speed`` and arguments of ``python/benchmarks/compare.py``. Standard library only;
+what the tests need is installed into an environment under ``target``.
 """
 
 from __future__ import annotations

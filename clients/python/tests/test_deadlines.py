@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from support.servers import Gate, MariaDB, wait_until
@@ -57,6 +58,15 @@ def test_cancel_from_another_thread(connection: vitrail.Connection, mariadb: Mar
     assert cursor.execute("SELECT 3").fetchone() == (3,)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, as from a terminal; a shell in the background ignores it, and so would Python."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_cancels_the_statement(connection: vitrail.Connection, mariadb: MariaDB) -> None:
     """Ctrl-C in the middle of a wait: the statement ends at the server, and the connection goes on."""
     cursor = connection.cursor()
@@ -85,6 +95,7 @@ def test_a_stream_can_be_cancelled(connection: vitrail.Connection, mariadb: Mari
     assert cursor.execute("SELECT 5").fetchone() == (5,)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_rows_are_read(connection: vitrail.Connection, mariadb: MariaDB) -> None:
     """The rows that were on the way are lost, so the cursor gives no more; the connection goes on."""
     cursor = connection.cursor()

@@ -16,19 +16,13 @@ TESTS = {
 
 _TEMPORARY = "a temporary table is of one shard, which the target has to name (`pin-needs-shard`)"
 _SELECTED = "rows of CREATE TABLE … SELECT would not be on their shards (`ddl-select`)"
-_FETCH = "FETCH in place of LIMIT is refused over shards, also WITH TIES"
 _FOREIGN_KEY = "a foreign key to a row of another shard: MySQL checks it on the row's own"
-_REFERENCE = "INSERT … RETURNING into a reference table answers no rows"
-_LOCKING = "SELECT … FOR UPDATE without a table is not understood in a sharded keyspace"
 
 #: Requirements that are not met where keyspaces have more than one shard.
 REQUIREMENTS_OVER_SHARDS = {
     "create_table_as": _SELECTED,
     "create_temp_table_as": _SELECTED,
     "cross_schema_fk_reflection": "a foreign key names a database of MySQL, of which a keyspace has several",
-    "fetch_first": _FETCH,
-    "fetch_no_order_by": _FETCH,
-    "fetch_ties": _FETCH,
     "has_temp_table": _TEMPORARY,
     "temp_table_comment_reflection": _TEMPORARY,
     "temp_table_reflection": _TEMPORARY,
@@ -44,13 +38,7 @@ TESTS_OVER_SHARDS = {
     "CTETest::test_select_recursive_round_trip": _FOREIGN_KEY,
     "CTETest::test_update_from_round_trip": _FOREIGN_KEY,
     "CTETest::test_values_named_via_cte": _FOREIGN_KEY,
-    "InsertBehaviorTest::test_empty_insert": "INSERT … () VALUES () is not taken apart",
-    "PercentSchemaNamesTest::test_executemany_returning_roundtrip": _REFERENCE,
-    "ReturningGuardsTest::test_insert_many": _REFERENCE,
-    "ReturningGuardsTest::test_insert_single": _REFERENCE,
     "ReturningTest::test_insertmanyvalues_returning": "compares rows that are read without ORDER BY with those that were written",
-    "ServerSideCursorsTest::test_ss_cursor_status[for_update_expr]": _LOCKING,
-    "ServerSideCursorsTest::test_ss_cursor_status[for_update_string]": _LOCKING,
     "TableViaSelectTest::test_without_metadata[plain0]": _SELECTED,
     "TableViaSelectTest::test_without_metadata[plain1]": _SELECTED,
 }
