@@ -87,9 +87,8 @@ class VitrailDialect(MySQLDialect):
         # MariaDB's sequences are of one connection to one server.
         self.supports_sequences = False
         if self._is_sharded(connection):
-            # RETURNING is answered where a row is inserted by itself. `insert().returning()` with many sets of parameters, which
-            # the ORM uses, so becomes a statement for each.
-            self.delete_returning = False
+            # RETURNING of several rows gives them shard by shard. `insert().returning()` with many sets of parameters, which the
+            # ORM uses, so becomes a statement for each.
             self.insertmanyvalues_page_size = 1
 
     def _is_sharded(self, connection: Connection) -> bool:
