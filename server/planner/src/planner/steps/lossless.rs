@@ -56,6 +56,10 @@ pub(super) fn lossless(
     }
     let text = walk.text;
     let select = text.tokens.iter().position(|token| token.start == start)?;
+    if !text.is_word(&text.tokens[select], "SELECT") {
+        // In parentheses.
+        return None;
+    }
     let from = end_of_list(text, select)?;
     let parts = listed(text, select, from);
     let first = parts.first()?.start;
