@@ -5,14 +5,14 @@
 use bytes::Bytes;
 use vitrail_planner::plan::{Carried, Form, Fragment};
 use vitrail_proto::error::ErrorBody;
-use vitrail_proto::message::Ran;
 use vitrail_proto::rows::{self, RowBatch};
 
 use super::budget::Budget;
 use super::definition::Body;
-use super::server::Connection;
+use super::feed::{Feed, Step};
+use super::seen::Seen;
+use crate::failure;
 use crate::reading::Sink;
-use crate::{facts, failure};
 
 /// Bytes of one INSERT, about.
 const STATEMENT: usize = 256 << 10;
@@ -20,16 +20,18 @@ const STATEMENT: usize = 256 << 10;
 /// What a row takes beside its values.
 const ROW: u64 = 32;
 
-/// Takes rows, and inserts them.
-pub(super) struct Loader<'l, 'c> {
+/// Takes rows, and has them inserted.
+pub(super) struct Loader<'l> {
+    number: usize,
     fragment: &'l Fragment,
     body: &'l Body,
-    connection: &'l mut Connection<'c>,
+    feed: &'l Feed,
     budget: &'l mut Budget,
     start: String,
     text: String,
     /// Rows so far, and what they take.
     loaded: Loaded,
+    seen: Seen,
 }
 
 /// How much was loaded.
@@ -39,48 +41,37 @@ pub(super) struct Loaded {
     pub(super) bytes: u64,
 }
 
-impl<'l, 'c> Loader<'l, 'c> {
+impl<'l> Loader<'l> {
     pub(super) fn new(
-        fragment: &'l Fragment,
+        number: usize,
+        fragments: &'l [Fragment],
         body: &'l Body,
-        connection: &'l mut Connection<'c>,
+        feed: &'l Feed,
         budget: &'l mut Budget,
-    ) -> Loader<'l, 'c> {
-        let name = |column: &Carried| format!("`{}`", column.name.replace('`', "``"));
-        let names: Vec<String> = fragment.columns.iter().map(name).collect();
-        let start = format!("INSERT INTO {} ({}) VALUES ", fragment.qualified(), names.join(", "));
-        Loader { fragment, body, connection, budget, start, text: String::new(), loaded: Loaded::default() }
+    ) -> Loader<'l> {
+        let fragment = &fragments[number];
+        let start = format!("INSERT INTO {} ({}) VALUES ", fragment.qualified(), names(fragment));
+        let seen = Seen::of(number, fragments);
+        Loader { number, fragment, body, feed, budget, start, text: String::new(), loaded: Loaded::default(), seen }
     }
 
-    /// Notes how the rows were read.
-    pub(super) fn note(&mut self, ran: Option<&Ran>) {
-        facts::and_then(&mut self.connection.ran, ran);
-    }
-
-    /// Inserts what is left. Gives how much that was in all.
-    pub(super) async fn finish(mut self) -> Result<Loaded, ErrorBody> {
+    /// Has inserted what is left. Gives how much that was in all, and what was seen of it.
+    pub(super) async fn finish(mut self) -> Result<(Loaded, Seen), ErrorBody> {
         self.insert().await?;
-        Ok(self.loaded)
+        Ok((self.loaded, self.seen))
     }
 
     async fn insert(&mut self) -> Result<(), ErrorBody> {
         if self.text.is_empty() {
             return Ok(());
         }
-        let text = std::mem::take(&mut self.text);
-        let warnings = self.connection.run(text).await.map_err(|error| match error.errno {
-            1062 => failure::unsupported(format!(
-                "rows of `{}` on different shards have the same unique key ({}): one MySQL could not hold them, so there is no answer that is \
-                 right",
-                self.fragment.table, error.message
-            )),
-            _ => error,
-        })?;
-        // A value is not stored as it was: the table has other types than the gate knows.
-        if warnings > 0 { Err(failure::outdated(&self.fragment.keyspace)) } else { Ok(()) }
+        let sql = std::mem::take(&mut self.text);
+        self.feed.send(Step { fragment: self.number, sql }).await
     }
 
-    fn row<'r>(&mut self, mut cells: impl Iterator<Item = Option<&'r [u8]>>) -> Result<(), ErrorBody> {
+    fn row(&mut self, cells: &[Option<&[u8]>]) -> Result<(), ErrorBody> {
+        self.seen.row(cells);
+        let mut cells = cells.iter().copied();
         self.text.push_str(if self.text.is_empty() { &self.start } else { ", " });
         self.text.push('(');
         for (number, column) in self.fragment.columns.iter().enumerate() {
@@ -104,7 +95,7 @@ impl<'l, 'c> Loader<'l, 'c> {
     }
 }
 
-impl Sink for Loader<'_, '_> {
+impl Sink for Loader<'_> {
     fn fields(&mut self, packed: &Bytes) -> Result<(), ErrorBody> {
         for (read, column) in rows::columns(packed).zip(&self.fragment.columns) {
             let read = read.map_err(|_| malformed())?;
@@ -123,13 +114,19 @@ impl Sink for Loader<'_, '_> {
         for row in batch.rows() {
             let row = row.map_err(|_| malformed())?;
             let cells: Vec<Option<&[u8]>> = row.cells().collect::<Result<_, _>>().map_err(|_| malformed())?;
-            self.row(cells.into_iter())?;
+            self.row(&cells)?;
             if self.text.len() >= STATEMENT {
                 self.insert().await?;
             }
         }
         Ok(())
     }
+}
+
+/// The columns that are loaded of a fragment, as INSERT lists them.
+pub(super) fn names(fragment: &Fragment) -> String {
+    let name = |column: &Carried| format!("`{}`", column.name.replace('`', "``"));
+    fragment.columns.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes a value as a literal. `None`: it is not of this form.

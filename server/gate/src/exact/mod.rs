@@ -1,16 +1,20 @@
 //! Statements over shards that no plan makes one answer of: their tables' rows are loaded into temporary tables on a scratch MySQL, and
 //! the statement runs there.
 //!
-//! Layout: `run` (one statement from its first fragment to its last row), `order` (which fragment is read next, and how), `load` (rows on their way
-//! into a temporary table), `server` (one connection there), `definition` (a table's definition as a temporary one has it), `snapshot` (what holds
-//! the reads together), `limits`.
+//! Layout: `run` (one statement from its turn to its last row), `gather` (its fragments, from the shards to the scratch server), `order` (which
+//! fragment is read next, and how), `seen` (the values by which others are read), `load` (rows on their way into a temporary table), `feed` (statements
+//! that wait for the scratch server), `server` (one connection there), `definition` (a table's definition as a temporary one has it), `snapshot` (what
+//! holds the reads together), `budget`, `limits`.
 
 mod budget;
 mod definition;
+mod feed;
+mod gather;
 mod limits;
 mod load;
 mod order;
 mod run;
+mod seen;
 mod server;
 mod snapshot;
 
@@ -31,7 +35,7 @@ pub(crate) struct Scratch {
     service: Arc<dyn QueryService>,
     limits: ScratchLimits,
     /// Statements that may run, first come, first served.
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// What all of them have loaded.
     total: Arc<Total>,
     definitions: Definitions,
@@ -42,7 +46,7 @@ impl Scratch {
         Scratch {
             service,
             limits,
-            places: Semaphore::new(limits.statements.clamp(1, Semaphore::MAX_PERMITS)),
+            places: Arc::new(Semaphore::new(limits.statements.clamp(1, Semaphore::MAX_PERMITS))),
             total: Arc::default(),
             definitions: Definitions::default(),
         }

@@ -1,17 +1,11 @@
 //! Which fragment is read next, and by which values of others.
 
-use vitrail_planner::plan::{Exact, Form, Fragment};
-use vitrail_proto::error::ErrorBody;
-use vitrail_proto::value::Value;
+use vitrail_planner::plan::{Exact, Fragment};
 
 use super::load::Loaded;
-use crate::failure;
 
 /// Rows of a fragment whose values others are read by, at most.
 const SOURCE_ROWS: u64 = 50_000;
-
-/// Values that a fragment is read by, at most.
-pub(super) const MOST_VALUES: usize = 5_000;
 
 /// What is known of the fragments so far.
 pub(super) struct Order {
@@ -81,43 +75,5 @@ impl Order {
             open().filter(|fragment| fragments[*fragment].copy_of().is_none()).min_by_key(rank).map(Next::Whole)
         };
         copy.or_else(reduced).or_else(whole)
-    }
-}
-
-/// Whether a value is a date that is none, such as `2000-00-00`: columns may hold one, and strict sql_modes take no literal of it.
-pub(super) fn is_odd_date(cell: &[u8]) -> bool {
-    let date = cell.get(..10).filter(|date| date[4] == b'-' && date[7] == b'-');
-    date.is_some_and(|date| &date[..4] == b"0000" || &date[5..7] == b"00" || &date[8..] == b"00")
-}
-
-/// A value of a column, to be asked for.
-pub(super) fn value(cell: Vec<u8>, form: Form) -> Result<Value, ErrorBody> {
-    let malformed = || failure::internal("the scratch server has sent values that cannot be told");
-    if form == Form::Bytes {
-        return Ok(Value::Bytes(cell));
-    }
-    let text = String::from_utf8(cell).map_err(|_| malformed())?;
-    Ok(match form {
-        Form::Number => match (text.parse(), text.parse()) {
-            (Ok(value), _) => Value::Int(value),
-            (_, Ok(value)) => Value::UInt(value),
-            _ => Value::Decimal(text),
-        },
-        _ => Value::Text(text),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_odd_date;
-
-    #[test]
-    fn dates_that_are_none_are_told() {
-        for odd in ["0000-00-00", "0000-00-00 00:00:00", "2000-00-07", "2000-07-00 10:00:00.5"] {
-            assert!(is_odd_date(odd.as_bytes()), "{odd}");
-        }
-        for plain in ["", "2000-01-01", "1000-10-20 00:00:00", "12:00:00", "0000", "a text-00-00"] {
-            assert!(!is_odd_date(plain.as_bytes()), "{plain}");
-        }
     }
 }

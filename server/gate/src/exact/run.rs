@@ -3,30 +3,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-use vitrail_listener::responder::Responder;
-use vitrail_planner::plan::{Exact, Fragment, Node, Resolved};
+use vitrail_planner::plan::{Exact, Resolved};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::rows;
-use vitrail_proto::value::{Binds, Value};
+use vitrail_proto::value::Binds;
 use vitrail_service::call::{Settings, Statement};
 
 use super::Scratch;
 use super::budget::Budget;
-use super::load::{Loaded, Loader};
-use super::order::{MOST_VALUES, Next, Order, is_odd_date, value};
+use super::gather::Gathering;
 use super::server::{Connection, of_scratch, without_place};
 use super::snapshot::Snapshot;
 use crate::answer::Answer;
 use crate::calling::Calling;
-use crate::cluster::Keyspace;
-use crate::reading::take;
 use crate::request::Scope;
-use crate::route::Limits;
 use crate::route::pass::Passing;
 use crate::session::Session;
-use crate::{facts, failure, route, scatter, settings};
+use crate::{facts, failure, scatter, settings};
 
 /// A statement on its way.
 pub(crate) struct Exacting<'a> {
@@ -50,7 +46,7 @@ impl Exacting<'_> {
             return Err(failure::read_only());
         }
         let waiting = Instant::now();
-        let _place = scratch.place(&self.scope.calling).await?;
+        let place = scratch.place(&self.scope.calling).await?;
         let waited = waiting.elapsed();
         let bound = (!scratch.limits.time.is_zero()).then(|| Instant::now() + scratch.limits.time);
         let calling = &self.scope.calling;
@@ -67,15 +63,18 @@ impl Exacting<'_> {
         let snapshot = Snapshot::begin(session, reads > 1, self.resolved.writes)?;
         let mut connection = Connection::new(&scratch.service, &loading);
         let mut budget = Budget::new(&scratch.total, scratch.limits);
-        let outcome = async {
-            self.load(scratch, exact, session, &reading, &mut connection, &mut budget).await?;
-            self.ask(exact, &asking, &mut connection, answer).await
+        let gathering = Gathering { exacting: self, scratch, exact, reading: &reading };
+        let loaded = gathering.run(session, &mut connection, &mut budget).await;
+        let ask = async {
+            let ran = loaded?;
+            let mut end = self.ask(exact, &asking, &mut connection, answer).await?;
+            facts::and_then(&mut end.ran, ran.as_ref());
+            Ok(end)
         };
-        let outcome = outcome.await;
-        let ran = connection.ran.take();
-        tokio::join!(connection.release(), snapshot.end(session, calling));
+        // The shards are needed no more.
+        let (outcome, ()) = tokio::join!(ask, snapshot.end(session, calling));
+        connection.release((place, budget));
         let mut end = outcome.map_err(|error| self.overdue(error, bound, scratch))?;
-        facts::and_then(&mut end.ran, ran.as_ref());
         facts::and_also(&mut end.ran, waited, 0);
         end.in_transaction = session.shows_transaction();
         Ok(end)
@@ -93,109 +92,6 @@ impl Exacting<'_> {
             scratch.limits.time
         );
         ErrorBody { message, ..error }
-    }
-
-    async fn load(
-        &self,
-        scratch: &Scratch,
-        exact: &Exact,
-        session: &mut Session,
-        reading: &Calling<'_>,
-        connection: &mut Connection<'_>,
-        budget: &mut Budget,
-    ) -> Result<(), ErrorBody> {
-        let fragments = exact.fragments();
-        let mut order = Order::new(exact);
-        while let Some(next) = order.next(fragments) {
-            let (number, reduced) = match next {
-                Next::Whole(number) | Next::Copy { fragment: number, .. } => (number, None),
-                Next::Reduced { fragment, reduction } => {
-                    let values = self.values(&fragments[fragment], reduction, fragments, connection).await?;
-                    let Some(values) = values else {
-                        order.useless(fragment, reduction);
-                        continue;
-                    };
-                    (fragment, Some((reduction, values)))
-                }
-            };
-            let fragment = &fragments[number];
-            if let Some(measure) = &reading.measure {
-                measure.enter(Node::Shards(Some(number)));
-            }
-            let view = &self.scope.view;
-            let keyspace = view.cluster.keyspace(&fragment.keyspace)?;
-            let body = scratch.definitions.body(keyspace, &fragment.table, view.version, reading).await?;
-            connection.create(fragment, &body.text(&fragment.columns)).await?;
-            let loaded = match next {
-                Next::Copy { of, .. } => {
-                    let names: Vec<String> =
-                        fragment.columns.iter().map(|column| format!("`{}`", column.name.replace('`', "``"))).collect();
-                    let (names, from) = (names.join(", "), fragments[of].qualified());
-                    connection
-                        .run(format!("INSERT INTO {} ({names}) SELECT {names} FROM {from}", fragment.qualified()))
-                        .await?;
-                    order.of(of)
-                }
-                // Nothing is needed of it.
-                _ if reduced.as_ref().is_some_and(|(_, values)| values.is_empty()) => Loaded::default(),
-                _ => {
-                    let resolved = exact.read(number, reduced, self.binds, &keyspace.layout)?;
-                    let loader = Loader::new(fragment, &body, connection, budget);
-                    self.read(session, keyspace, &resolved, reading, loader).await?
-                }
-            };
-            if let Some(measure) = &reading.measure {
-                measure.loaded(number, loaded.rows, loaded.bytes);
-            }
-            order.loaded(number, loaded);
-        }
-        Ok(())
-    }
-
-    /// The values by which a fragment is read; `None`: there are too many, or one that cannot be asked for.
-    async fn values(
-        &self,
-        fragment: &Fragment,
-        reduction: usize,
-        fragments: &[Fragment],
-        connection: &mut Connection<'_>,
-    ) -> Result<Option<Vec<Value>>, ErrorBody> {
-        let reduction = fragment.reductions().nth(reduction);
-        let reduction = reduction.ok_or_else(|| failure::internal("a reduction that is not there"))?;
-        let (column, source) = (reduction.column.replace('`', "``"), fragments[reduction.source].qualified());
-        let most = MOST_VALUES + 1;
-        let sql = format!("SELECT DISTINCT `{column}` FROM {source} WHERE `{column}` IS NOT NULL LIMIT {most}");
-        let cells = connection.column(sql).await?;
-        if cells.len() > MOST_VALUES || cells.iter().flatten().any(|cell| is_odd_date(cell)) {
-            return Ok(None);
-        }
-        cells.into_iter().flatten().map(|cell| value(cell, reduction.form)).collect::<Result<_, _>>().map(Some)
-    }
-
-    /// Reads rows of a fragment, and loads them.
-    async fn read(
-        &self,
-        session: &mut Session,
-        keyspace: &Keyspace,
-        resolved: &Resolved,
-        calling: &Calling<'_>,
-        mut loader: Loader<'_, '_>,
-    ) -> Result<Loaded, ErrorBody> {
-        let limits = Limits { max_rows: None, ..self.scope.limits };
-        let (mut responder, replies) = Responder::channel(1);
-        let run = async move {
-            let mut answer = Answer::new(&mut responder, None, true);
-            let end = Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?;
-            Ok(answer.finish(end))
-        };
-        let end = take(run, replies, &mut loader).await?;
-        if end.capped.is_some() {
-            return Err(failure::unsupported(
-                "a tablet's limit of rows has cut what a statement over several shards has to read; add conditions, or raise the limit",
-            ));
-        }
-        loader.note(end.ran.as_ref());
-        loader.finish().await
     }
 
     /// Runs the statement over the fragments.
@@ -284,7 +180,7 @@ fn name(packed: &Bytes, exact: &Exact) -> Option<Bytes> {
 
 impl Scratch {
     /// Waits for a turn.
-    async fn place(&self, calling: &Calling<'_>) -> Result<tokio::sync::SemaphorePermit<'_>, ErrorBody> {
+    async fn place(&self, calling: &Calling<'_>) -> Result<OwnedSemaphorePermit, ErrorBody> {
         let until = Instant::now() + self.limits.wait;
         let (until, own) = match calling.deadline {
             Some(deadline) if deadline < until => (deadline, false),
@@ -292,7 +188,7 @@ impl Scratch {
         };
         tokio::select! {
             biased;
-            place = self.places.acquire() => {
+            place = Arc::clone(&self.places).acquire_owned() => {
                 place.map_err(|_| failure::internal("the places of the scratch server are closed"))
             }
             () = calling.cancel.cancelled() => Err(failure::cancelled()),

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use vitrail_planner::plan::Fragment;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
-use vitrail_proto::message::{Ran, ResultEnd};
+use vitrail_proto::message::ResultEnd;
 use vitrail_service::QueryService;
 use vitrail_service::call::{Call, ConnectionId, On, Statement};
-use vitrail_service::execution::Part;
 
 use crate::calling::{Calling, statement};
 use crate::failure;
@@ -17,18 +16,20 @@ use crate::scatter::{self, Calls, Lane, Started, Task};
 /// MySQL's error for a database that is not there.
 const NO_DATABASE: u16 = 1049;
 
+/// MySQL's error for a row whose unique key another one has.
+const DUPLICATE: u16 = 1062;
+
 /// A connection that is reserved with its first statement.
 pub(super) struct Connection<'a> {
     service: Arc<dyn QueryService>,
     reserved: Option<ConnectionId>,
     /// Under settings in which values are stored as they come.
     loading: &'a Calling<'a>,
-    pub(super) ran: Option<Ran>,
 }
 
 impl<'a> Connection<'a> {
     pub(super) fn new(service: &Arc<dyn QueryService>, loading: &'a Calling<'a>) -> Connection<'a> {
-        Connection { service: Arc::clone(service), reserved: None, loading, ran: None }
+        Connection { service: Arc::clone(service), reserved: None, loading }
     }
 
     /// Makes an empty temporary table for a fragment.
@@ -48,25 +49,24 @@ impl<'a> Connection<'a> {
     }
 
     /// Runs a statement that has no rows. Gives the number of its warnings.
-    pub(super) async fn run(&mut self, sql: impl Into<Arc<str>>) -> Result<u32, ErrorBody> {
+    async fn run(&mut self, sql: impl Into<Arc<str>>) -> Result<u32, ErrorBody> {
         let calling = self.loading;
         let (mut lane, calls) = self.start(calling.call(None), statement(sql, true), calling).await?;
         Ok(calls.guard(pin!(lane.finish())).await?.warnings)
     }
 
-    /// Runs a statement whose rows have one column; gives it of each row.
-    pub(super) async fn column(&mut self, sql: String) -> Result<Vec<Option<Vec<u8>>>, ErrorBody> {
-        let calling = self.loading;
-        let (mut lane, calls) = self.start(calling.call(None), statement(sql, false), calling).await?;
-        let mut cells = Vec::new();
-        while let Some(part) = calls.guard(pin!(lane.next())).await? {
-            if let Part::Rows(batch) = part {
-                for row in batch.rows().flatten() {
-                    cells.extend(row.cells().flatten().map(|cell| cell.map(<[u8]>::to_vec)));
-                }
-            }
-        }
-        Ok(cells)
+    /// Runs a statement that puts rows into a fragment's table.
+    pub(super) async fn fill(&mut self, fragment: &Fragment, sql: String) -> Result<(), ErrorBody> {
+        let warnings = self.run(sql).await.map_err(|error| match error.errno {
+            DUPLICATE => failure::unsupported(format!(
+                "rows of `{}` on different shards have the same unique key ({}): one MySQL could not hold them, so there is no answer that is \
+                 right",
+                fragment.table, error.message
+            )),
+            _ => error,
+        })?;
+        // A value is not stored as it was: the table has other types than the gate knows.
+        if warnings > 0 { Err(failure::outdated(&fragment.keyspace)) } else { Ok(()) }
     }
 
     /// Starts a statement. It has to be pulled to its end before the next one.
@@ -84,10 +84,14 @@ impl<'a> Connection<'a> {
         Ok((lane, calls))
     }
 
-    /// Gives the connection back: nothing of the statement stays there.
-    pub(super) async fn release(mut self) {
+    /// Gives the connection back, where nothing of the statement stays. Nobody waits for that; `held` is held until it is done.
+    pub(super) fn release(mut self, held: impl Send + 'static) {
         if let Some(connection) = self.reserved.take() {
-            self.service.release(connection).await;
+            let service = Arc::clone(&self.service);
+            tokio::spawn(async move {
+                service.release(connection).await;
+                drop(held);
+            });
         }
     }
 
