@@ -6,30 +6,31 @@ import datetime
 import decimal
 import json
 import math
+import struct
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import DataError
 from .protocol.bson import (
     Encoded,
+    binary_content,
     document,
     element,
     name_of,
+    pack_double,
+    text_content,
     write_array,
-    write_binary,
-    write_bool,
-    write_double,
     write_int,
     write_int32,
-    write_null,
-    write_text,
 )
 from .protocol.faults import Fault
-from .protocol.values import Typed, write_typed_text, write_value
+from .protocol.values import Typed, typed_text, write_value
 
 #: Writes an element: its name, and the value.
 Writer = Callable[[bytes, Any], bytes]
+#: Writes an element from behind its name on.
+ContentWriter = Callable[[Any], bytes]
 
 _I64_END = 1 << 63
 _U64_END = 1 << 64
@@ -114,6 +115,26 @@ def elements(names: Iterable[bytes], values: Iterable[Any]) -> list[bytes]:
     return found
 
 
+def column(values: Sequence[Any]) -> tuple[bytes, list[bytes]]:
+    """Elements of values that have no names yet: the first byte of each, and what comes behind the names. It is quickest where all
+    values are of one type.
+
+    Raises:
+        DataError, Fault, UnicodeEncodeError: a value cannot be sent.
+    """
+    types = set(map(type, values))
+    known = _CONTENTS.get(types.pop()) if len(types) == 1 else None
+    if known is not None:
+        kind, write = known
+        try:
+            return kind * len(values), list(map(write, values))
+        except struct.error:
+            # An integer of more than 32 bits, whose first byte is another.
+            pass
+    written = [(_WRITERS.get(type(value)) or _inherited(value))(b"", value) for value in values]
+    return b"".join([element[:1] for element in written]), [element[1:] for element in written]
+
+
 def _inherited(value: Any) -> Writer:
     """The writer for a class that the value's class derives from: enumerations of text, named tuples."""
     for kind, writer in _WRITERS.items():
@@ -127,44 +148,49 @@ def _integer(name: bytes, value: int) -> bytes:
         return write_int(name, value)
     if abs(value) >= _DECIMAL_END:
         raise DataError("an integer of more than 65 digits", code="data")
-    return write_typed_text(name, "u64" if 0 <= value < _U64_END else "decimal", int.__repr__(value))
+    return b"\x03" + name + typed_text("u64" if 0 <= value < _U64_END else "decimal", int.__repr__(value))
 
 
-def _double(name: bytes, value: float) -> bytes:
+def _double(value: float) -> bytes:
     if not math.isfinite(value):
         raise DataError(f"{value} is no value of MySQL", code="data")
-    return write_double(name, value)
+    return pack_double(value)
 
 
-def _decimal(name: bytes, value: decimal.Decimal) -> bytes:
+def _decimal(value: decimal.Decimal) -> bytes:
     if not value.is_finite():
         raise DataError(f"{value} is no value of MySQL", code="data")
+    if type(value) is decimal.Decimal:
+        # Mostly the same as by `f`, in less than half of the time.
+        text = str(value)
+        if len(text) <= _MOST_DIGITS and "E" not in text:
+            return typed_text("decimal", text)
     # Before it is written out: an exponent of a few digits can stand for millions of them.
     if not -_MOST_DIGITS <= value.adjusted() <= _MOST_DIGITS:
         raise DataError("a decimal of more than 65 digits", code="data")
     text = f"{value:f}"
     if len(text) > _MOST_DIGITS:
         Typed("decimal", text).check()
-    return write_typed_text(name, "decimal", text)
+    return typed_text("decimal", text)
 
 
-def _date(name: bytes, value: datetime.date) -> bytes:
-    return write_typed_text(name, "date", value.isoformat())
+def _date(value: datetime.date) -> bytes:
+    return typed_text("date", value.isoformat())
 
 
-def _datetime(name: bytes, value: datetime.datetime) -> bytes:
+def _datetime(value: datetime.datetime) -> bytes:
     if value.tzinfo is not None:
         raise DataError("DATETIME has no zone: convert it, then remove the zone by replace(tzinfo=None)", code="data")
-    return write_typed_text(name, "datetime", value.isoformat(" "))
+    return typed_text("datetime", value.isoformat(" "))
 
 
-def _time(name: bytes, value: datetime.time) -> bytes:
+def _time(value: datetime.time) -> bytes:
     if value.tzinfo is not None:
         raise DataError("TIME has no zone: remove it by replace(tzinfo=None)", code="data")
-    return write_typed_text(name, "time", value.isoformat())
+    return typed_text("time", value.isoformat())
 
 
-def _duration(name: bytes, value: datetime.timedelta) -> bytes:
+def _duration(value: datetime.timedelta) -> bytes:
     microseconds = value // datetime.timedelta(microseconds=1)
     sign, microseconds = ("-", -microseconds) if microseconds < 0 else ("", microseconds)
     seconds, fraction = divmod(microseconds, 1_000_000)
@@ -173,7 +199,7 @@ def _duration(name: bytes, value: datetime.timedelta) -> bytes:
     if hours > 838:
         raise DataError("TIME has at most 838 hours", code="data")
     text = f"{sign}{hours:02}:{minutes:02}:{seconds:02}"
-    return write_typed_text(name, "time", f"{text}.{fraction:06}" if fraction else text)
+    return typed_text("time", f"{text}.{fraction:06}" if fraction else text)
 
 
 def _list(name: bytes, values: Collection[Any]) -> bytes:
@@ -206,27 +232,38 @@ def _checked(name: bytes, kind: str, content: str | bytes, charset: str | None =
     return element(name, write_value(typed))
 
 
-#: In this order for derived classes: bool before int, datetime before date.
+def _writer(kind: bytes, content: ContentWriter) -> Writer:
+    return lambda name, value: kind + name + content(value)
+
+
+#: The first byte of an element, and what writes the rest behind the name, by types whose elements all begin alike; but for integers
+#: of more than 32 bits, at which :class:`struct.error` is raised. In this order for derived classes: bool before int, datetime
+#: before date.
+_CONTENTS: dict[type, tuple[bytes, ContentWriter]] = {
+    type(None): (b"\x0a", lambda _: b""),
+    bool: (b"\x08", lambda value: b"\x01" if value else b"\x00"),
+    int: (b"\x10", write_int32),
+    float: (b"\x01", _double),
+    str: (b"\x02", text_content),
+    bytes: (b"\x05", binary_content),
+    bytearray: (b"\x05", binary_content),
+    memoryview: (b"\x05", binary_content),
+    decimal.Decimal: (b"\x03", _decimal),
+    datetime.datetime: (b"\x03", _datetime),
+    datetime.date: (b"\x03", _date),
+    datetime.time: (b"\x03", _time),
+    datetime.timedelta: (b"\x03", _duration),
+    uuid.UUID: (b"\x02", lambda value: text_content(str(value))),
+    Json: (b"\x03", lambda value: typed_text("json", value.text)),
+}
+
 _WRITERS: dict[type, Writer] = {
-    type(None): write_null,
-    bool: write_bool,
+    **{kind: _writer(*entry) for kind, entry in _CONTENTS.items()},
     int: _integer,
-    float: _double,
-    str: write_text,
-    bytes: write_binary,
-    bytearray: write_binary,
-    memoryview: write_binary,
-    decimal.Decimal: _decimal,
-    datetime.datetime: _datetime,
-    datetime.date: _date,
-    datetime.time: _time,
-    datetime.timedelta: _duration,
-    uuid.UUID: lambda name, value: write_text(name, str(value)),
     list: _list,
     tuple: _list,
     set: _list,
     frozenset: _list,
-    Json: lambda name, value: write_typed_text(name, "json", value.text),
     Bit: lambda name, value: _checked(name, "bit", value.content),
     Geometry: lambda name, value: _checked(name, "geometry", value.content),
     CharsetText: lambda name, value: _checked(name, "text", value.content, value.charset),

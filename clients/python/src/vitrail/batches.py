@@ -11,22 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from . import errors
-from .adapt import adapt, elements
-from .inserts import Insert, insert_of_rows, text_of_rows
-from .placeholders import Parameters, has_lists, rewrite, values
-from .protocol.bson import Encoded, document, name_of
-from .protocol.limits import FREE_UPLOAD
+from .adapt import adapt
+from .groups import MOST_BYTES, Group, Statement
+from .inserts import insert_of_rows
+from .placeholders import Parameters, rewrite
 from .session import Message, Options
 
 _MOST_ITEMS = 1_000
-_MOST_BINDS = 4_096
-#: A request is sent at once up to the free part of an upload: so the next is made while it runs.
-_MOST_BYTES = FREE_UPLOAD - 8_192
-#: About how many characters a bind takes in the text of a statement.
-_BIND_TEXT = 8
-
-#: Names of the binds of a statement of many rows, in their order.
-_NAMES = [name_of(f"v{number}") for number in range(1, _MOST_BINDS + 1)]
 
 #: Errors that may be those of one row, and leave nothing of their statement.
 _OF_A_ROW = frozenset({"constraint", "data", "denied", "invalid", "not_found", "too_large", "unsupported"})
@@ -50,8 +41,9 @@ class Batch:
         self._sql: str | None = None
         self._size = 0
 
-    def add(self, sql: str, binds: Encoded, rows: list[Parameters]) -> None:
-        """Adds a statement with the sets of parameters that are in it."""
+    def add(self, statement: Statement) -> None:
+        """Adds a statement."""
+        sql, binds, rows, fills_request = statement
         size = len(binds)
         item: dict[str, Any] = {"binds": binds}
         # An item without a statement repeats the one before.
@@ -62,7 +54,7 @@ class Batch:
         self.starts.append(self.starts[-1] + len(rows))
         self._rows += rows
         self._size += size
-        self.is_full = len(self.items) >= _MOST_ITEMS or self._size >= _MOST_BYTES
+        self.is_full = fills_request or len(self.items) >= _MOST_ITEMS or self._size >= MOST_BYTES
 
     def message(self, atomic: bool, chosen: Options) -> Message:
         """The request. ``atomic``: it is a transaction by itself."""
@@ -89,7 +81,7 @@ class Batch:
         start = first if atomic else failed.start
         batch = Batch(self._operation, start)
         for row in self._rows[start - first :]:
-            _add_alone(batch, self._operation, row)
+            batch.add(_alone(self._operation, row))
         return batch
 
 
@@ -158,73 +150,33 @@ def batches(operation: str, parameters: Iterable[Parameters], together: bool) ->
     """
     insert = insert_of_rows(operation) if together else None
     batch = Batch(operation, 0)
-    group = None if insert is None else _Group(insert)
-    for index, row in enumerate(parameters):
-        try:
-            if group is None or not group.add(row):
-                if group is not None:
-                    group.move_to(batch)
-                _add_alone(batch, operation, row)
-        except errors.Error as error:
-            error.item = index
-            raise
-        if group is not None and group.is_full:
-            group.move_to(batch)
-            batch.is_full = True
+    for statement in _statements(operation, parameters, None if insert is None else Group(insert)):
+        batch.add(statement)
         if batch.is_full:
             yield batch
             batch = Batch(operation, batch.starts[-1])
-    if group is not None:
-        group.move_to(batch)
     if batch.items:
         yield batch
 
 
-def _add_alone(batch: Batch, operation: str, row: Parameters) -> None:
-    sql, binds = rewrite(operation, row)
-    batch.add(sql, adapt(binds), [row])
-
-
-class _Group:
-    """Rows that share a statement."""
-
-    def __init__(self, insert: Insert) -> None:
-        self._insert = insert
-        self._width = len(insert.row.names)
-        self._row_text = sum(map(len, insert.row.texts)) + _BIND_TEXT * self._width
-        self._clear()
-
-    def _clear(self) -> None:
-        self._elements: list[bytes] = []
-        self._rows: list[Parameters] = []
-        self._size = 0
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._elements) + self._width > _MOST_BINDS or self._size >= _MOST_BYTES
-
-    def add(self, row: Parameters) -> bool:
-        """Adds a row; False: it holds a list, which is no value of a row, or more values than a statement may have here."""
-        template = self._insert.row
-        found = values(template, row)
-        at = len(self._elements)
-        names = _NAMES[at : at + self._width]
-        if len(names) < self._width or has_lists(found):
-            return False
+def _statements(operation: str, parameters: Iterable[Parameters], group: Group | None) -> Iterator[Statement]:
+    for index, row in enumerate(parameters):
+        alone: Statement | None = None
         try:
-            added = elements(names, found)
-        except errors.DataError:
-            # By the row's own names.
-            elements(map(name_of, template.names), found)
+            if group is None or not group.add(row, index):
+                alone = _alone(operation, row)
+        except errors.Error as error:
+            if error.item is None:
+                error.item = index
             raise
-        self._elements += added
-        self._size += sum(map(len, added)) + self._row_text
-        # A copy: an iterator may yield one list again and again.
-        self._rows.append(tuple(row) if template.keys is None else dict(row))
-        return True
+        if group is not None and (group.is_full or alone is not None):
+            yield from group.take(all=alone is not None)
+        if alone is not None:
+            yield alone
+    if group is not None:
+        yield from group.take(all=True)
 
-    def move_to(self, batch: Batch) -> None:
-        """Makes a statement of the rows."""
-        if self._rows:
-            batch.add(text_of_rows(self._insert, len(self._rows)), Encoded(document(self._elements)), self._rows)
-            self._clear()
+
+def _alone(operation: str, row: Parameters) -> Statement:
+    sql, binds = rewrite(operation, row)
+    return Statement(sql, adapt(binds), [row], fills_request=False)

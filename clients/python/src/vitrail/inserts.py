@@ -65,18 +65,9 @@ class Insert(NamedTuple):
 
     def text(self, rows: int) -> str:
         """The statement with so many rows, whose binds are ``v1``, ``v2`` … from the first row's on."""
-        texts, glued = self.row.texts, self.row.glued
-        parts = [self.head]
-        number = 0
-        for row in range(rows):
-            parts.append(", " if row else "")
-            parts.append(texts[0])
-            for text, space in zip(texts[1:], glued, strict=True):
-                number += 1
-                parts.append(f":v{number} " if space else f":v{number}")
-                parts.append(text)
-        parts.append(self.tail)
-        return "".join(parts)
+        # Statements of one text have about as many rows: all of them are cut from one that has more.
+        body, ends = _body(self, 1 << (rows - 1).bit_length())
+        return f"{self.head}{body[: ends[rows - 1]]}{self.tail}"
 
 
 @lru_cache(maxsize=256)
@@ -93,9 +84,22 @@ def insert_of_rows(sql: str) -> Insert | None:
 
 
 @lru_cache(maxsize=32)
-def text_of_rows(insert: Insert, rows: int) -> str:
-    """As :meth:`Insert.text`, from memory where it was made before."""
-    return insert.text(rows)
+def _body(insert: Insert, rows: int) -> tuple[str, list[int]]:
+    """What is between the head and the tail of a statement of so many rows, and where each row ends in it."""
+    texts, glued = insert.row.texts, insert.row.glued
+    parts: list[str] = []
+    ends: list[int] = []
+    number = size = 0
+    for row in range(rows):
+        pieces = [", " if row else "", texts[0]]
+        for text, space in zip(texts[1:], glued, strict=True):
+            number += 1
+            pieces.append(f":v{number} " if space else f":v{number}")
+            pieces.append(text)
+        parts.append("".join(pieces))
+        size += len(parts[-1])
+        ends.append(size)
+    return "".join(parts), ends
 
 
 def _masked(sql: str) -> str | None:

@@ -229,7 +229,7 @@ class Link:
             raise
         return True
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: memoryview) -> None:
         try:
             for event in self._talk.receive(data):
                 self._dispatch(event)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -28,7 +29,9 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_SINGLE = frozenset((int, str, float, bytes, bool, type(None), decimal.Decimal, datetime.date, datetime.datetime))
+_NUMBERS = (int, float, bool, decimal.Decimal)
+_TIMES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta)
+_PLAIN = frozenset((type(None), str, bytes, uuid.UUID, *_NUMBERS, *_TIMES))
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}", re.ASCII)
 
 
@@ -100,10 +103,15 @@ def is_list(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset))
 
 
+def are_plain(values: Iterable[Any]) -> bool:
+    """Whether all are of types that stand for one value each and do not change."""
+    return _PLAIN.issuperset(map(type, values))
+
+
 def has_lists(values: Iterable[Any]) -> bool:
     """Whether one of them stands for a list."""
     # Types that are known not to are asked for first, all at once.
-    return not _SINGLE.issuperset(map(type, values)) and any(map(is_list, values))
+    return not are_plain(values) and any(map(is_list, values))
 
 
 def values(template: Template, parameters: Parameters) -> Sequence[Any]:

@@ -15,6 +15,7 @@ from .protocol.urls import Host
 
 logger = logging.getLogger("vitrail")
 
+#: What is taken from a socket at once.
 _CHUNK = 262_144
 _NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -96,6 +97,8 @@ class Wire:
         opened.setblocking(False)
         self.binding: bytes | None = None
         self._socket = opened
+        # One for all that comes: to allocate so many bytes takes longer than to read an answer.
+        self._room = memoryview(bytearray(_CHUNK))
         self._secured: ssl.SSLSocket | None = None
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
@@ -151,21 +154,21 @@ class Wire:
             except OSError as error:
                 raise Lost(str(error)) from None
 
-    def receive(self) -> bytes | None:
-        """What has come; None: nothing has.
+    def receive(self) -> memoryview | None:
+        """What has come; None: nothing has. It stays until more is received.
 
         Raises:
             Lost: the connection has ended.
         """
         try:
-            data = self._socket.recv(_CHUNK)
+            size = self._socket.recv_into(self._room)
         except _NOT_NOW:
             return None
         except OSError as error:
             raise Lost(str(error)) from None
-        if not data:
+        if not size:
             raise Lost("the server closed it")
-        return data
+        return self._room[:size]
 
     def has_news(self) -> bool:
         """Whether something has come, or the connection has ended; does not wait."""

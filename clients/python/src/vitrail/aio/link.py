@@ -22,7 +22,11 @@ from .slot import GRACE, Slot
 logger = logging.getLogger("vitrail")
 
 
-class Link(asyncio.Protocol):
+#: What is taken from a socket at once.
+_CHUNK = 262_144
+
+
+class Link(asyncio.BufferedProtocol):
     """One connection and all that is under way on it."""
 
     def __init__(self, config: Config, host: Host) -> None:
@@ -34,6 +38,8 @@ class Link(asyncio.Protocol):
         self._config = config
         self._slots: dict[int, Slot] = {}
         self._transport: asyncio.Transport | None = None
+        # One for all that comes: to allocate so many bytes takes longer than to read an answer.
+        self._received = memoryview(bytearray(_CHUNK))
         self._talk: talk.Conversation | None = None
         self._next_session = 1
         self._refusal: errors.Error | None = None
@@ -209,20 +215,24 @@ class Link(asyncio.Protocol):
             self._transport.abort()
             await _close_sockets()
 
-    # === asyncio.Protocol ===
+    # === asyncio.BufferedProtocol ===
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is open."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # there is room for a frame in any case
+        """Where bytes are to go that come."""
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes have come."""
         self._heard = time.monotonic()
         if self._talk is None or self.closed is not None:
             return
         try:
-            for event in self._talk.receive(data):
+            for event in self._talk.receive(self._received[:nbytes]):
                 self._dispatch(event)
         except ProtocolFailure as failure:
             self._refusal = failure.error

@@ -22,6 +22,8 @@ _INT64 = struct.Struct("<q")
 _DOUBLE = struct.Struct("<d")
 #: Writes four bytes, the least first.
 write_int32 = _INT32.pack
+#: Writes the eight bytes of a double.
+pack_double = _DOUBLE.pack
 _read_int32 = _INT32.unpack_from
 _read_int64 = _INT64.unpack_from
 _write_int64 = _INT64.pack
@@ -243,7 +245,7 @@ def write_int(name: bytes, value: int) -> bytes:
 
 def write_double(name: bytes, value: float) -> bytes:
     """An element of a double."""
-    return b"\x01" + name + _DOUBLE.pack(value)
+    return b"\x01" + name + pack_double(value)
 
 
 def write_text(name: bytes, value: str) -> bytes:
@@ -256,10 +258,25 @@ def write_text(name: bytes, value: str) -> bytes:
     return b"\x02%b%b%b\0" % (name, write_int32(len(content) + 1), content)
 
 
+def text_content(value: str) -> bytes:
+    """An element of text, from behind its name on.
+
+    Raises:
+        UnicodeEncodeError: it has half of a surrogate pair.
+    """
+    content = value.encode()
+    return b"%b%b\0" % (write_int32(len(content) + 1), content)
+
+
 def write_binary(name: bytes, value: bytes | bytearray | memoryview) -> bytes:
     """An element of bytes."""
+    return b"\x05%b%b" % (name, binary_content(value))
+
+
+def binary_content(value: bytes | bytearray | memoryview) -> bytes:
+    """An element of bytes, from behind its name on."""
     content = bytes(value)
-    return b"\x05%b%b\0%b" % (name, write_int32(len(content)), content)
+    return b"%b\0%b" % (write_int32(len(content)), content)
 
 
 def write_array(name: bytes, elements: Iterable[bytes]) -> bytes:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from . import limits
@@ -95,12 +96,17 @@ def write_binds(binds: Mapping[str, Any] | Encoded) -> dict[str, Any] | Encoded:
     return binds if isinstance(binds, Encoded) else {name: write_value(value) for name, value in binds.items()}
 
 
-def write_typed_text(name: bytes, kind: str, text: str) -> bytes:
-    """An element of a typed value whose content is text and has been checked. ``name`` is one of :func:`.bson.name_of`."""
-    head = _TYPED_HEADS[kind]
+def typed_text(kind: str, text: str) -> bytes:
+    """The document of a typed value whose content is text and has been checked."""
     content = text.encode()
-    size = len(head) + len(content) + 10
-    return b"\x03%b%b%b%b%b\0\0" % (name, write_int32(size), head, write_int32(len(content) + 1), content)
+    return b"%b%b\0\0" % (_typed_head(kind, len(content)), content)
+
+
+@lru_cache(maxsize=1024)
+def _typed_head(kind: str, size: int) -> bytes:
+    """What comes before a text of so many bytes."""
+    head = _TYPED_HEADS[kind]
+    return b"%b%b%b" % (write_int32(len(head) + size + 10), head, write_int32(size + 1))
 
 
 def read_value(value: Any) -> Any:
