@@ -99,7 +99,7 @@ def test_announced_lengths_take_no_memory() -> None:
     client = talk.Conversation(Identity("ann"))
     hello = {"version": 1, "max_frame": 262_144, "max_message": 1 << 27, "authenticated": True}
     list(client.receive(frames.frame(Kind.HELLO, 0, 0, messages.encode(messages.SERVER_HELLO, hello))))
-    id = client.request({"op": "execute", "sql": "x"})
+    [id] = client.request({"op": "execute", "sql": "x"})
     tracemalloc.start()
     body = (1 << 27).to_bytes(4, "little") + bytes(8_000)
     list(client.receive(frames.frame(Kind.REPLY, frames.MORE, id, body)))

@@ -161,26 +161,25 @@ def test_a_forked_process_gets_a_session_of_its_own(gate: Gate) -> None:
 
 
 def test_a_fork_leaves_the_parents_transaction_and_stream_alone(gate: Gate, table: str) -> None:
-    connection = vitrail.connect(gate.url())
-    connection.cursor().execute(f"INSERT INTO {table} (id) VALUES (1)")
-    stream = connection.cursor()
-    stream.execute("SELECT seq, REPEAT('x', 1000) FROM seq_1_to_5000")
-    assert stream.fetchone() is not None
+    with vitrail.connect(gate.url()) as connection:
+        connection.cursor().execute(f"INSERT INTO {table} (id) VALUES (1)")
+        stream = connection.cursor()
+        stream.execute("SELECT seq, REPEAT('x', 1000) FROM seq_1_to_5000")
+        assert stream.fetchone() is not None
 
-    def work() -> None:
-        try:
-            connection.cursor().execute("SELECT 1")
-            raise AssertionError("the transaction is the parent's")
-        except vitrail.TransactionLost:
-            connection.rollback()
-        assert connection.cursor().execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
-        connection.close()
+        def work() -> None:
+            try:
+                connection.cursor().execute("SELECT 1")
+                raise AssertionError("the transaction is the parent's")
+            except vitrail.TransactionLost:
+                connection.rollback()
+            assert connection.cursor().execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (0,)
+            connection.close()
 
-    in_child(work)
-    assert len(stream.fetchall()) == 4_999
-    connection.commit()
-    assert connection.cursor().execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (1,)
-    connection.close()
+        in_child(work)
+        assert len(stream.fetchall()) == 4_999
+        connection.commit()
+        assert connection.cursor().execute(f"SELECT COUNT(*) FROM {table}").fetchone() == (1,)
 
 
 def test_a_statement_waits_for_a_gate_that_restarts(folder: Path, mariadb: MariaDB) -> None:

@@ -161,7 +161,7 @@ class Play:
                 request = messages.decode(messages.REQUEST, whole)
             else:
                 request = {"op": "execute", "sql": "x" * 200_000}
-            assert self.client.request(request) == id
+            assert self.client.request(request) == [id]
         elif kind is Kind.CANCEL:
             self.client.cancel(id)
         elif kind is Kind.PING:
@@ -298,7 +298,7 @@ def test_every_upload_is_cut_as_the_server_asks(max_frame: int) -> None:
         client.take_output()
         server = frames.Reassembler(Side.SERVER, max_frame)
         server.authenticated = True
-        id = client.request({"op": "execute", "sql": "x" * length})
+        [id] = client.request({"op": "execute", "sql": "x" * length})
         events = list(server.feed(client.take_output()))
         if isinstance(events[-1], frames.Partial):
             assert not client.is_handed_over(id)

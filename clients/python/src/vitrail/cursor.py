@@ -203,6 +203,10 @@ class Cursor:
 
     # === for the connection ===
 
+    def reads(self, pending: Pending) -> bool:
+        """Whether its result comes from this request."""
+        return self._pending is pending
+
     def read_ahead(self) -> None:
         """Takes the rest of the results into memory; a failure is told by the next fetch."""
         pending = self._pending

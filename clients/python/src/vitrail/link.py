@@ -85,7 +85,7 @@ class Link:
         with self._lock:
             if self.closed is not None:
                 raise errors.lost(str(self.closed), handed_over=False)
-            ids = [self._talk.request(request) for request in requests]
+            ids = self._talk.request(*requests)
             for id in ids:
                 self._events[id] = deque()
             try:
@@ -99,7 +99,8 @@ class Link:
             return ids
 
     def next(self, id: int, deadline: Deadline) -> Reply | Failed:
-        """The next event of a request, waiting for it. A deadline without an answer closes the connection."""
+        """The next event of a request, waiting for it. A deadline without an answer closes the connection. Whoever is interrupted
+        here has to abandon the request."""
         events = self._events[id]
         while not events:
             if self.closed is not None:
@@ -112,10 +113,6 @@ class Link:
                 handed = self._talk.is_handed_over(id)
                 self.close("the deadline has passed without an answer")
                 return Failed(id, errors.unanswered(handed))
-            except BaseException:
-                # The application was interrupted in its wait: the statement must not go on.
-                self.abandon(id)
-                raise
         event = events.popleft()
         if isinstance(event, Failed) or event.last:
             self._events.pop(id, None)
@@ -214,17 +211,14 @@ class Link:
             raise Lost(self.closed)
         try:
             data = self._wire.receive()
+            if data is None:
+                return False
+            self._take(data)
         except Lost as lost:
             self.close(str(lost))
             raise
-        if data is None:
-            return False
-        try:
-            self._take(data)
-        except Lost:
-            raise
         except BaseException:
-            # Whoever interrupts here leaves a part of the bytes unread.
+            # Whoever interrupts here leaves a part of the bytes unread, or all that were just taken from the socket.
             self.close("interrupted while it was read")
             raise
         return True
@@ -270,15 +264,14 @@ class Link:
 
     def _flush(self, until: float | None) -> None:
         """Sends all that is queued."""
-        output = self._talk.take_output()
-        if not output:
-            return
         if self.closed is not None:
             raise Lost(self.closed)
         try:
-            self._wire.send(output, until)
+            output = self._talk.take_output()
+            if output:
+                self._wire.send(output, until)
         except BaseException as error:
-            # A frame that is cut in the middle leaves nothing to go on with.
+            # A frame that is cut in the middle, or not sent at all, leaves nothing to go on with.
             self.close(str(error) if isinstance(error, Lost) else "a write was cut off")
             raise
 

@@ -55,7 +55,12 @@ class Pending:
             return None
         reply, self._first = self._first, None
         if reply is None:
-            event = self.link.next(self.id, self._deadline)
+            try:
+                event = self.link.next(self.id, self._deadline)
+            except BaseException:
+                # The application was interrupted in its wait: the statement must not go on.
+                self.drop()
+                raise
             if isinstance(event, Failed):
                 self.done = True
                 raise event.error
@@ -142,7 +147,7 @@ class Runner:
                     raise loss
                 bound = self._session.bound
                 link = self._connected()
-                pending = self._attempt(link, message, deadline, meanwhile)
+                pending = self._attempt(link, message, deadline, cursor, meanwhile)
             except errors.Error as error:
                 failure, moves = self._after_failure(error, bound, message)
                 pause = None if self._link is None and not moves else attempts.pause(failure, bound, moves)
@@ -155,8 +160,6 @@ class Runner:
                 time.sleep(pause)
             else:
                 attempts.end(None)
-                if cursor is not None:
-                    self._streaming, self._stream = weakref.ref(cursor), pending
                 return pending
 
     def finished(self, pending: Pending) -> None:
@@ -167,35 +170,54 @@ class Runner:
 
     # === how a request is run ===
 
-    def _attempt(self, link: Link, message: Message, deadline: Deadline, meanwhile: Callable[[], None] | None) -> Pending:
+    def _attempt(
+        self,
+        link: Link,
+        message: Message,
+        deadline: Deadline,
+        cursor: Cursor | None,
+        meanwhile: Callable[[], None] | None,
+    ) -> Pending:
         message["s"] = SESSION_ID
         milliseconds = deadline.milliseconds()
         if milliseconds is not None:
             message["deadline_ms"] = milliseconds
         opening: int | None = None
-        if self._opened:
-            message.pop("chain", None)
-            [id] = link.send([message], deadline)
-        else:
-            # Where the session could not be opened, the statement must not run.
-            message["chain"] = True
-            opening, id = link.send([{"op": "open", "s": SESSION_ID, "state": self._session.state}, message], deadline)
-            self._opened = True
-        self._current = (link, id)
-        if meanwhile is not None:
-            meanwhile()
-        event = link.next(id, deadline)
-        if isinstance(event, Failed):
-            if opening is not None and event.error.code == "skipped":
-                # Answers come in order, so that of `open` is there, with the reason.
-                reason = link.next(opening, deadline)
-                if isinstance(reason, Failed):
-                    self._opened = False
-                    raise reason.error
-            raise event.error
-        if opening is not None:
-            link.detach(opening)
-        return Pending(link, id, deadline, event)
+        id: int | None = None
+        under_way = link.in_flight
+        try:
+            if self._opened:
+                message.pop("chain", None)
+                [id] = link.send([message], deadline)
+            else:
+                # Where the session could not be opened, the statement must not run.
+                message["chain"] = True
+                opening, id = link.send([{"op": "open", "s": SESSION_ID, "state": self._session.state}, message], deadline)
+                self._opened = True
+            self._current = (link, id)
+            if meanwhile is not None:
+                meanwhile()
+            event = link.next(id, deadline)
+            if isinstance(event, Failed):
+                if opening is not None and event.error.code == "skipped":
+                    # Answers come in order, so that of `open` is there, with the reason.
+                    reason = link.next(opening, deadline)
+                    if isinstance(reason, Failed):
+                        self._opened = False
+                        raise reason.error
+                raise event.error
+            if opening is not None:
+                link.detach(opening)
+            self._stream = pending = Pending(link, id, deadline, event)
+            self._streaming = None if cursor is None else weakref.ref(cursor)
+            return pending
+        except BaseException:
+            # Whoever interrupts here leaves requests of which nobody wants the answers, or not even the numbers are known.
+            if id is not None and self._opened:
+                link.abandon(id)
+            elif link.in_flight > under_way:
+                link.close("interrupted while it was sent to")
+            raise
 
     def _connected(self) -> Link:
         if self._link is None:
@@ -260,7 +282,7 @@ class Runner:
         stream = self._stream
         if stream is None:
             return
-        if stream.link.process != os.getpid() or cursor is None:
+        if stream.link.process != os.getpid() or cursor is None or not cursor.reads(stream):
             self._drop_stream()
         else:
             cursor.read_ahead()

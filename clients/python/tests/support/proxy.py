@@ -104,7 +104,11 @@ class Proxy:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # To close a socket ends nobody's waiting for it.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._threads[0].join()
         self.cut()
         for thread in self._threads[1:]:
             thread.join(5)

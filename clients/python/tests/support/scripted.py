@@ -30,7 +30,8 @@ class ScriptedGate:
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
 
     @property
     def statements(self) -> list[str]:
@@ -41,13 +42,18 @@ class ScriptedGate:
         """Its URL."""
         return f"vitrail://ann@127.0.0.1:{self.port}/main"
 
+    def _start(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 self.connections += 1
                 self._open.append(client)
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+                self._start(self._serve, client)
 
     def _serve(self, client: socket.socket) -> None:
         reader = frames.Reassembler(Side.SERVER)
@@ -87,7 +93,10 @@ class ScriptedGate:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._listener.close()
-        for client in self._open:
+        # To close a socket ends nobody's waiting for it.
+        for opened in (self._listener, *self._open):
             with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RDWR)
+                opened.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join()

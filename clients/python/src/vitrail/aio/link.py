@@ -173,11 +173,8 @@ class Link(asyncio.BufferedProtocol):
         """
         if self.closed is not None or self._talk is None:
             raise errors.lost(str(self.closed), handed_over=False)
-        slots = []
-        for request, observer in zip(requests, observers, strict=True):
-            slot = Slot(self, self._talk.request(request), observer)
-            self._slots[slot.id] = slot
-            slots.append(slot)
+        slots = [Slot(self, id, observer) for id, observer in zip(self._talk.request(*requests), observers, strict=True)]
+        self._slots.update((slot.id, slot) for slot in slots)
         if self.in_flight == len(slots):
             self._heard = time.monotonic()
         self._flush()

@@ -99,22 +99,27 @@ class Conversation:
             raise _unauthenticated(f"authentication failed: {error}") from None
         self._put(Kind.AUTH, 0, messages.encode(messages.AUTH, {"data": proof}))
 
-    def request(self, message: Mapping[str, Any]) -> int:
-        """Queues a request and returns its id.
+    def request(self, *requests: Mapping[str, Any]) -> list[int]:
+        """Queues requests and returns their ids.
 
         Raises:
-            errors.Error: it is longer than the server takes, or too many are under way. Nothing was queued.
+            errors.Error: one is longer than the server takes, or too many are under way. Nothing was queued.
         """
         assert self.hello is not None, "requests come after authentication"
-        body = messages.encode(messages.REQUEST, message)
         most = self.hello["max_message"]
-        if len(body) > most:
-            raise errors.local("too_large", f"a request of {len(body)} bytes; the server takes at most {most}")
-        if len(self._slots) >= limits.IN_FLIGHT:
+        bodies = [messages.encode(messages.REQUEST, request) for request in requests]
+        for body in bodies:
+            if len(body) > most:
+                raise errors.local("too_large", f"a request of {len(body)} bytes; the server takes at most {most}")
+        if len(self._slots) + len(bodies) > limits.IN_FLIGHT:
             raise errors.local("exhausted", f"{limits.IN_FLIGHT} requests are under way on this connection")
+        return [self._queue(request, body) for request, body in zip(requests, bodies, strict=True)]
+
+    def _queue(self, request: Mapping[str, Any], body: bytes) -> int:
+        assert self.hello is not None
         id = self._next_id
         self._next_id += 1
-        window = message.get("credit", limits.DEFAULT_CREDIT)
+        window = request.get("credit", limits.DEFAULT_CREDIT)
         rest = memoryview(body)[limits.FREE_UPLOAD :]
         self._slots[id] = _Slot(max(1, window // 2), rest)
         if not rest and len(body) <= self.hello["max_frame"]:
