@@ -7,6 +7,7 @@ what the tests need is installed into an environment under ``target``.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ import sys
 import time
 import venv
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -76,37 +77,109 @@ def counted(report: Path) -> tuple[int, int, int]:
     return passed, failed, excluded
 
 
-def environment(folder: Path, project: Path) -> Path:
-    """An environment with the development dependencies that a project pins; gives the folder of its programs."""
-    programs = folder / "bin"
-    wanted = hashlib.sha256((project / "pyproject.toml").read_bytes() + sys.version.encode()).hexdigest()
+def environment(project: Path) -> Path:
+    """An environment of this Python with the development dependencies that a project pins; gives the folder of its programs."""
+    folder = OUTPUT / project.name
+    with made(folder, project, sys.version) as missing:
+        if missing:
+            venv.create(folder, clear=True, with_pip=True)
+            # The first that reads dependency groups.
+            subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1"], check=True)
+            install([folder / "bin" / "pip"], project, "dev")
+    return folder / "bin"
+
+
+def environment_of(interpreter: Interpreter, pip: Path, project: Path) -> Path:
+    """An environment of another Python with what the tests need, installed by this one's pip."""
+    folder = OUTPUT / f"{project.name}-{interpreter.name}"
+    with made(folder, project, str(interpreter.version)) as missing:
+        if missing:
+            subprocess.run([interpreter.program, "-m", "venv", "--clear", "--without-pip", str(folder)], check=True)
+            install([pip, "--python", folder / "bin" / "python"], project, "test")
+    return folder / "bin"
+
+
+@contextlib.contextmanager
+def made(folder: Path, project: Path, version: str) -> Iterator[bool]:
+    """Says whether an environment has to be made, and notes that it was."""
+    wanted = hashlib.sha256((project / "pyproject.toml").read_bytes() + version.encode()).hexdigest()
     stamp = folder / "installed"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        venv.create(folder, clear=True, with_pip=True)
-        python = str(programs / "python")
-        # The first that reads dependency groups.
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1"], check=True)
-        group = f"{project / 'pyproject.toml'}:dev"
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--group", group], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--editable", str(project)], check=True)
+    missing = not stamp.exists() or stamp.read_text() != wanted
+    yield missing
+    if missing:
         stamp.write_text(wanted)
-    return programs
+
+
+def install(pip: list[str | Path], project: Path, group: str) -> None:
+    """Installs a dependency group of a project, and the project as it stands in its folder."""
+    subprocess.run([*pip, "install", "--quiet", "--group", f"{project / 'pyproject.toml'}:{group}"], check=True)
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--editable", str(project)], check=True)
+
+
+@dataclass(frozen=True, order=True)
+class Interpreter:
+    """A Python of this machine."""
+
+    version: tuple[int, int, int]
+    program: Path
+
+    @property
+    def name(self) -> str:
+        """Such as ``3.10``."""
+        return f"{self.version[0]}.{self.version[1]}"
+
+
+#: The oldest Python that the client runs on.
+OLDEST = (3, 10)
+
+
+def other_interpreters() -> list[Interpreter]:
+    """The oldest and the newest Python that can be had, this one aside: of those on the PATH, of pyenv's, of uv's, and of what
+    ``tools/harness/install-python`` has put into the cache."""
+    home = Path.home()
+    cache = Path(os.environ.get("VITRAIL_CACHE") or home / ".cache" / "vitrail")
+    pyenv = Path(os.environ.get("PYENV_ROOT") or home / ".pyenv")
+    folders = [Path(folder) for folder in os.get_exec_path()]
+    folders += [*pyenv.glob("versions/*/bin"), *home.glob(".local/share/uv/python/*/bin"), cache / "python-sid" / "usr" / "bin"]
+    programs = {program for folder in folders for program in folder.glob("python3.*") if program.suffix[1:].isdecimal()}
+    found = sorted(interpreter for interpreter in map(asked, programs) if interpreter and interpreter.version[:2] >= OLDEST)
+    ends = {found[0].name: found[0], found[-1].name: found[-1]} if found else {}
+    return [interpreter for name, interpreter in ends.items() if interpreter.version[:2] != sys.version_info[:2]]
+
+
+def asked(program: Path) -> Interpreter | None:
+    """A program's version; None: it does not run, is no final release, or cannot make environments."""
+    question = "import ssl, sys, venv; print(*sys.version_info[:4])"
+    answer = subprocess.run([program, "-c", question], capture_output=True, text=True, check=False).stdout.split()
+    if answer[3:] != ["final"]:
+        return None
+    return Interpreter((int(answer[0]), int(answer[1]), int(answer[2])), program)
 
 
 def check_python() -> Client:
     """The Python client: format, lints, types, packages, tests."""
     client = Client("python")
     project = REPOSITORY / "clients" / "python"
-    programs = environment(OUTPUT / "python", project)
-    report = OUTPUT / "python-tests.xml"
+    programs = environment(project)
     client.run("ruff format", [programs / "ruff", "format", "--check", "--quiet", ".", "../check.py"], project)
     client.run("ruff check", [programs / "ruff", "check", "--quiet", ".", "../check.py"], project)
     client.run("mypy --strict", [programs / "mypy", "--no-error-summary"], project)
     client.run("pyright", [programs / "pyright", "--pythonpath", programs / "python"], project)
     build: list[str | Path] = [programs / "python", "-m", "build", "--no-isolation", "--outdir", OUTPUT / "dist"]
     client.run("wheel and sdist", build, project)
-    client.run("tests", [programs / "python", "-m", "pytest", "--quiet", f"--junit-xml={report}"], project, report)
+    run_tests(client, programs, project, "{}.{}.{}".format(*sys.version_info[:3]))
+    for interpreter in other_interpreters():
+        others = environment_of(interpreter, programs / "pip", project)
+        run_tests(client, others, project, "{}.{}.{}".format(*interpreter.version))
     return client
+
+
+def run_tests(client: Client, programs: Path, project: Path, version: str) -> None:
+    """The client's own tests on a Python."""
+    report = OUTPUT / f"python-{version}.xml"
+    client.run(
+        f"tests, CPython {version}", [programs / "python", "-m", "pytest", "--quiet", f"--junit-xml={report}"], project, report
+    )
 
 
 @dataclass(frozen=True)
@@ -136,7 +209,7 @@ def check_suite(client: Client, name: str) -> None:
     """One of :data:`SUITES`, through one shard and two. Says how much is not run that the framework's own backend runs."""
     suite = SUITES[name]
     project = REPOSITORY / "clients" / "python"
-    programs = environment(OUTPUT / "python", project)
+    programs = environment(project)
     own: set[str] = set()
     for driver, shards in suite.runs:
         report = OUTPUT / f"{name}-{driver}-{shards}.xml"
@@ -200,7 +273,7 @@ def build_missing() -> None:
 def measure_python(arguments: list[str]) -> int:
     """The speed of the Python client beside others; ``target/clients/speed.json`` has it."""
     project = REPOSITORY / "clients" / "python"
-    programs = environment(OUTPUT / "python", project)
+    programs = environment(project)
     command = [programs / "python", project / "benchmarks" / "compare.py", "--json", OUTPUT / "speed.json", *arguments]
     return subprocess.run([str(part) for part in command], check=False).returncode
 
