@@ -196,3 +196,39 @@ async fn shards_that_differ_otherwise_are_not_touched() {
         assert!(error.message.contains("table 'other' is on -80, on 80- with `x` int"), "{}", error.message);
     }
 }
+
+#[tokio::test]
+async fn tables_of_an_unsharded_keyspace_are_renamed() {
+    for (flavour, way) in settings() {
+        let databases = Databases::new(flavour, 2, "rename").await;
+        let world = World::beside(databases, way, ("stock", VSCHEMA), Some(("plain", "{}")), |_| {}).await;
+        let mut session = world.open();
+        for (sql, names) in [
+            ("USE plain", ""),
+            ("CREATE TABLE a (id INT PRIMARY KEY, name VARCHAR(20))", "a"),
+            ("INSERT INTO a VALUES (1, 'one')", "a"),
+            ("ALTER TABLE a ADD COLUMN n INT DEFAULT 7, RENAME TO plain.b", "b"),
+            ("RENAME TABLE b TO c", "c"),
+            ("CREATE TABLE d (id INT PRIMARY KEY)", "c\nd"),
+            ("RENAME TABLE c TO e, plain.d TO c, e TO d", "c\nd"),
+        ] {
+            world.run(&mut session, sql).await.expect(sql);
+            let (_, tables) = world.run(&mut session, "SHOW TABLES").await.expect("shown");
+            assert_eq!(tables.join("\n"), names, "{sql}");
+        }
+        // Known at once, by their new names and columns.
+        let (_, rows) =
+            world.run(&mut session, "SELECT * FROM d UNION ALL SELECT id, 0, 0 FROM c").await.expect("read");
+        assert_eq!(rows, ["1|one|7"]);
+        let error = fails(&world, &mut session, "SELECT * FROM b").await;
+        assert_eq!(error.errno, 1146, "{error:?}");
+        for sql in ["RENAME TABLE stock.item TO stock.thing", "ALTER TABLE stock.item RENAME stock.thing"] {
+            let error = fails(&world, &mut session, sql).await;
+            assert_eq!((&error.code, error.errno), (&Code::Unsupported, 1235), "{sql}: {error:?}");
+            assert!(error.message.contains("renaming tables in the sharded keyspace 'stock'"), "{error:?}");
+        }
+        world.run(&mut session, "CREATE TEMPORARY TABLE d (id INT)").await.expect("made");
+        let error = fails(&world, &mut session, "RENAME TABLE d TO f").await;
+        assert!(error.message.contains("renaming temporary tables"), "{error:?}");
+    }
+}

@@ -217,9 +217,14 @@ fn tables_of_ddl_are_found() {
         ("TRUNCATE t", Ok(vec!["t"])),
         ("CREATE UNIQUE INDEX i USING BTREE ON t (x)", Ok(vec!["t"])),
         ("DROP INDEX i ON k.t", Ok(vec!["k.t"])),
-        ("ALTER TABLE t RENAME TO u", Err("unsupported")),
-        ("ALTER TABLE t ADD COLUMN x INT, /*!40000 RENAME TO u */", Err("unsupported")),
-        ("RENAME TABLE a TO b", Err("unsupported")),
+        ("ALTER TABLE t RENAME TO u", Ok(vec!["t", "u"])),
+        ("ALTER TABLE t WAIT 5 RENAME = u, RENAME INDEX i TO j", Ok(vec!["t", "u"])),
+        ("ALTER TABLE t ADD COLUMN x INT, /*!40000 RENAME k.`u`*/", Ok(vec!["t", "k.u"])),
+        ("ALTER TABLE t ADD (x INT, rename INT)", Ok(vec!["t"])),
+        ("RENAME TABLE a TO b", Ok(vec!["a", "b"])),
+        ("RENAME TABLES IF EXISTS a NOWAIT TO b, k.c TO k.d", Ok(vec!["a", "b", "k.c", "k.d"])),
+        ("RENAME TABLE a TO b c", Err("syntax")),
+        ("RENAME USER a TO b", Err("unsupported")),
         ("CREATE TEMPORARY TABLE t (id INT)", Ok(vec!["t"])),
         ("CREATE DATABASE d", Err("unsupported")),
         ("DROP INDEX i", Err("syntax")),
@@ -237,6 +242,13 @@ fn tables_of_ddl_are_found() {
             error => Err(fault(error)),
         };
         assert_eq!(found, expected.map(|names| names.into_iter().map(String::from).collect()), "{sql}");
+    }
+    for (sql, renames) in [
+        ("RENAME TABLE a TO b", true),
+        ("ALTER TABLE t ENGINE = InnoDB, RENAME u", true),
+        ("ALTER TABLE t RENAME COLUMN a TO b, RENAME INDEX i TO j", false),
+    ] {
+        assert_eq!(ddl::parse(&read(sql)).expect("read").renames, renames, "{sql}");
     }
     let selects = read("CREATE TABLE t AS SELECT 1");
     assert!(ddl::parse(&selects).expect("read").selects);

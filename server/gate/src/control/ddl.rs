@@ -119,6 +119,12 @@ fn check(scope: &Scope<'_>, keyspace: &Keyspace, change: &Change<'_>) -> Result<
             keyspace.name
         )));
     }
+    if change.renames {
+        return Err(failure::unsupported(format!(
+            "renaming tables in the sharded keyspace '{}' is not supported: its shards would not change at the same moment, nor the vschema",
+            keyspace.name
+        )));
+    }
     if change.selects {
         return Err(failure::unsupported(
             "CREATE TABLE … SELECT in a sharded keyspace is not supported: its rows would not be on their shards; create the table, then insert",

@@ -64,6 +64,9 @@ pub(super) async fn by_name(
         concerned |= is_one(scope, session, keyspace, &table.table)?;
     }
     let Some(index) = scope.only_shard(keyspace)?.filter(|_| concerned) else { return Ok(None) };
+    if change.renames {
+        return Err(failure::unsupported("renaming temporary tables is not supported; create one of the other name"));
+    }
     let plan = vitrail_planner::plan(statement, &planning::context(scope, &[]))?;
     let resolved = plan.resolve(statement, &std::sync::Arc::default(), &keyspace.layout)?;
     let [only] = &resolved.statements[..] else {

@@ -34,7 +34,10 @@ impl Feed {
     /// # Errors
     /// The scratch server takes no more, because one of them has failed. What failed there is told by [`Steps::run`].
     pub(super) async fn send(&self, step: Step) -> Result<(), ErrorBody> {
-        self.0.send(step).await.map_err(|_| failure::internal("the scratch server takes no more statements"))
+        self.0.send(step).await.map_err(|_| failure::internal("the scratch server takes no more statements"))?;
+        // It goes out before the shards are asked for more.
+        tokio::task::yield_now().await;
+        Ok(())
     }
 }
 

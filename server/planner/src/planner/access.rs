@@ -255,7 +255,7 @@ fn definition(statement: &Normalised) -> Needs {
     }
     let command = match scan.first_word() {
         Some("CREATE") => "CREATE",
-        Some("ALTER") => "ALTER",
+        Some("ALTER" | "RENAME") => "ALTER",
         Some("TRUNCATE") => "TRUNCATE",
         _ => "DROP",
     };

@@ -37,16 +37,18 @@ pub struct Change<'a> {
     pub view: bool,
     /// What it means to run it again.
     pub again: Again,
+    /// Gives tables other names.
+    pub renames: bool,
     /// Leaves definitions as they are: TRUNCATE.
     pub empties: bool,
     /// Every table that it changes.
     pub tables: Vec<TableName<'a>>,
 }
 
-/// Reads CREATE, ALTER, DROP and TRUNCATE of tables, indexes and views.
+/// Reads CREATE, ALTER, DROP, RENAME and TRUNCATE of tables, indexes and views.
 ///
 /// # Errors
-/// [`SqlError::Unsupported`] for renaming and for other DDL, [`SqlError::Syntax`].
+/// [`SqlError::Unsupported`] for other DDL, [`SqlError::Syntax`].
 pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
     let mut words = Words::of(statement)?;
     let mut change = Change::default();
@@ -76,7 +78,9 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
             words.take(&["IF", "EXISTS"]);
             change.tables.push(words.table()?);
             change.again = Again::Changes;
-            return if renames(&words) { Err(no_rename()) } else { Ok(change) };
+            change.renames = renames(&words);
+            new_names(words, &mut change.tables)?;
+            return Ok(change);
         }
     } else if words.take(&["DROP"]) {
         let temporary = words.take(&["TEMPORARY"]);
@@ -102,12 +106,24 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
         change.tables.push(words.table()?);
         words.end()?;
         return Ok(Change { empties: true, ..change });
-    } else if words.take(&["RENAME"]) {
-        return Err(no_rename());
+    } else if words.take(&["RENAME"]) && (words.take(&["TABLE"]) || words.take(&["TABLES"])) {
+        words.take(&["IF", "EXISTS"]);
+        loop {
+            change.tables.push(words.table()?);
+            // MariaDB has `WAIT seconds` and `NOWAIT` there.
+            while !words.take(&["TO"]) {
+                words.next().ok_or_else(|| words.unexpected())?;
+            }
+            change.tables.push(words.table()?);
+            if !words.take_symbol(",") {
+                words.end()?;
+                return Ok(Change { renames: true, again: Again::Lacks, ..change });
+            }
+        }
     }
     Err(unsupported(
         "this DDL",
-        "there are CREATE, ALTER, DROP and TRUNCATE TABLE, CREATE and DROP INDEX, and views of unsharded keyspaces",
+        "there are CREATE, ALTER, DROP and TRUNCATE TABLE, CREATE and DROP INDEX, and RENAME TABLE and views in unsharded keyspaces",
     ))
 }
 
@@ -122,16 +138,36 @@ fn index<'a>(mut words: Words<'a>, mut change: Change<'a>) -> Result<Change<'a>,
     Ok(Change { again: Again::Changes, ..change })
 }
 
-/// `RENAME` of anything but columns and indexes.
+/// `RENAME` of anything but columns and indexes, wherever it stands.
 fn renames(words: &Words<'_>) -> bool {
     let is = |token: &Token<'_>, words: &[&str]| matches!(token, Token::Word(word) if words.iter().any(|known| word.eq_ignore_ascii_case(known)));
     words.tokens().windows(2).any(|pair| is(&pair[0].0, &["rename"]) && !is(&pair[1].0, &["column", "index", "key"]))
 }
 
-fn has_word(words: &Words<'_>, wanted: &str) -> bool {
-    words.tokens().iter().any(|(token, _)| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(wanted)))
+/// The names of `RENAME [TO | AS | =] name` among an ALTER TABLE's changes.
+fn new_names<'a>(mut words: Words<'a>, tables: &mut Vec<TableName<'a>>) -> Result<(), SqlError> {
+    // MariaDB has these there.
+    if words.take(&["WAIT"]) {
+        words.next();
+    } else {
+        words.take(&["NOWAIT"]);
+    }
+    let (mut depth, mut begins) = (0usize, true);
+    loop {
+        if begins && words.take(&["RENAME"]) && !["COLUMN", "INDEX", "KEY"].iter().any(|what| words.take(&[what])) {
+            let _ = words.take(&["TO"]) || words.take(&["AS"]) || words.take_symbol("=");
+            tables.push(words.table()?);
+        }
+        let Some(token) = words.next() else { return Ok(()) };
+        match token {
+            Token::Symbol("(") => depth += 1,
+            Token::Symbol(")") => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        begins = depth == 0 && token == Token::Symbol(",");
+    }
 }
 
-fn no_rename() -> SqlError {
-    unsupported("renaming tables", "shards would not change at the same moment")
+fn has_word(words: &Words<'_>, wanted: &str) -> bool {
+    words.tokens().iter().any(|(token, _)| matches!(token, Token::Word(word) if word.eq_ignore_ascii_case(wanted)))
 }
