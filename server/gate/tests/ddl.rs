@@ -6,6 +6,8 @@ use support::{Way, World, settings};
 use vitrail_gate::Session;
 use vitrail_harness::{Cluster as Databases, Flavour};
 use vitrail_proto::error::{Code, ErrorBody, Executed};
+use vitrail_proto::message::{Op, Request};
+use vitrail_proto::value::Value;
 
 const VSCHEMA: &str = r#"{
     "sharded": true,
@@ -230,5 +232,35 @@ async fn tables_of_an_unsharded_keyspace_are_renamed() {
         world.run(&mut session, "CREATE TEMPORARY TABLE d (id INT)").await.expect("made");
         let error = fails(&world, &mut session, "RENAME TABLE d TO f").await;
         assert!(error.message.contains("renaming temporary tables"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn values_of_binds_are_in_the_text() {
+    for (flavour, way) in settings() {
+        let (world, mut session) = stock(flavour, way).await;
+        let mut with = async |sql: &str, binds: &[(&str, Value)]| {
+            let mut request = Request::new(Op::Execute);
+            request.sql = Some(sql.into());
+            request.binds = binds.iter().cloned().collect();
+            world.request(&mut session, request).await
+        };
+        let (name, number) = (Value::Text("it's \\ \"so\"".into()), Value::Int(-7));
+        with(
+            "ALTER TABLE item ADD COLUMN note VARCHAR(20) NOT NULL DEFAULT :a, ALTER price SET DEFAULT :b",
+            &[("a", name.clone()), ("b", number.clone())],
+        )
+        .await
+        .expect("altered");
+        with("INSERT INTO item (id, name) VALUES (:id, 'x')", &[("id", Value::Int(9))]).await.expect("inserted");
+        let (_, rows) = with("SELECT price, note FROM item WHERE id IN (1, 9) ORDER BY id", &[]).await.expect("read");
+        assert_eq!(rows, ["10|it's \\ \"so\"", "-7|it's \\ \"so\""]);
+        with("CREATE TEMPORARY TABLE stock.kept (a INT) SELECT :a AS a", &[("a", number)])
+            .await
+            .expect_err("over shards");
+        let error = with("ALTER TABLE item ALTER price SET DEFAULT :b", &[("a", name)]).await.expect_err("missing");
+        assert_eq!(error.errno, 1210, "{error:?}");
+        assert!(error.message.contains("'b'"), "{error:?}");
+        definition(&world, "item").await;
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::ResultEnd;
+use vitrail_proto::value::Binds;
+use vitrail_sql::bind;
 use vitrail_sql::control::TableName;
 use vitrail_sql::control::ddl::{self, Change};
 use vitrail_sql::normalise::Normalised;
@@ -17,15 +19,20 @@ use crate::answer::Answer;
 use crate::cluster::Keyspace;
 use crate::failure;
 use crate::pins::{Pins, hold};
+use crate::planning;
 use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::view::Wanted;
+
+/// Bytes of a statement with its values, at most.
+const MOST_BYTES: usize = 16 << 20;
 
 /// Runs a DDL statement. Commits the open transaction first, as MySQL does.
 pub(super) async fn run(
     scope: &Scope<'_>,
     session: &mut Session,
     statement: &Normalised,
+    binds: &Binds,
     answer: &mut Answer<'_>,
 ) -> Result<ResultEnd, ErrorBody> {
     if scope.limits.read_only {
@@ -35,6 +42,13 @@ pub(super) async fn run(
     if matches!(session.transaction, TransactionState::Lost) {
         return Err(failure::transaction_lost());
     }
+    let with_values;
+    let statement = if binds.is_empty() {
+        statement
+    } else {
+        with_values = in_text(session, statement, binds)?;
+        &with_values
+    };
     let change = ddl::parse(statement)?;
     let keyspace = keyspace_of(scope, &change)?;
     if change.temporary {
@@ -51,6 +65,14 @@ pub(super) async fn run(
         Err(error) => Err(hold::after_failure(session, &scope.calling, error).await),
         done => done,
     }
+}
+
+/// The statement with the values of its binds in its text, which is all that is looked at and changed from here on.
+fn in_text(session: &Session, statement: &Normalised, binds: &Binds) -> Result<Normalised, ErrorBody> {
+    let mut text = Vec::new();
+    bind::substitute(&statement.text, binds, statement.mode, MOST_BYTES, &mut text).map_err(ErrorBody::from)?;
+    let text = String::from_utf8(text).map_err(|_| failure::internal("literals that are no UTF-8"))?;
+    planning::normalise(text.into(), session)
 }
 
 /// Reads what the statement has changed.

@@ -54,7 +54,7 @@ pub(crate) async fn answer(
         StatementKind::Use => target::run(scope, session, normalised),
         StatementKind::Show => Box::pin(show::run(scope, session, normalised, answer)).await,
         StatementKind::Explain => Box::pin(explain::run(scope, session, normalised, binds, answer)).await,
-        StatementKind::Ddl => Box::pin(ddl::run(scope, session, normalised, answer)).await,
+        StatementKind::Ddl => Box::pin(ddl::run(scope, session, normalised, binds, answer)).await,
         StatementKind::Kill => Box::pin(kill::run(scope, session, normalised, binds)).await,
         StatementKind::Other => match queries::reset(scope, normalised) {
             Some(done) => done,
