@@ -15,6 +15,7 @@ use vitrail_sql::control::ddl::{self, Change};
 use vitrail_sql::normalise::Normalised;
 
 use super::temporary;
+use crate::access;
 use crate::answer::Answer;
 use crate::cluster::Keyspace;
 use crate::failure;
@@ -47,6 +48,8 @@ pub(super) async fn run(
         statement
     } else {
         with_values = in_text(session, statement, binds)?;
+        // `CONNECTION :a` names another server as well as a literal does.
+        access::check(scope, &with_values)?;
         &with_values
     };
     let change = ddl::parse(statement)?;

@@ -152,7 +152,9 @@ fn definitions_need_admin_on_what_they_name() {
         ("CREATE DATABASE d", "a:**"),
         ("CREATE USER u", "a:**"),
         ("CREATE FUNCTION f() RETURNS INT RETURN 1", "a:**"),
-        ("RENAME TABLE a TO b", "a:**"),
+        ("RENAME TABLE a TO k.b", "a:a a:k.b"),
+        ("ALTER TABLE a RENAME b", "a:a a:b"),
+        ("RENAME USER a TO b", "a:**"),
         // A table of the session's own.
         ("CREATE TEMPORARY TABLE a (id INT)", "w:a"),
         ("DROP TEMPORARY TABLE IF EXISTS a, b", "w:a w:b"),
