@@ -78,8 +78,9 @@ pub fn parse(statement: &Normalised) -> Result<Change<'_>, SqlError> {
             words.take(&["IF", "EXISTS"]);
             change.tables.push(words.table()?);
             change.again = Again::Changes;
-            change.renames = renames(&words);
-            new_names(words, &mut change.tables)?;
+            let names = new_names(words)?;
+            change.renames = !names.is_empty();
+            change.tables.extend(names);
             return Ok(change);
         }
     } else if words.take(&["DROP"]) {
@@ -138,33 +139,16 @@ fn index<'a>(mut words: Words<'a>, mut change: Change<'a>) -> Result<Change<'a>,
     Ok(Change { again: Again::Changes, ..change })
 }
 
-/// `RENAME` of anything but columns and indexes, wherever it stands.
-fn renames(words: &Words<'_>) -> bool {
-    let is = |token: &Token<'_>, words: &[&str]| matches!(token, Token::Word(word) if words.iter().any(|known| word.eq_ignore_ascii_case(known)));
-    words.tokens().windows(2).any(|pair| is(&pair[0].0, &["rename"]) && !is(&pair[1].0, &["column", "index", "key"]))
-}
-
-/// The names of `RENAME [TO | AS | =] name` among an ALTER TABLE's changes.
-fn new_names<'a>(mut words: Words<'a>, tables: &mut Vec<TableName<'a>>) -> Result<(), SqlError> {
-    // MariaDB has these there.
-    if words.take(&["WAIT"]) {
-        words.next();
-    } else {
-        words.take(&["NOWAIT"]);
-    }
-    let (mut depth, mut begins) = (0usize, true);
+/// The names of `RENAME [TO | AS | =] name` among an ALTER TABLE's changes. RENAME is a reserved word: elsewhere it stands only behind a dot.
+fn new_names(mut words: Words<'_>) -> Result<Vec<TableName<'_>>, SqlError> {
+    let (mut names, mut qualified) = (Vec::new(), false);
     loop {
-        if begins && words.take(&["RENAME"]) && !["COLUMN", "INDEX", "KEY"].iter().any(|what| words.take(&[what])) {
+        if !qualified && words.take(&["RENAME"]) && !["COLUMN", "INDEX", "KEY"].iter().any(|what| words.take(&[what])) {
             let _ = words.take(&["TO"]) || words.take(&["AS"]) || words.take_symbol("=");
-            tables.push(words.table()?);
+            names.push(words.table()?);
         }
-        let Some(token) = words.next() else { return Ok(()) };
-        match token {
-            Token::Symbol("(") => depth += 1,
-            Token::Symbol(")") => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        begins = depth == 0 && token == Token::Symbol(",");
+        let Some(token) = words.next() else { return Ok(names) };
+        qualified = token == Token::Symbol(".");
     }
 }
 

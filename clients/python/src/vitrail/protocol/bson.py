@@ -254,8 +254,7 @@ def write_text(name: bytes, value: str) -> bytes:
     Raises:
         UnicodeEncodeError: it has half of a surrogate pair.
     """
-    content = value.encode()
-    return b"\x02%b%b%b\0" % (name, write_int32(len(content) + 1), content)
+    return b"\x02" + name + text_content(value)
 
 
 def text_content(value: str) -> bytes:

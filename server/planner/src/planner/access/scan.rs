@@ -56,7 +56,7 @@ impl<'a> Scan<'a> {
         let is_set = |index: usize| self.is(index, TokenKind::Operator) || self.is(index, TokenKind::String);
         (0..self.tokens.len()).any(|index| {
             self.is_one_of(index, &["DIRECTORY", "CONNECTION"]) && is_set(index + 1)
-                || self.is_one_of(index, &["ENGINE"]) && (1..3).any(|after| self.is_one_of(index + after, ENGINES))
+                || self.is_one_of(index, &["ENGINE"]) && (1..3).any(|after| self.names_one_of(index + after, ENGINES))
         })
     }
 
@@ -221,6 +221,13 @@ impl<'a> Scan<'a> {
 
     fn is_one_of(&self, index: usize, words: &[&str]) -> bool {
         self.tokens.get(index).is_some_and(|token| words.iter().any(|word| self.is_word(token, word)))
+    }
+
+    /// The same of a name in quotes or without.
+    fn names_one_of(&self, index: usize, names: &[&str]) -> bool {
+        let quoted = |token: &&Token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedName | TokenKind::String);
+        let name = self.tokens.get(index).filter(quoted).map(|token| self.text(token).trim_matches(['\'', '"', '`']));
+        name.is_some_and(|name| names.iter().any(|known| name.eq_ignore_ascii_case(known)))
     }
 
     fn is_word(&self, token: &Token, word: &str) -> bool {

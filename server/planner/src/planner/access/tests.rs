@@ -149,6 +149,7 @@ fn definitions_need_admin_on_what_they_name() {
         ("CREATE VIEW v AS SELECT * FROM a", "a:v a:*"),
         ("CREATE TABLE a (id INT) DATA DIRECTORY = '/x'", "a:a a:**"),
         ("CREATE TABLE a (id INT) ENGINE=FEDERATED CONNECTION='x'", "a:a a:**"),
+        ("CREATE TABLE a (id INT) ENGINE = 'Spider' COMMENT = 'x'", "a:a a:**"),
         ("CREATE DATABASE d", "a:**"),
         ("CREATE USER u", "a:**"),
         ("CREATE FUNCTION f() RETURNS INT RETURN 1", "a:**"),
