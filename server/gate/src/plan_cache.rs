@@ -28,17 +28,17 @@ pub(crate) struct Key<'a> {
 }
 
 /// Plans by [`Key`]. Entries under an old version are never found again, and fade out.
-pub(crate) struct PlanCache<V> {
-    hasher: RandomState,
-    parts: Vec<Mutex<Part<V>>>,
+pub(crate) struct PlanCache<V, S = RandomState> {
+    hasher: S,
+    parts: Vec<Mutex<Part<V, S>>>,
     part_bytes: usize,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-struct Part<V> {
+struct Part<V, S> {
     /// By the key's hash: two keys with the same hash push each other out.
-    entries: HashMap<u64, Entry<V>, RandomState>,
+    entries: HashMap<u64, Entry<V>, S>,
     /// The hands' way round: hashes in order of entry.
     ring: std::collections::VecDeque<u64>,
     bytes: usize,
@@ -59,11 +59,20 @@ struct Entry<V> {
 impl<V> PlanCache<V> {
     /// A cache of about `bytes`.
     pub(crate) fn new(bytes: usize) -> PlanCache<V> {
-        let part =
-            || Mutex::new(Part { entries: HashMap::default(), ring: std::collections::VecDeque::new(), bytes: 0 });
+        PlanCache::with_hasher(bytes, RandomState::default())
+    }
+}
+
+impl<V, S: BuildHasher + Clone> PlanCache<V, S> {
+    /// The same, by hashes of this kind: where the same texts are to take the same steps in each process.
+    pub(crate) fn with_hasher(bytes: usize, hasher: S) -> PlanCache<V, S> {
+        let part = || {
+            let entries = HashMap::with_hasher(hasher.clone());
+            Mutex::new(Part { entries, ring: std::collections::VecDeque::new(), bytes: 0 })
+        };
         PlanCache {
-            hasher: RandomState::default(),
             parts: (0..PARTS).map(|_| part()).collect(),
+            hasher,
             part_bytes: bytes / PARTS,
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -121,13 +130,13 @@ impl<V> PlanCache<V> {
         (entries, bytes, self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
-    fn part(&self, hash: u64) -> &Mutex<Part<V>> {
+    fn part(&self, hash: u64) -> &Mutex<Part<V, S>> {
         // The low bits choose the bucket inside the part.
         &self.parts[(hash >> 32) as usize % PARTS]
     }
 }
 
-impl<V> Part<V> {
+impl<V, S: BuildHasher> Part<V, S> {
     fn shrink(&mut self, limit: usize) {
         while self.bytes > limit {
             let Some(hash) = self.ring.pop_front() else { return };
