@@ -50,3 +50,6 @@ CREATE TABLE by_signed (k BIGINT NOT NULL PRIMARY KEY, x INT) ENGINE=InnoDB;
 CREATE TABLE by_bytes (k VARBINARY(16) NOT NULL PRIMARY KEY, x INT) ENGINE=InnoDB;
 
 CREATE TABLE by_text (k VARCHAR(20) NOT NULL PRIMARY KEY, x INT) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+-- Groups whose averages have more digits than they show.
+CREATE TABLE quota (id INT UNSIGNED NOT NULL PRIMARY KEY, peer INT, whole BIGINT, part DECIMAL(30,12), fine DECIMAL(12,2), day DATE, code VARBINARY(8), KEY peer (peer)) ENGINE=InnoDB;

@@ -8,6 +8,8 @@
 
 mod columns;
 mod conditions;
+mod folded;
+mod lookup;
 mod names;
 mod pieces;
 mod sides;
@@ -17,6 +19,7 @@ use std::ops::Range;
 
 use sqlparser::ast::{BinaryOperator, Expr, LockType, Query, SetExpr};
 
+use self::lookup::LookupSide;
 use self::names::{is_null_without, items};
 use self::pieces::{Piece, Pieces};
 use self::sides::{Side, divide, simplify};
@@ -79,7 +82,12 @@ pub(super) fn plan<'a>(
     };
     let mut pieces = Pieces::of(text, &clauses, select).ok_or_else(|| refuse("USING, NATURAL, and nested joins"))?;
     simplify(&mut pieces, scope);
-    let sides = divide(walk, &pieces, scope).ok_or_else(|| refuse("tables in FROM that cannot be read apart"))?;
+    // A table that WITH names would not be in sight, and what outer joins make of columns would not be told by a statement without rows.
+    let takes = query.with.is_none() && !scope.outer_joins;
+    let lookups = if takes { lookup::take(walk, &mut pieces, scope)? } else { Vec::new() };
+    let least = if lookups.is_empty() { 2 } else { 1 };
+    let sides =
+        divide(walk, &pieces, scope, least).ok_or_else(|| refuse("tables in FROM that cannot be read apart"))?;
     walk.joined = true;
     walk.added.clear();
     let merge = select::merge(walk, query, scope)?;
@@ -91,8 +99,8 @@ pub(super) fn plan<'a>(
     for (number, side) in sides.iter().enumerate() {
         side.items.iter().for_each(|item| home[*item] = number);
     }
-    let order = order(walk, &pieces, &sides, scope, &home)?;
-    let count = sides.len();
+    let mut order = order(walk, &pieces, &sides, scope, &home)?;
+    let count = sides.len() + lookups.len();
     let mut building = Building {
         walk,
         scope,
@@ -102,19 +110,29 @@ pub(super) fn plan<'a>(
         literals: BTreeSet::new(),
         asked: vec![Vec::new(); count],
         locks,
-        missing: sides.iter().map(|side| side.tied_by.map(|_| side.items.clone())).collect(),
+        missing: sides
+            .iter()
+            .map(|side| side.tied_by.map(|_| side.items.clone()))
+            .chain(lookups.iter().map(|_| None))
+            .collect(),
         driver: order[0],
         with: query.with.as_ref().and_then(|_| clauses.before_select(text)),
     };
     let added = std::mem::take(&mut building.walk.added);
     let outputs = building.outputs(select, &merge, &added)?;
     let mut steps = building.steps(&pieces, &sides, &order)?;
+    let lookups = lookups.into_iter().zip(sides.len()..).map(|(lookup, number)| building.lookup(lookup, number));
+    let lookups: Vec<LookupSide> = lookups.collect::<Result<_, _>>()?;
     let mut plans = Vec::with_capacity(count);
     for (place, number) in order.iter().enumerate() {
         let parts = building.text(&pieces, &sides[*number], *number);
         let mut step = std::mem::take(&mut steps[place].step);
         step.columns = building.columns[*number].len().max(1);
-        plans.push(building.side(parts, &steps[place].own, step)?);
+        plans.push(building.side(parts, &steps[place].own, None, step)?);
+    }
+    order.extend(sides.len()..count);
+    for LookupSide { text, own, group_by, step } in lookups {
+        plans.push(building.side(text, &own, Some(&group_by), step)?);
     }
     let Building { walk, slots, literals, .. } = building;
     let slots = slots
@@ -329,8 +347,14 @@ impl Building<'_, '_, '_> {
         Part::Slice(self.walk.text.anchor(bytes.start), self.walk.text.anchor(bytes.end))
     }
 
-    /// Plans what reads a side.
-    fn side(&self, mut text: Vec<Part>, own: &[Range<usize>], step: Step) -> Result<SidePlan, Refusal> {
+    /// Plans what reads a side. `groups`: it gives a row for each of them.
+    fn side(
+        &self,
+        mut text: Vec<Part>,
+        own: &[Range<usize>],
+        groups: Option<&str>,
+        step: Step,
+    ) -> Result<SidePlan, Refusal> {
         let number = self.slots.len();
         debug_assert!(step.keys.iter().all(|key| key.value < number && key.right < number), "slots exist");
         if !own.is_empty() {
@@ -342,6 +366,9 @@ impl Building<'_, '_, '_> {
             let before = if own.is_empty() && index == 0 { " WHERE" } else { " AND" };
             text.push(Part::Text(format!("{before} {asked} IN ::{}", key_bind(index)).into()));
         }
+        if let Some(groups) = groups {
+            text.push(Part::Text(format!(" GROUP BY {groups}").into()));
+        }
         // `sql_select_limit` would cut.
         let lock = if self.locks { " FOR UPDATE" } else { "" };
         text.push(Part::Text(format!(" LIMIT {}{lock}", u64::MAX).into()));
@@ -349,7 +376,8 @@ impl Building<'_, '_, '_> {
         // What a side cannot do on shards, the whole can on the scratch server.
         let plan = super::choose(&statement, &PlanContext { scratch: None, ..*self.walk.context })?;
         let alone = why_alone(&Text::new(&statement), &plan.merge).is_some();
-        let plain = matches!(plan.merge, MergePlan::Pass | MergePlan::Concat(_));
+        let folded = groups.is_some() && matches!(plan.merge, MergePlan::Group { .. });
+        let plain = folded || matches!(plan.merge, MergePlan::Pass | MergePlan::Concat(_));
         if plan.join.is_some() || plan.writes != self.locks || alone || !plain {
             return Err(refuse("a side that is a join itself"));
         }

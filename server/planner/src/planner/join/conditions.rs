@@ -54,7 +54,7 @@ impl Building<'_, '_, '_> {
         }
     }
 
-    fn class(&self, expr: &Expr) -> Option<ColumnClass> {
+    pub(super) fn class(&self, expr: &Expr) -> Option<ColumnClass> {
         class(expr, self.scope).or_else(|| numbers::number(self.walk, expr, self.scope))
     }
 
@@ -111,7 +111,7 @@ impl Building<'_, '_, '_> {
     }
 
     /// An integer or decimal of one side.
-    fn number(&mut self, expr: &Expr) -> Result<Operand, Refusal> {
+    pub(super) fn number(&mut self, expr: &Expr) -> Result<Operand, Refusal> {
         let unproved = || refuse("a comparison of both sides whose operands are not proved to be integers or decimals");
         let exact = matches!(self.class(expr), Some(ColumnClass::Integer | ColumnClass::Decimal));
         if !exact || reads_year(expr, self.scope) {
@@ -140,11 +140,11 @@ impl Building<'_, '_, '_> {
     }
 
     /// The text of a part of the statement that can be written again: literals that the key does not hold become binds.
-    fn text_of(&mut self, expr: &Expr) -> Option<String> {
+    pub(super) fn text_of(&mut self, expr: &Expr) -> Option<String> {
         self.written(place(self.walk.text, expr)?)
     }
 
-    fn written(&mut self, bytes: Range<usize>) -> Option<String> {
+    pub(super) fn written(&mut self, bytes: Range<usize>) -> Option<String> {
         let statement = self.walk.text.statement;
         let mut changes: Vec<(Range<usize>, String)> = self
             .walk

@@ -167,7 +167,12 @@ fn segments(text: &Text<'_>, range: Range<usize>) -> Option<Vec<Segment>> {
 }
 
 /// Splits a condition at its ANDs.
-fn split<'s>(text: &Text<'_>, tokens: Range<usize>, expr: &'s Expr, into: &mut Vec<Piece<'s>>) -> Option<()> {
+pub(super) fn split<'s>(
+    text: &Text<'_>,
+    tokens: Range<usize>,
+    expr: &'s Expr,
+    into: &mut Vec<Piece<'s>>,
+) -> Option<()> {
     if let Expr::Nested(inner) = expr
         && is_wrapped(text, &tokens)
     {

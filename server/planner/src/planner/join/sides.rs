@@ -34,8 +34,8 @@ pub(super) fn simplify(pieces: &mut Pieces<'_>, scope: &Scope<'_>) {
     }
 }
 
-/// Divides the tables. `None`: they are not divided in a way that can be read.
-pub(super) fn divide(walk: &Walk<'_>, pieces: &Pieces<'_>, scope: &Scope<'_>) -> Option<Vec<Side>> {
+/// Divides the tables into `least` sides or more. `None`: they are not divided in a way that can be read.
+pub(super) fn divide(walk: &Walk<'_>, pieces: &Pieces<'_>, scope: &Scope<'_>, least: usize) -> Option<Vec<Side>> {
     let mut sides: Vec<Side> = Vec::new();
     let mut roots: Vec<usize> = Vec::new();
     let mut home: Vec<Option<usize>> = vec![None; scope.items.len()];
@@ -140,7 +140,7 @@ pub(super) fn divide(walk: &Walk<'_>, pieces: &Pieces<'_>, scope: &Scope<'_>) ->
         }
         sides[side].items.insert(factor.item);
     }
-    (sides.len() > 1).then_some(sides)
+    (sides.len() >= least).then_some(sides)
 }
 
 /// The one side that the ON of a LEFT JOIN speaks of.
