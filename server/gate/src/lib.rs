@@ -37,6 +37,7 @@ mod insight;
 mod join;
 mod measure;
 mod merge;
+mod moment;
 mod pins;
 mod places;
 mod plan_cache;

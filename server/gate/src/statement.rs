@@ -20,7 +20,7 @@ use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
 use crate::steps::Stepping;
-use crate::{access, asked, catalog, control, diagnostics, failure, route, sequences, values};
+use crate::{access, asked, catalog, control, diagnostics, failure, moment, route, sequences, values};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
@@ -205,6 +205,10 @@ async fn run_planned(
     let answered = match plan.asked() {
         Some(_) if scope.limits.read_only => return Err(failure::read_only()),
         Some(asked) => {
+            // What is stored is of the same moment as what is asked for before.
+            if asked.replaces() {
+                scope.calling.settings = moment::hold(&session.now.settings);
+            }
             let asking = asked::ask(scope, session, keyspace, asked, statement, (binds, all_binds));
             Some(Box::pin(asking).await?)
         }
@@ -213,6 +217,9 @@ async fn run_planned(
     let (binds, all_binds) =
         answered.as_ref().map_or((binds, all_binds), |answered| (&answered.binds, &answered.all_binds));
     let mut resolved = plan.resolve(statement, all_binds, &keyspace.layout)?;
+    if resolved.writes_several() && Arc::ptr_eq(&scope.calling.settings, &session.now.settings) {
+        scope.calling.settings = moment::hold(&session.now.settings);
+    }
     if let Some(first) = filled.as_ref().and_then(|filled| filled.first) {
         resolved.insert_id = InsertId::Sequence(first);
     }
@@ -283,6 +290,7 @@ async fn run_planned(
         }
     };
     (scope.calling.values, scope.calling.apart) = (None, apart);
+    scope.calling.settings = Arc::clone(&session.now.settings);
     let mut end = outcome?;
     if let InsertId::Sequence(first) = insert_id
         && let Some(filling) = plan.filling().or_else(|| resolved.steps.as_ref()?.filling())

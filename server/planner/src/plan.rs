@@ -72,6 +72,13 @@ pub struct Resolved {
     pub exact: Option<Box<Exact>>,
 }
 
+impl Resolved {
+    /// It writes rows of several shards, or rows that are found on several.
+    pub fn writes_several(&self) -> bool {
+        self.statements.len() > 1 && matches!(self.merge, Merge::Writes | Merge::Replicated)
+    }
+}
+
 /// Whether the insert id of a statement's end is the session's `LAST_INSERT_ID()`: MySQL also tells the value of a row that was given one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InsertId {

@@ -274,12 +274,12 @@ fn planned(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Re
         Statement::Delete(delete) => write::delete(&mut walk, delete)?,
         _ => return Err(unsupported_kind()),
     };
-    // A condition of DELETE compares with the clock of each shard, as a read's does; what is stored must be one value.
+    // A condition of DELETE may compare with one, as a read's does; what is stored must be one series.
     let stores = writes && !matches!(statement.kind, StatementKind::Select | StatementKind::Delete);
-    let statement_value = walk.statement_value.take().filter(|_| stores).map(Arc::from);
+    let series = walk.series.take().filter(|_| stores).map(Arc::from);
     let row = if writes { one_row::find(&walk, &parsed.statement) } else { None };
     let alone = why_alone(&text, &merge);
-    let plan = finish(walk, route, merge, writes, statement_value)?;
+    let plan = finish(walk, route, merge, writes, series)?;
     Ok(Plan { full_write: full_write::verb(&text), row, alone, ..plan })
 }
 
@@ -309,7 +309,7 @@ fn finish(
     route: Route,
     merge: MergePlan,
     writes: bool,
-    statement_value: Option<Arc<str>>,
+    series: Option<Arc<str>>,
 ) -> Result<Plan, Refusal> {
     let context = walk.context;
     let keyspace = match (walk.keyspace.get(), context.keyspace) {
@@ -361,7 +361,7 @@ fn finish(
         edits,
         writes,
         shareable,
-        statement_value,
+        series,
         full_write: None,
         row: None,
         needs: Needs::default(),

@@ -28,7 +28,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     pub(super) fn writes_several(&self) -> bool {
-        self.resolved.statements.len() > 1 && matches!(self.resolved.merge, Merge::Writes | Merge::Replicated)
+        self.resolved.writes_several()
     }
 
     /// Without a transaction.

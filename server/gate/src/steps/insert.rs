@@ -38,6 +38,10 @@ impl Stepping<'_> {
         for (place, (from, to)) in columns.iter().zip(targets).enumerate() {
             values::check(from, to, &settings, insertion.proved().contains(&place))?;
         }
+        // MySQL stores the instant that the clock tells.
+        if !insertion.clocked().is_empty() && !values::is_in_fixed_zone(&settings) {
+            return Err(values::ambiguous(insertion.clocked().iter().map(|place| &targets[*place])));
+        }
         let counts = targets.iter().position(|column| column.auto_increment);
         let batch = BATCH.min(MOST_VALUES / targets.len().max(1)).max(1);
         for rows in list.chunks(batch) {

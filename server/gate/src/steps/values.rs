@@ -18,6 +18,11 @@ pub(super) fn is_strict(settings: &Settings) -> bool {
     })
 }
 
+/// Whether each time of the session's zone is one instant.
+pub(super) fn is_in_fixed_zone(settings: &Settings) -> bool {
+    is_fixed(variable(settings, "time_zone"))
+}
+
 fn variable<'s>(settings: &'s Settings, name: &str) -> Option<&'s str> {
     let found = settings.variables.iter().find(|(known, _)| known == name);
     found.map(|(_, literal)| literal.trim_matches('\''))
@@ -61,7 +66,7 @@ pub(crate) fn check(from: &Column, to: &ColumnSchema, settings: &Settings, prove
         T::DATETIME => words || to.domain == Domain::Datetimes || to.class == ColumnClass::Timestamp,
         T::TIME => words || to.domain == Domain::Times,
         T::TIMESTAMP if to.class == ColumnClass::Timestamp => {
-            if !proved && !is_fixed(variable(settings, "time_zone")) {
+            if !proved && !is_in_fixed_zone(settings) {
                 return Err(ambiguous(std::iter::once(to)));
             }
             true

@@ -37,13 +37,13 @@ impl Plan {
             }
         };
         if statements.len() > 1
-            && let Some(function) = &self.statement_value
+            && let Some(function) = &self.series
         {
             return Err(Refusal::unsupported(
-                "statement-time",
+                "statement-series",
                 format!(
-                    "{function}() gives all rows of a statement the same moment or series, and two shards would not share \
-                     it; send the value itself, or write to one shard at a time"
+                    "{function}() with a seed gives all rows of a statement one series of values, and two shards would not share it; send the \
+                     values themselves, or write to one shard at a time"
                 ),
             ));
         }

@@ -73,6 +73,8 @@ pub(crate) struct InsertPlan {
     pub(crate) filling: Option<(Filling, usize)>,
     /// The places of columns that the last one that is read tells about: 1 if their text is their whole value. Empty: there is no such column.
     pub(crate) proved: Arc<[usize]>,
+    /// The places of instants that may be the statement's moment, whose text is a time of the session's zone.
+    pub(crate) clocked: Arc<[usize]>,
 }
 
 /// Where rows are.
@@ -322,6 +324,11 @@ impl<'s> Insertion<'s> {
     /// The columns, by place, that the last one of a row tells about: 1 if their text is their whole value. Empty: rows have no such column.
     pub fn proved(&self) -> &'s [usize] {
         &self.plan.proved
+    }
+
+    /// The places of instants that may be the statement's moment, as a time of the session's zone.
+    pub fn clocked(&self) -> &'s [usize] {
+        &self.plan.clocked
     }
 
     /// How many columns the rows give: all, or all but the one that a sequence fills.

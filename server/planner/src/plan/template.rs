@@ -21,8 +21,8 @@ pub struct Plan {
     pub(crate) writes: bool,
     /// A read whose answer is the same for everybody who asks at the same time.
     pub(crate) shareable: bool,
-    /// A function in a write, such as `NOW()`, that one MySQL evaluates once for all rows.
-    pub(crate) statement_value: Option<Arc<str>>,
+    /// A function in a write that gives one series of values to all rows: `RAND(n)`.
+    pub(crate) series: Option<Arc<str>>,
     /// What its user must have been granted; names without a keyspace are those of [`Plan::keyspace`].
     pub(crate) needs: Needs,
     /// `UPDATE` or `DELETE`, if it does not say which rows it means.

@@ -130,6 +130,19 @@ pub(super) fn is_volatile<V: Visit>(part: &V) -> bool {
     })
 }
 
+/// Whether an expression is a call that tells the statement's moment.
+pub(super) fn is_clock(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_clock(inner),
+        Expr::Function(function) => functions::is_of_clock(&function.name.to_string()),
+        Expr::Identifier(name) => {
+            let bare = name.quote_style.is_none() && functions::is_bare_call(&name.value);
+            bare && functions::is_of_clock(&name.value)
+        }
+        _ => false,
+    }
+}
+
 /// Whether there is an expression in it that `wanted` takes.
 pub(super) fn finds<V: Visit>(part: &V, wanted: impl Fn(&Expr) -> bool) -> bool {
     struct Finder<F>(F);

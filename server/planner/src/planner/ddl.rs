@@ -68,7 +68,7 @@ pub(super) fn plan(statement: &Normalised, context: &PlanContext<'_>) -> Result<
         edits,
         shareable: false,
         writes: true,
-        statement_value: None,
+        series: None,
         needs: Needs::default(),
         full_write: None,
         row: None,

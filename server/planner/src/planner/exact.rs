@@ -153,7 +153,7 @@ fn make(
         edits: Vec::new(),
         writes: locks,
         shareable: false,
-        statement_value: None,
+        series: None,
         full_write: None,
         row: None,
         needs: Needs::default(),

@@ -2,9 +2,7 @@
 
 mod catalogue;
 
-use self::catalogue::{
-    AGGREGATE, BARE, CONNECTION, CONNECTION_VARIABLES, LOCKS, ONE_PER_STATEMENT, PURE, VOLATILE, WINDOW,
-};
+use self::catalogue::{AGGREGATE, BARE, CONNECTION, CONNECTION_VARIABLES, LOCKS, OF_CLOCK, PURE, VOLATILE, WINDOW};
 use crate::refusal::Refusal;
 
 /// What a function's result depends on, besides its arguments and the tables.
@@ -43,10 +41,14 @@ pub(super) fn nature(name: &str) -> Nature {
     }
 }
 
-/// Whether a call gives all rows of a statement one value, or one series of values, which two shards would not share.
-pub(super) fn is_one_per_statement(name: &str, has_arguments: bool) -> bool {
-    let listed = ONE_PER_STATEMENT.iter().any(|known| known.eq_ignore_ascii_case(name));
-    listed || (has_arguments && name.eq_ignore_ascii_case("rand"))
+/// Whether a call tells the moment of its statement, which is one for all rows. `SYSDATE()` tells the moment of the call.
+pub(super) fn is_of_clock(name: &str) -> bool {
+    OF_CLOCK.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Whether a call gives the rows of a statement one series of values, which two shards would not share.
+pub(super) fn is_series(name: &str, has_arguments: bool) -> bool {
+    has_arguments && name.eq_ignore_ascii_case("rand")
 }
 
 /// Whether a call gives the same to all who ask at the same time. The clock does: an execution that begins after a request has
@@ -54,7 +56,7 @@ pub(super) fn is_one_per_statement(name: &str, has_arguments: bool) -> bool {
 pub(super) fn is_same_for_all(name: &str) -> bool {
     match nature(name) {
         Nature::Pure | Nature::Aggregate | Nature::Window => true,
-        Nature::Volatile => is_one_per_statement(name, false) || name.eq_ignore_ascii_case("sysdate"),
+        Nature::Volatile => is_of_clock(name) || name.eq_ignore_ascii_case("sysdate"),
         Nature::Connection | Nature::Unknown => false,
     }
 }

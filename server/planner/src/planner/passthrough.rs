@@ -93,7 +93,7 @@ fn read(
         writes,
         // Nobody has read what it calls.
         shareable: false,
-        statement_value: None,
+        series: None,
         needs: Needs::default(),
         full_write: full_write::verb(&text),
         row: None,

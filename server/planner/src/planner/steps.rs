@@ -92,9 +92,10 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
         _ if joined => before.push(Part::Text(format!("FROM {}", keys::quote(&table)).into())),
         _ => before.extend([phrase("FROM "), slice(place()?)]),
     }
-    // MySQL itself judges the condition of the rows, as that of a write. What another reading could answer in another way is read once.
+    // MySQL itself judges the condition of the rows, as that of a write. What another reading could answer in another way is read once; the clock is
+    // the same for both.
     let assigns = (0..text.tokens.len()).any(|index| text.assigns(index));
-    let judged = !joined && target.together && walk.volatile.is_none() && !assigns && worked_out.is_none();
+    let judged = !joined && target.together && walk.chance.is_none() && !assigns && worked_out.is_none();
     if judged && let Some(range) = clauses.get(Clause::Where) {
         after.extend([phrase(" AND ("), slice(bytes(range.start + 1..range.end)), phrase(")")]);
     }

@@ -43,12 +43,17 @@ impl Sweep<'_, '_> {
         self.walk.individual |= !functions::is_same_for_all(name);
         match functions::nature(name) {
             Nature::Connection => return ControlFlow::Break(functions::refuse_connection(name)),
-            Nature::Volatile => _ = self.walk.volatile.get_or_insert_with(|| name.to_ascii_uppercase()),
+            Nature::Volatile => {
+                self.walk.volatile.get_or_insert_with(|| name.to_ascii_uppercase());
+                if !functions::is_of_clock(name) {
+                    self.walk.chance.get_or_insert_with(|| name.to_ascii_uppercase());
+                }
+            }
             Nature::Unknown => _ = self.walk.unknown_function.get_or_insert_with(|| name.to_owned()),
             Nature::Pure | Nature::Aggregate | Nature::Window => {}
         }
-        if functions::is_one_per_statement(name, has_arguments) {
-            self.walk.statement_value.get_or_insert_with(|| name.to_ascii_uppercase());
+        if functions::is_series(name, has_arguments) {
+            self.walk.series.get_or_insert_with(|| name.to_ascii_uppercase());
         }
         ControlFlow::Continue(())
     }

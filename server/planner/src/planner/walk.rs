@@ -54,8 +54,10 @@ pub(super) struct Walk<'a> {
     pub(super) edits: Vec<Edit>,
     /// Functions whose answers differ between shards.
     pub(super) volatile: Option<String>,
-    /// A function with one value for all rows of a statement, such as `NOW()`.
-    pub(super) statement_value: Option<String>,
+    /// Those of them that the clock of the statement does not rule: two shards of a write may give two answers, or one shard twice.
+    pub(super) chance: Option<String>,
+    /// A function with one series of values for all rows of a statement: `RAND(n)`.
+    pub(super) series: Option<String>,
     /// Its answer differs between those who ask at the same time, or nobody can tell.
     pub(super) individual: bool,
     /// Functions that are not MySQL's own.
@@ -96,7 +98,8 @@ impl<'a> Walk<'a> {
             placements: Placements::default(),
             edits: Vec::new(),
             volatile: None,
-            statement_value: None,
+            chance: None,
+            series: None,
             individual: false,
             unknown_function: None,
             system: false,

@@ -193,7 +193,7 @@ fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) 
 
 /// The same write on every shard; it must do the same on each.
 pub(super) fn replicated(walk: &Walk<'_>) -> Result<(Route, MergePlan), Refusal> {
-    if let Some(function) = &walk.volatile {
+    if let Some(function) = &walk.chance {
         return Err(Refusal::unsupported(
             "volatile-replicated",
             format!(

@@ -88,7 +88,7 @@ pub(super) const BARE: &[&str] = &[
 ];
 
 /// Functions with one value for all rows of a statement.
-pub(super) const ONE_PER_STATEMENT: &[&str] = &[
+pub(super) const OF_CLOCK: &[&str] = &[
     "curdate",
     "current_date",
     "current_time",

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectName, Query, TableFactor, Visit, Visitor};
 
-use super::super::calls::{contains_query, finds};
+use super::super::calls::{contains_query, finds, is_clock};
 use super::super::clauses::{Clause, Clauses, bytes, split_tokens};
 use super::super::names::idents;
 use super::super::text::Text;
@@ -92,7 +92,8 @@ fn name_of(expr: &Expr) -> Option<&str> {
 /// Whether a value names nothing: DEFAULT, literals, binds, and what is made of them.
 fn is_constant(value: &Expr) -> bool {
     let default = |name: &str| name.eq_ignore_ascii_case("default");
-    !contains_query(value) && !finds(value, |expr| name_of(expr).is_some_and(|name| !default(name)))
+    let names = |expr: &Expr| !is_clock(expr) && name_of(expr).is_some_and(|name| !default(name));
+    !contains_query(value) && !finds(value, names)
 }
 
 /// MySQL's error for a table that is written and read by a subquery at once; a refusal where it depends on how MySQL reads it.

@@ -3,9 +3,10 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Insert, OnInsert, Query, TableObject, Visit, Visitor};
+use sqlparser::ast::{Expr, Insert, OnInsert, Query, SelectItem, SetExpr, TableObject, Visit, Visitor};
 use vitrail_sql::lexer::TokenKind;
 
+use super::super::calls::{finds, is_clock};
 use super::super::clauses::Clauses;
 use super::super::insert_select::Target;
 use super::super::names::idents;
@@ -17,7 +18,7 @@ use super::lossless::{self, Lossless};
 use super::{phrase, reading};
 use crate::plan::{Divider, Filling, Home, InsertPlan, MergePlan, Part, Route, StepsPlan, WritePlan};
 use crate::refusal::Refusal;
-use crate::schema::{ColumnSchema, TableSchema};
+use crate::schema::{ColumnClass, ColumnSchema, TableSchema};
 use crate::vschema::Placement;
 
 /// Plans such an INSERT or REPLACE.
@@ -95,7 +96,9 @@ pub(in super::super) fn insertion<'a>(
     }
     let read = reading(walk, read)?;
     let merge = if matches!(home, Home::Everywhere) { MergePlan::Replicated } else { MergePlan::Writes };
-    let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling, proved: proved.into() });
+    let clocked = insert.source.as_deref().map_or_else(Vec::new, |query| clocked(query, &columns));
+    let (proved, clocked) = (proved.into(), clocked.into());
+    let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling, proved, clocked });
     walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore }));
     Ok((Route::AllShards, merge))
 }
@@ -146,6 +149,32 @@ fn filling(
     Ok(Some((filling, place)))
 }
 
+/// The places of instants that may take the statement's moment as it is.
+fn clocked(query: &Query, columns: &[ColumnSchema]) -> Vec<usize> {
+    let block = match &*query.body {
+        SetExpr::Select(block) => Some(&**block),
+        _ => None,
+    };
+    // A derived table may be merged into the SELECT.
+    let inside = block.is_some_and(|block| finds(&block.from, is_clock)) || finds(&query.with, is_clock);
+    let takes = |place: usize| match block.map(|block| &block.projection) {
+        Some(items) if !inside && items.iter().all(is_one_column) => match items.get(place) {
+            Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => is_clock(expr),
+            _ => false,
+        },
+        // Any may be of any column.
+        _ => finds(query, is_clock),
+    };
+    let instant = |(place, column): (usize, &ColumnSchema)| {
+        (column.class == ColumnClass::Timestamp && takes(place)).then_some(place)
+    };
+    columns.iter().enumerate().filter_map(instant).collect()
+}
+
+fn is_one_column(item: &SelectItem) -> bool {
+    matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })
+}
+
 /// The bytes of the SELECT, and of what stands behind it.
 fn parts(text: &Text<'_>, updates: bool) -> Option<(Range<usize>, Option<Range<usize>>)> {
     let mut depth = 0;
@@ -176,7 +205,7 @@ fn is_unlimited(query: Option<&Query>) -> bool {
         query.limit_clause.is_none()
             && query.fetch.is_none()
             && query.locks.is_empty()
-            && matches!(&*query.body, sqlparser::ast::SetExpr::Select(_))
+            && matches!(&*query.body, SetExpr::Select(_))
     })
 }
 
