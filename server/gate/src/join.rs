@@ -15,9 +15,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use vitrail_planner::key_range::Shards;
-use vitrail_planner::plan::{Join, Merge, Node, Resolved, ShardStatement};
+use vitrail_planner::plan::{Join, JoinPlan, Merge, Node, Pick, Resolved, ShardStatement};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
+use vitrail_proto::rows;
 use vitrail_proto::value::{Binds, Value};
 use vitrail_service::execution::Part;
 
@@ -61,7 +62,13 @@ impl Joining<'_> {
     ) -> Result<Box<ResultEnd>, ErrorBody> {
         let mut reader = Reader::new(self, session);
         let plan = self.join.plan();
-        let packed = reader.columns(&self.columns()).await?;
+        let (packed, first) = match &plan.titles {
+            Some(titles) => {
+                let first = self.first(&mut reader).await?;
+                (titled(&first.packed, titles, plan).ok_or_else(malformed)?, Some(first))
+            }
+            None => (reader.columns(&self.columns()).await?, None),
+        };
         let columns = Columns::read(&packed, &self.keyspace.name).ok_or_else(malformed)?;
         if columns.list.len() != plan.outputs.len() {
             return Err(failure::internal("as many outputs as columns were expected"));
@@ -78,7 +85,7 @@ impl Joining<'_> {
         let (parts, receiver) = mpsc::channel(2);
         let lane = Lane::of_gate(Box::new(Joined { parts: receiver, measure: self.calling.measure.clone() }));
         let stream = Stream::new(parts, plan, order, window);
-        let joined = self.join(&mut reader, packed, stream);
+        let joined = self.join(&mut reader, first, packed, stream);
         let merged = async {
             // Dropped at the end, so that nothing more is joined.
             let mut lanes = [lane];
@@ -98,29 +105,46 @@ impl Joining<'_> {
         Resolved { statements: first, merge: Merge::Pass, join: None, ..self.resolved.clone() }
     }
 
-    async fn join(&self, reader: &mut Reader<'_, '_>, packed: Bytes, stream: Stream) -> Result<(), ErrorBody> {
+    /// Reads the first side to its end.
+    async fn first(&self, reader: &mut Reader<'_, '_>) -> Result<First, ErrorBody> {
+        self.enter(0);
+        let mut out = Output::kept();
+        let packed = reader.first(self.read(0, Vec::new())?, &mut out).await?;
+        Ok(First { rows: out.into_rows(), packed })
+    }
+
+    async fn join(
+        &self,
+        reader: &mut Reader<'_, '_>,
+        first: Option<First>,
+        packed: Bytes,
+        stream: Stream,
+    ) -> Result<(), ErrorBody> {
         let mut output = Output::Stream(Box::new(stream));
         output.begin(packed).await;
-        let mut kept: Vec<Row> = Vec::new();
-        let mut columns: Vec<Option<Columns>> = Vec::new();
-        for side in 0..self.join.sides() {
-            if let Some(measure) = &self.calling.measure {
-                measure.enter(Node::Shards(Some(side)));
-            }
+        let First { rows: mut kept, packed } = match first {
+            Some(first) => first,
+            None => self.first(reader).await?,
+        };
+        let mut columns = vec![Some(Columns::read(&packed, &self.keyspace.name).ok_or_else(malformed)?)];
+        for side in 1..self.join.sides() {
+            self.enter(side);
             let last = side + 1 == self.join.sides();
             let mut further = if last { None } else { Some(Output::kept()) };
             let out = further.as_mut().unwrap_or(&mut output);
-            let own = if side == 0 {
-                reader.first(self.read(0, Vec::new())?, out).await?
-            } else {
-                self.step(reader, side, &kept, &columns, out).await?
-            };
-            columns.push(own);
+            columns.push(self.step(reader, side, &kept, &columns, out).await?);
             if let Some(further) = further {
                 kept = further.into_rows();
             }
         }
         output.end(reader.end()).await
+    }
+
+    /// What is measured from now on is that of a side.
+    fn enter(&self, side: usize) {
+        if let Some(measure) = &self.calling.measure {
+            measure.enter(Node::Shards(Some(side)));
+        }
     }
 
     /// Matches a side with the joined rows of those before.
@@ -150,6 +174,28 @@ impl Joining<'_> {
     fn read(&self, side: usize, keys: Vec<Vec<Value>>) -> Result<Resolved, ErrorBody> {
         Ok(self.join.read(side, keys, self.binds, self.shards)?)
     }
+}
+
+/// The first side, read to its end.
+struct First {
+    rows: Vec<Row>,
+    /// Its columns.
+    packed: Bytes,
+}
+
+/// The columns of the answer, which are columns of the first side.
+fn titled(packed: &Bytes, titles: &[Option<Arc<str>>], plan: &JoinPlan) -> Option<Bytes> {
+    let own = rows::columns(packed).collect::<Result<Vec<_>, _>>().ok()?;
+    let mut columns = Vec::with_capacity(plan.outputs.len());
+    for (index, output) in plan.outputs.iter().enumerate() {
+        let Pick::Slot(slot) = output else { return None };
+        let mut column = own.get(plan.slots[*slot].column)?.clone();
+        if let Some(Some(title)) = titles.get(index) {
+            column.name = (&**title).into();
+        }
+        columns.push(column);
+    }
+    Some(rows::pack_columns(&columns))
 }
 
 /// The joined rows, as those of a shard.

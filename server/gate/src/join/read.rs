@@ -12,7 +12,6 @@ use super::matching::Matcher;
 use super::output::Output;
 use super::{Joining, malformed};
 use crate::answer::Answer;
-use crate::columns::Columns;
 use crate::merge::row::take_row;
 use crate::reading::{Sink, take};
 use crate::route::Limits;
@@ -53,8 +52,8 @@ impl<'r, 's> Reader<'r, 's> {
         fields.0.ok_or_else(malformed)
     }
 
-    /// Reads the first side to its end.
-    pub(super) async fn first(&mut self, resolved: Resolved, out: &mut Output) -> Result<Option<Columns>, ErrorBody> {
+    /// Reads the first side to its end. Gives its columns, as they came.
+    pub(super) async fn first(&mut self, resolved: Resolved, out: &mut Output) -> Result<Bytes, ErrorBody> {
         struct First<'o>(&'o mut Output, Option<Bytes>);
         impl Sink for First<'_> {
             fn fields(&mut self, packed: &Bytes) -> Result<(), ErrorBody> {
@@ -73,9 +72,8 @@ impl<'r, 's> Reader<'r, 's> {
         }
         let mut first = First(out, None);
         let end = self.read(&resolved, &mut first).await?;
-        let packed = first.1.ok_or_else(malformed)?;
         self.count(end);
-        Columns::read(&packed, &self.joining.keyspace.name).ok_or_else(malformed).map(Some)
+        first.1.ok_or_else(malformed)
     }
 
     /// Reads rows for a batch.

@@ -20,6 +20,9 @@ pub struct JoinPlan {
     pub slots: Vec<Slot>,
     /// One for each column of the answer, hidden ones too.
     pub outputs: Vec<Pick>,
+    /// All columns of the answer are columns of the first side, which tells what they are; those with an alias have it here. `None`: a
+    /// statement without rows is asked.
+    pub titles: Option<Vec<Option<Arc<str>>>>,
     /// Literals of the statement that sides have as binds.
     pub(crate) literals: Vec<usize>,
 }

@@ -16,8 +16,9 @@ mod sides;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
-use sqlparser::ast::{BinaryOperator, Expr, LockType, Query, SetExpr};
+use sqlparser::ast::{BinaryOperator, Expr, LockType, Query, Select, SelectItem, SetExpr};
 
 use self::lookup::LookupSide;
 use self::names::{is_null_without, items};
@@ -29,7 +30,7 @@ use super::text::Text;
 use super::walk::{Scope, Walk};
 use super::{PlanContext, row_limit, select, why_alone};
 use crate::plan::{
-    Condition, JoinPlan, MergePlan, Part, Reading, Replacement, SidePlan, Slot, Step, key_bind, reading_text,
+    Condition, JoinPlan, MergePlan, Part, Pick, Reading, Replacement, SidePlan, Slot, Step, key_bind, reading_text,
 };
 use crate::refusal::Refusal;
 
@@ -135,14 +136,31 @@ pub(super) fn plan<'a>(
         plans.push(building.side(text, &own, Some(&group_by), step)?);
     }
     let Building { walk, slots, literals, .. } = building;
-    let slots = slots
+    let slots: Vec<Slot> = slots
         .into_iter()
         .map(|slot| Slot { side: order.iter().position(|known| *known == slot.side).unwrap_or_default(), ..slot })
         .collect();
+    let titles = titles(select, &merge, &outputs, &slots);
     // The statement itself is asked for its columns alone.
     let none = row_limit::words(text, clauses.get(Clause::Limit), 0);
     clauses.replace(walk, Clause::Limit, Replacement::Text(none.into()));
-    Ok((merge, JoinPlan { sides: plans, slots, outputs, literals: literals.into_iter().collect() }))
+    Ok((merge, JoinPlan { sides: plans, slots, outputs, titles, literals: literals.into_iter().collect() }))
+}
+
+/// The aliases of the columns of the answer, where all of them are columns of the first side as it gives them.
+fn titles(select: &Select, merge: &MergePlan, outputs: &[Pick], slots: &[Slot]) -> Option<Vec<Option<Arc<str>>>> {
+    let rows = matches!(merge, MergePlan::Concat(_) | MergePlan::Sort { .. }) && select.distinct.is_none();
+    let of_first = outputs.iter().all(|output| matches!(output, Pick::Slot(slot) if slots[*slot].side == 0));
+    if !rows || !of_first {
+        return None;
+    }
+    let is_column = |expr: &Expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    let title = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) if is_column(expr) => Some(None),
+        SelectItem::ExprWithAlias { expr, alias } if is_column(expr) => Some(Some(Arc::from(&*alias.value))),
+        _ => None,
+    };
+    select.projection.iter().map(title).collect()
 }
 
 /// The refusal of a join that the gate cannot do either.

@@ -9,7 +9,8 @@ use crate::plan::{Equality, JoinPlan, Node, Pick, Slot};
 /// The sides of a join, each with its plan. With one shard, all goes there.
 pub(super) fn describe(join: &JoinPlan, indent: &str, notes: &dyn Fn(Node) -> Vec<String>) -> String {
     let joined = behind(notes(Node::Join));
-    let mut out = format!("{indent}join in the gate, if several shards; columns from the first{joined}\n");
+    let columns = if join.titles.is_some() { "columns as side 0 has them" } else { "columns from the first" };
+    let mut out = format!("{indent}join in the gate, if several shards; {columns}{joined}\n");
     let slot = |slot: usize| {
         let Slot { side, column } = join.slots[slot];
         format!("side {side} column {column}")
