@@ -13,6 +13,7 @@ use super::calls::{contains_aggregate, contains_query, is_volatile};
 use super::columns::reads_year;
 use super::folding::Folding;
 use super::group_keys::GroupKey;
+use super::numbers::comparator;
 use super::order::find;
 use super::text::Given;
 use crate::plan::{Aggregate, Comparator, Condition, Operand, Source};
@@ -154,15 +155,7 @@ impl Evaluator<'_, '_, '_, '_, '_> {
                 Ok(Condition::Or(Box::new(self.condition(left)?), Box::new(self.condition(right)?)))
             }
             Expr::BinaryOp { left, op, right } => {
-                let comparator = match op {
-                    BinaryOperator::Eq => Comparator::Equal,
-                    BinaryOperator::NotEq => Comparator::NotEqual,
-                    BinaryOperator::Lt => Comparator::Less,
-                    BinaryOperator::LtEq => Comparator::LessOrEqual,
-                    BinaryOperator::Gt => Comparator::Greater,
-                    BinaryOperator::GtEq => Comparator::GreaterOrEqual,
-                    _ => return Err(refuse(&format!("the operator {op}"))),
-                };
+                let comparator = comparator(op).ok_or_else(|| refuse(&format!("the operator {op}")))?;
                 Ok(Condition::Compare(comparator, self.operand(left)?, self.operand(right)?))
             }
             Expr::Between { expr, negated, low, high } => {

@@ -6,6 +6,7 @@ use sqlparser::ast::{
 
 use super::columns::class;
 use super::walk::{Scope, Walk};
+use crate::plan::Comparator;
 use crate::schema::ColumnClass;
 
 /// Whether an expression is proved to be an integer or an exact decimal, whose sum does not depend on the order of adding.
@@ -55,6 +56,19 @@ pub(super) fn number(walk: &Walk<'_>, expr: &Expr, scope: &Scope<'_>) -> Option<
         }
         _ => class(expr, scope).filter(|class| matches!(class, Integer | Decimal)),
     }
+}
+
+/// How an operator compares two numbers; `None`: it does not.
+pub(super) fn comparator(operator: &BinaryOperator) -> Option<Comparator> {
+    Some(match operator {
+        BinaryOperator::Eq => Comparator::Equal,
+        BinaryOperator::NotEq => Comparator::NotEqual,
+        BinaryOperator::Lt => Comparator::Less,
+        BinaryOperator::LtEq => Comparator::LessOrEqual,
+        BinaryOperator::Gt => Comparator::Greater,
+        BinaryOperator::GtEq => Comparator::GreaterOrEqual,
+        _ => return None,
+    })
 }
 
 /// Whether an expression is proved to be a double.

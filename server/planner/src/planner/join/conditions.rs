@@ -72,7 +72,8 @@ impl Building<'_, '_, '_> {
 
     /// What the gate evaluates of a condition over several sides.
     pub(super) fn condition(&mut self, expr: &Expr) -> Result<Condition, Refusal> {
-        use BinaryOperator::{And, Eq, Gt, GtEq, Lt, LtEq, NotEq, Or};
+        use BinaryOperator::{And, Or};
+        let uncompared = || refuse("a condition over both sides that is not a comparison of numbers");
         Ok(match expr {
             Expr::Nested(inner) => self.condition(inner)?,
             Expr::UnaryOp { op: UnaryOperator::Not, expr } => Condition::Not(Box::new(self.condition(expr)?)),
@@ -82,15 +83,8 @@ impl Building<'_, '_, '_> {
             Expr::BinaryOp { left, op: Or, right } => {
                 Condition::Or(Box::new(self.condition(left)?), Box::new(self.condition(right)?))
             }
-            Expr::BinaryOp { left, op: op @ (Eq | NotEq | Lt | LtEq | Gt | GtEq), right } => {
-                let comparator = match op {
-                    Eq => Comparator::Equal,
-                    NotEq => Comparator::NotEqual,
-                    Lt => Comparator::Less,
-                    LtEq => Comparator::LessOrEqual,
-                    Gt => Comparator::Greater,
-                    _ => Comparator::GreaterOrEqual,
-                };
+            Expr::BinaryOp { left, op, right } => {
+                let comparator = numbers::comparator(op).ok_or_else(uncompared)?;
                 // As for keys.
                 if comparator == Comparator::Equal && self.class(left) != self.class(right) {
                     return Err(refuse("equality of an integer and a decimal"));
@@ -106,7 +100,7 @@ impl Building<'_, '_, '_> {
             }
             Expr::IsNull(of) => Condition::IsNull(self.plain(of)?),
             Expr::IsNotNull(of) => Condition::Not(Box::new(Condition::IsNull(self.plain(of)?))),
-            _ => return Err(refuse("a condition over both sides that is not a comparison of numbers")),
+            _ => return Err(uncompared()),
         })
     }
 

@@ -74,7 +74,7 @@ pub(super) fn take<'s, 'a>(
 impl<'s, 'a> Lookup<'s, 'a> {
     fn of(walk: &mut Walk<'a>, piece: &Piece<'s>, outer: &Scope<'a>) -> Result<Option<Lookup<'s, 'a>>, Refusal> {
         let Expr::BinaryOp { left, op, right } = piece.expr else { return Ok(None) };
-        let Some(comparator) = comparator(op) else { return Ok(None) };
+        let Some(comparator) = numbers::comparator(op) else { return Ok(None) };
         let (operand, query, turned) = match (&**left, &**right) {
             (operand, Expr::Subquery(query)) if !contains_query(operand) => (operand, &**query, false),
             (Expr::Subquery(query), operand) if !contains_query(operand) => (operand, &**query, true),
@@ -204,16 +204,4 @@ impl<'a> Building<'_, '_, 'a> {
             self.slots.len() - 1
         })
     }
-}
-
-fn comparator(operator: &BinaryOperator) -> Option<Comparator> {
-    Some(match operator {
-        BinaryOperator::Eq => Comparator::Equal,
-        BinaryOperator::NotEq => Comparator::NotEqual,
-        BinaryOperator::Lt => Comparator::Less,
-        BinaryOperator::LtEq => Comparator::LessOrEqual,
-        BinaryOperator::Gt => Comparator::Greater,
-        BinaryOperator::GtEq => Comparator::GreaterOrEqual,
-        _ => return None,
-    })
 }
