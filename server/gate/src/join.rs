@@ -137,6 +137,10 @@ impl Joining<'_> {
                 kept = further.into_rows();
             }
         }
+        if self.join.plan().titles.is_some() && columns.iter().any(Option::is_none) {
+            // A side that was not asked has not been judged, and MySQL judges a statement whether or not it has rows.
+            reader.columns(&self.columns()).await?;
+        }
         output.end(reader.end()).await
     }
 
