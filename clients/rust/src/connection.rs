@@ -4,12 +4,14 @@
 //!
 //! Two tasks serve a connection. The reader never waits for anything but the socket: each request's replies go to its own
 //! inbox, whose size the request's credit bounds, so one slow consumer never stops the others. The writer sends what is
-//! queued, and large requests fragment by fragment in turn.
+//! queued, and large requests fragment by fragment in turn. A request that finds the connection quiet is written by whoever
+//! makes it: there is nothing to gather it with, and no task to wake.
 
 mod handshake;
 mod input;
 mod pending;
 mod reader;
+mod shared;
 mod state;
 mod tls;
 mod transport;
@@ -17,12 +19,10 @@ mod writer;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use vitrail_proto::message::{Request, ResultEnd, ServerHello};
 
@@ -32,8 +32,8 @@ pub use handshake::KeyCache;
 pub use pending::{Canceller, Pending};
 pub use tls::TlsSetup;
 
-use pending::Slot;
-use state::{Queued, State};
+use shared::Shared;
+use state::Queued;
 
 /// Learns of every end and error of the requests it was given with, in their order, even when nobody waits for them.
 pub trait Observer: Send + Sync + 'static {
@@ -86,10 +86,7 @@ impl ConnectOptions {
 
 /// A connection; clones are handles to the same one. It closes when the last handle and the last [`Pending`] are gone.
 #[derive(Clone)]
-pub struct Connection {
-    shared: Arc<Shared>,
-    _guard: Arc<Guard>,
-}
+pub struct Connection(Arc<Guard>);
 
 impl Connection {
     /// Connects and authenticates.
@@ -119,115 +116,107 @@ impl Connection {
         let encrypted = binding.is_some();
         let greeted = handshake::run(&mut stream, binding, options).await?;
         let hello = greeted.hello.clone();
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State::new(&hello)),
-            wake_writer: Notify::new(),
-            wake_timer: Notify::new(),
-            closed: watch::Sender::new(false),
-            draining: AtomicBool::new(false),
-            sessions: AtomicUsize::new(0),
-            next_session: AtomicU64::new(1),
-            encrypted,
-            hello,
-        });
         let (read, write) = tokio::io::split(stream);
-        tokio::spawn(writer::run(shared.clone(), write));
+        let shared = Arc::new(Shared::new(write, hello, encrypted));
+        tokio::spawn(writer::run(shared.clone()));
         tokio::spawn(reader::run(shared.clone(), read, greeted, options.keepalive));
-        Ok(Connection { _guard: Arc::new(Guard(shared.clone())), shared })
+        Ok(Connection(Arc::new(Guard(shared))))
     }
 
-    /// Queues a request; never waits. Its id and its place on the wire follow the order of these calls. Problems are reported by [`Pending::next`].
+    /// Sends or queues a request; never waits. Its id and its place on the wire follow the order of these calls. Problems are
+    /// reported by [`Pending::next`].
     pub fn request(&self, request: &Request) -> Pending {
-        self.requests([(request, None)]).pop().expect("one request makes one pending")
+        let [pending] = self.requests([(request, None)]);
+        pending
     }
 
-    /// Queues several requests that leave in one write, each with an observer if one is given.
-    pub fn requests<'a>(
-        &self,
-        requests: impl IntoIterator<Item = (&'a Request, Option<Arc<dyn Observer>>)>,
-    ) -> Vec<Pending> {
+    /// Sends or queues several requests that leave in one write, each with an observer if one is given.
+    pub fn requests<const N: usize>(&self, requests: [(&Request, Option<Arc<dyn Observer>>); N]) -> [Pending; N] {
         let now = Instant::now();
-        let queued: Vec<Queued> =
-            requests.into_iter().map(|(request, observer)| Queued::new(request, observer, now)).collect();
-        let slots: Vec<Arc<Slot>> = queued.iter().map(|queued| queued.slot.clone()).collect();
-        self.shared.submit(queued);
-        slots.into_iter().map(|slot| Pending::new(self.clone(), slot)).collect()
+        let queued = requests.map(|(request, observer)| Queued::new(request, observer, now));
+        let pending = queued.each_ref().map(|queued| Pending::new(self.clone(), queued.slot.clone()));
+        self.shared().submit(queued);
+        pending
     }
 
     /// A session id that this connection has not used.
     pub fn new_session_id(&self) -> u64 {
-        self.shared.next_session.fetch_add(1, Ordering::Relaxed)
+        self.shared().next_session.fetch_add(1, Ordering::Relaxed)
     }
 
     /// What the server said of itself.
     pub fn hello(&self) -> &ServerHello {
-        &self.shared.hello
+        &self.shared().hello
     }
 
     /// Whether it goes over TLS.
     pub fn is_encrypted(&self) -> bool {
-        self.shared.encrypted
+        self.shared().encrypted
     }
 
     /// The server has announced that it drains: only transactions and pinned sessions should go on here.
     pub fn is_draining(&self) -> bool {
-        self.shared.draining.load(Ordering::Acquire)
+        self.shared().draining.load(Ordering::Acquire)
     }
 
     /// Nothing can be sent any more.
     pub fn is_closed(&self) -> bool {
-        *self.shared.closed.borrow()
+        *self.shared().closed.borrow()
     }
 
     /// Returns once the connection is closed.
     pub async fn closed(&self) {
-        self.shared.until_closed().await;
+        self.shared().until_closed().await;
     }
 
     /// Requests without an END.
     pub fn in_flight(&self) -> usize {
-        self.shared.state.lock().in_flight()
+        self.shared().state.lock().in_flight()
     }
 
     /// Closes at once; what is under way fails.
     pub fn close(&self) {
-        self.shared.close("closed by the application");
+        self.shared().close("closed by the application");
     }
 
     /// The round trip to the server.
     pub async fn ping(&self) -> Result<Duration, Error> {
         let started = Instant::now();
-        let mut pongs = self.shared.state.lock().ping(&self.shared)?;
+        let mut pongs = self.shared().ping()?;
         pongs.changed().await.map_err(|_| Error::lost("closed while waiting for a pong", false))?;
         Ok(started.elapsed())
     }
 
+    fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
+    }
+
     /// The server has said so in an ERROR.
     pub(crate) fn mark_draining(&self) {
-        self.shared.draining.store(true, Ordering::Release);
+        self.shared().draining.store(true, Ordering::Release);
     }
 
     /// Counts a session that lives here; the pool spreads by it.
     pub(crate) fn count_session(&self) -> SessionCount {
-        self.shared.sessions.fetch_add(1, Ordering::Relaxed);
-        SessionCount(self.shared.clone())
+        self.shared().sessions.fetch_add(1, Ordering::Relaxed);
+        SessionCount(self.shared().clone())
     }
 
     /// How busy it is, for the pool.
     pub(crate) fn load(&self) -> usize {
-        self.shared.sessions.load(Ordering::Relaxed) + self.in_flight()
+        self.shared().sessions.load(Ordering::Relaxed) + self.in_flight()
     }
 
     /// Whether both are the same connection.
     pub fn same(&self, other: &Connection) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("id", &self.shared.hello.connection_id)
+            .field("id", &self.shared().hello.connection_id)
             .field("closed", &self.is_closed())
             .field("draining", &self.is_draining())
             .finish_non_exhaustive()
@@ -241,77 +230,6 @@ pub(crate) struct SessionCount(Arc<Shared>);
 impl Drop for SessionCount {
     fn drop(&mut self) {
         self.0.sessions.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// What the handles and the two tasks share.
-pub(crate) struct Shared {
-    /// Everything that is queued or under way. Never held across an await.
-    state: Mutex<State>,
-    /// The writer waits here when nothing is queued.
-    wake_writer: Notify,
-    /// The reader waits here too: an earlier deadline has come up.
-    wake_timer: Notify,
-    /// True once closed.
-    closed: watch::Sender<bool>,
-    /// Set by GOAWAY.
-    draining: AtomicBool,
-    /// Sessions of clients that live here.
-    sessions: AtomicUsize,
-    /// The next session id.
-    next_session: AtomicU64,
-    /// From the handshake.
-    /// The stream is TLS.
-    encrypted: bool,
-    hello: ServerHello,
-}
-
-impl Shared {
-    /// Queues requests in order and wakes whoever must know.
-    fn submit(&self, requests: Vec<Queued>) {
-        let (wake_timer, rejected) = {
-            let mut state = self.state.lock();
-            let before = state.next_expiry();
-            let mut rejected = Vec::new();
-            for queued in requests {
-                if let Err(rejection) = state.submit(queued) {
-                    rejected.push(rejection);
-                }
-            }
-            (state.next_expiry() != before, rejected)
-        };
-        // Outside the lock: failing a slot calls its observer.
-        for (slot, error) in rejected {
-            slot.fail(error);
-        }
-        self.wake_writer.notify_one();
-        if wake_timer {
-            self.wake_timer.notify_one();
-        }
-    }
-
-    async fn until_closed(&self) {
-        let mut closed = self.closed.subscribe();
-        // The sender lives in `self`, so waiting cannot fail.
-        let _ = closed.wait_for(|closed| *closed).await;
-    }
-
-    /// Ends the connection. Everything under way fails: as not executed if it had not wholly been sent, else as unknown.
-    fn close(&self, reason: &str) {
-        let slots = self.state.lock().close(reason);
-        let Some(slots) = slots else { return };
-        self.closed.send_replace(true);
-        for (slot, sent) in slots {
-            slot.fail(Error::lost(reason, sent));
-        }
-        self.wake_writer.notify_one();
-        self.wake_timer.notify_one();
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("hello", &self.hello).finish_non_exhaustive()
     }
 }
 

@@ -3,9 +3,9 @@
 //! A request carries the hash of the fields that its statement had before; where they still have that hash, the server leaves
 //! them out (`fh`). An entry can be old without harm: the hash is of the fields themselves.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use parking_lot::Mutex;
 use vitrail_proto::message::Reply;
 

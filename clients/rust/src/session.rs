@@ -284,9 +284,8 @@ impl Session {
         let mut rollback = Request::new(Op::Rollback);
         rollback.session = Some(home.id);
         let observer = Some(self.known.clone() as Arc<dyn crate::connection::Observer>);
-        for pending in home.connection.requests([(&rollback, observer)]) {
-            pending.detach();
-        }
+        let [pending] = home.connection.requests([(&rollback, observer)]);
+        pending.detach();
         self.known.left_transaction();
     }
 

@@ -129,13 +129,14 @@ impl QueryService for RemoteService {
         request.session = Some(held.session);
         let mut close = Request::new(Op::Close);
         close.session = Some(held.session);
-        let requests: &[&Request] = if held.reserved { &[&request] } else { &[&request, &close] };
-        let mut sent = held.connection.requests(requests.iter().map(|request| (*request, None)));
-        if !held.reserved {
+        let pending = if held.reserved {
+            held.connection.request(&request)
+        } else {
+            let [pending, closing] = held.connection.requests([(&request, None), (&close, None)]);
             inner.sessions.lock().remove(&connection);
-            sent.pop().expect("two requests make two pendings").detach();
-        }
-        let pending = sent.pop().expect("at least one request was sent");
+            closing.detach();
+            pending
+        };
         let _guard = CallGuard::new(inner.clone(), call.id, &pending);
         match pending.last().await {
             Ok(reply) => Ok(*reply.end.unwrap_or_default()),
@@ -228,15 +229,14 @@ impl Inner {
         taking.row_key = request.row_key.take();
         taking.chain = true;
         request.chain = true;
-        let mut sent = connection.requests([&open, &taking, &request].map(|request| (request, None)));
+        let [opening, taken, pending] = connection.requests([&open, &taking, &request].map(|request| (request, None)));
         let mut close = CloseUnlessKept { connection: connection.clone(), session, kept: false };
-        let pending = sent.pop().expect("three requests make three pendings");
         let guard = CallGuard::new(self.clone(), call.id, &pending);
         let (pending, first) = match first_reply(pending).await {
             Ok(answer) => answer,
             Err(error) => {
                 // The first that failed is the reason; the others were skipped. Answers come in order: these are there.
-                for earlier in sent {
+                for earlier in [opening, taken] {
                     if let Err(reason) = earlier.last().await {
                         return Err(self.not_begun(reason, reserved));
                     }
@@ -245,13 +245,8 @@ impl Inner {
             }
         };
         // Answers come in order: the one to `taking` is there, and says how long the connection was waited for.
-        let before = match sent.pop() {
-            Some(taken) => taken.last().await.ok().and_then(|reply| reply.end?.ran),
-            None => None,
-        };
-        for earlier in sent {
-            earlier.detach();
-        }
+        let before = taken.last().await.ok().and_then(|reply| reply.end?.ran);
+        opening.detach();
         close.kept = true;
         let id = ConnectionId(self.next_session.fetch_add(1, Ordering::Relaxed));
         let held = Held { connection, session, reserved, settings: Some(call.settings.clone()) };

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use vitrail_proto::message::Reply;
 
+use super::shared::Shared;
 use super::{Connection, Observer};
 use crate::error::Error;
 
@@ -35,7 +36,7 @@ impl Pending {
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Reply>, Error>> {
         let (answer, credit) = self.slot.take(context);
         if let Some(bytes) = credit {
-            self.connection.shared.credit(&self.slot, bytes);
+            self.connection.shared().credit(&self.slot, bytes);
         }
         if matches!(answer, Poll::Ready(Ok(None) | Err(_))) {
             self.settled = true;
@@ -59,12 +60,12 @@ impl Pending {
 
     /// Asks the server to stop. The request still ends by itself: with an error, or with its result if the cancel was late.
     pub fn cancel(&self) {
-        self.connection.shared.cancel(&self.slot);
+        self.connection.shared().cancel(&self.slot);
     }
 
     /// Cancels from elsewhere.
     pub fn canceller(&self) -> Canceller {
-        Canceller { connection: self.connection.clone(), slot: self.slot.clone() }
+        Canceller { shared: self.connection.shared().clone(), slot: self.slot.clone() }
     }
 
     /// Lets the request run to its end with nobody waiting.
@@ -80,7 +81,7 @@ impl Pending {
 
     fn release_inbox(&self) {
         if let Some(bytes) = self.slot.abandon() {
-            self.connection.shared.credit(&self.slot, bytes);
+            self.connection.shared().credit(&self.slot, bytes);
         }
     }
 }
@@ -88,7 +89,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.settled {
-            self.connection.shared.cancel(&self.slot);
+            self.connection.shared().cancel(&self.slot);
             self.release_inbox();
         }
     }
@@ -103,14 +104,14 @@ impl std::fmt::Debug for Pending {
 /// Cancels one request; harmless once that has ended.
 #[derive(Clone)]
 pub struct Canceller {
-    connection: Connection,
+    shared: Arc<Shared>,
     slot: Arc<Slot>,
 }
 
 impl Canceller {
     /// Asks the server to stop the request.
     pub fn cancel(&self) {
-        self.connection.shared.cancel(&self.slot);
+        self.shared.cancel(&self.slot);
     }
 }
 
@@ -201,6 +202,10 @@ impl Slot {
         let credit = if inbox.abandoned {
             inbox.owe(bytes)
         } else {
+            // Most answers are one reply.
+            if inbox.replies.capacity() == 0 {
+                inbox.replies.reserve_exact(1);
+            }
             inbox.replies.push_back((reply, bytes));
             None
         };

@@ -1,5 +1,6 @@
 //! Reads what arrives and hands it to whom it is for; also watches over deadlines and silence.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,8 +12,10 @@ use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::frame::{Kind, Reassembler, Received};
 use vitrail_proto::message::{GoAway, Reply};
 
+use super::handshake::Greeted;
 use super::input::{self, broken};
-use super::{Shared, handshake::Greeted};
+use super::pending::Slot;
+use super::shared::Shared;
 use crate::error::Error;
 
 /// Room that is made for each read.
@@ -28,6 +31,9 @@ pub(super) async fn run<S: AsyncRead>(
     let Greeted { mut buffer, messages, .. } = greeted;
     let mut reader = Reader { shared: shared.clone(), messages };
     let mut silence = Silence { heard: Instant::now(), pinged: None, keepalive };
+    let mut closed = pin!(shared.until_closed());
+    // Left as it is while answers come: what it was set for has moved on when it ends, and then it is set again.
+    let mut alarm = pin!(tokio::time::sleep_until(shared.state.lock().arm(silence.next())));
     loop {
         if let Err(error) = reader.take_frames(&mut buffer) {
             return shared.close(error.message());
@@ -35,25 +41,25 @@ pub(super) async fn run<S: AsyncRead>(
         if buffer.capacity() - buffer.len() < READ_CHUNK / 4 {
             buffer.reserve(READ_CHUNK);
         }
-        let expiry = shared.state.lock().next_expiry();
-        let wake_at = expiry.map_or(silence.next(), |expiry| expiry.min(silence.next()));
         tokio::select! {
             biased;
-            () = shared.until_closed() => return,
             read = stream.read_buf(&mut buffer) => match read {
                 Ok(0) => return shared.close("the server closed the connection"),
                 Ok(_) => silence = Silence { heard: Instant::now(), pinged: None, keepalive },
                 Err(error) => return shared.close(&format!("reading failed: {error}")),
             },
-            () = shared.wake_timer.notified() => {}
-            () = tokio::time::sleep_until(wake_at) => {
+            () = &mut closed => return,
+            () = shared.wake_timer.notified() => alarm.as_mut().reset(shared.state.lock().arm(silence.next())),
+            () = &mut alarm => {
                 let now = Instant::now();
+                let expiry = shared.state.lock().earliest_expiry();
                 if expiry.is_some_and(|expiry| expiry <= now) {
                     return shared.close("a deadline passed and the server did not answer");
                 }
                 if !silence.act(&shared, now) {
                     return shared.close("the server does not answer pings");
                 }
+                alarm.as_mut().reset(shared.state.lock().arm(silence.next()));
             }
         }
     }
@@ -81,7 +87,7 @@ impl Silence {
         }
         self.pinged = Some(now);
         // A closed connection is noticed by the loop.
-        let _ = shared.state.lock().ping(shared);
+        let _ = shared.ping();
         true
     }
 }
@@ -102,8 +108,12 @@ impl Reader {
                     Kind::Reply => self.take_reply(message.id, &message.body, header.length, message.flags.end())?,
                     Kind::Error => self.take_error(message.id, &message.body)?,
                     Kind::Credit => {
-                        self.shared.state.lock().granted(message.id);
-                        self.shared.wake_writer.notify_one();
+                        let wake = {
+                            let mut state = self.shared.state.lock();
+                            state.granted(message.id);
+                            state.wake()
+                        };
+                        self.shared.wake(wake);
                     }
                     Kind::GoAway => {
                         let notice = GoAway::decode(&message.body).map_err(broken)?;
@@ -131,16 +141,13 @@ impl Reader {
     /// `bytes`: of the last frame; the fragments before it were credited.
     fn take_reply(&self, id: u64, body: &Bytes, bytes: u32, end: bool) -> Result<(), Error> {
         let reply = Reply::decode(body.clone()).map_err(broken)?;
-        let slot = {
-            let mut state = self.shared.state.lock();
-            if end { state.finish(id) } else { state.slot(id).cloned() }
+        let slot = match end {
+            true => self.finish(id),
+            false => self.shared.state.lock().slot(id).cloned(),
         };
         let Some(slot) = slot else { return self.stray(id) };
         if let Some(credit) = slot.deliver(reply, bytes, end) {
             self.shared.credit(&slot, credit);
-        }
-        if end {
-            self.shared.wake_writer.notify_one();
         }
         Ok(())
     }
@@ -150,14 +157,22 @@ impl Reader {
         if id == 0 {
             return Err(Error::server(body));
         }
-        let finished = self.shared.state.lock().finish(id);
-        let Some(slot) = finished else { return self.stray(id) };
+        let Some(slot) = self.finish(id) else { return self.stray(id) };
         if body.code == Code::Draining {
             self.shared.draining.store(true, Ordering::Release);
         }
         slot.fail(Error::server(body));
-        self.shared.wake_writer.notify_one();
         Ok(())
+    }
+
+    /// Takes out a request whose END has come; others may go then.
+    fn finish(&self, id: u64) -> Option<Arc<Slot>> {
+        let (slot, wake) = {
+            let mut state = self.shared.state.lock();
+            (state.finish(id), state.wake())
+        };
+        self.shared.wake(wake);
+        slot
     }
 
     fn stray(&self, id: u64) -> Result<(), Error> {

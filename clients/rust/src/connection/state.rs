@@ -1,19 +1,20 @@
 //! What a connection has queued and under way, and the rules of who may be sent when. No I/O, no waiting.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
+use foldhash::{HashMap, HashMapExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use vitrail_proto::error::{Code, ErrorBody};
+use vitrail_proto::error::Code;
 use vitrail_proto::frame::{EMPTY_DOCUMENT, Flags, Header, Kind};
 use vitrail_proto::limits::{FREE_UPLOAD, MIN_FRAGMENT};
 use vitrail_proto::message::{Credit, Request, ServerHello};
 
+use super::Observer;
 use super::pending::Slot;
-use super::{Observer, Shared};
 use crate::error::Error;
 
 /// Requests in flight per connection, below the protocol's 1,024; more wait here.
@@ -26,7 +27,7 @@ const EXPIRY_GRACE: Duration = Duration::from_secs(1);
 /// A request that waits for its turn.
 pub(super) struct Queued {
     pub(super) slot: Arc<Slot>,
-    body: Bytes,
+    body: Vec<u8>,
     expires: Option<Instant>,
 }
 
@@ -36,8 +37,15 @@ impl Queued {
         let expires = request.deadline_ms.map(|ms| now + Duration::from_millis(ms.into()) + EXPIRY_GRACE);
         let mut body = Vec::with_capacity(256 + request.sql.as_ref().map_or(0, String::len));
         request.encode(&mut body);
-        Queued { slot, body: body.into(), expires }
+        Queued { slot, body, expires }
     }
+}
+
+/// A request that is started and has no END.
+struct Started {
+    slot: Arc<Slot>,
+    /// When the connection is given up for it.
+    expires: Option<Instant>,
 }
 
 /// A large request that is sent piece by piece.
@@ -59,9 +67,28 @@ struct Lane {
     held: VecDeque<Queued>,
 }
 
+/// What there is for the writer.
+pub(super) enum Output {
+    /// Frames to send and flush; none at all if only a flush is due.
+    Frames(BytesMut),
+    Nothing,
+    Closed,
+}
+
+/// Whom a change concerns, to be told when the lock is free.
+#[must_use]
+pub(super) struct Wake {
+    pub(super) writer: bool,
+    pub(super) timer: bool,
+}
+
 pub(super) struct State {
-    /// Frames for the writer, in order.
+    /// Frames to be written, in order.
     out: BytesMut,
+    /// The writer has taken frames and comes back for more.
+    writing: bool,
+    /// Something was written that may not have left yet.
+    flush_due: bool,
     /// Bytes that ever went into `out`.
     queued: u64,
     /// Granted uploads, sent in turn.
@@ -69,15 +96,15 @@ pub(super) struct State {
     /// Uploads that wait for the server's CREDIT, by id.
     waiting: HashMap<u64, Upload>,
     /// Requests that are started and without an END, by id.
-    slots: HashMap<u64, Arc<Slot>>,
+    started: HashMap<u64, Started>,
     /// Sessions with requests in flight.
     lanes: HashMap<u64, Lane>,
     /// Beyond `MAX_IN_FLIGHT`, in order.
     overflow: VecDeque<Queued>,
-    /// When the connection is given up, by request.
-    expiries: BTreeSet<(Instant, u64)>,
-    /// The same, the other way round.
-    expiry_of: HashMap<u64, Instant>,
+    /// When the reader looks at deadlines again; not later than any of them.
+    alarm: Instant,
+    /// It has become earlier, which the reader does not know.
+    alarm_moved: bool,
     next_id: u64,
     max_frame: usize,
     max_message: usize,
@@ -90,14 +117,16 @@ impl State {
     pub(super) fn new(hello: &ServerHello) -> State {
         State {
             out: BytesMut::new(),
+            writing: false,
+            flush_due: false,
             queued: 0,
             ready: VecDeque::new(),
             waiting: HashMap::new(),
-            slots: HashMap::new(),
+            started: HashMap::new(),
             lanes: HashMap::new(),
             overflow: VecDeque::new(),
-            expiries: BTreeSet::new(),
-            expiry_of: HashMap::new(),
+            alarm: Instant::now(),
+            alarm_moved: false,
             next_id: 1,
             max_frame: hello.max_frame as usize,
             max_message: hello.max_message as usize,
@@ -107,7 +136,7 @@ impl State {
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.slots.len() + self.overflow.len()
+        self.started.len() + self.overflow.len()
     }
 
     /// Sends a request now, or holds it until its session and the connection have room.
@@ -123,7 +152,7 @@ impl State {
             );
             return Err((queued.slot, Error::invalid(message).with_code(Code::TooLarge)));
         }
-        if self.slots.len() >= MAX_IN_FLIGHT || !self.overflow.is_empty() {
+        if self.started.len() >= MAX_IN_FLIGHT || !self.overflow.is_empty() {
             self.overflow.push_back(queued);
             return Ok(());
         }
@@ -146,10 +175,11 @@ impl State {
         let id = self.next_id;
         self.next_id += 1;
         slot.start(id);
-        self.slots.insert(id, slot.clone());
-        if let Some(expires) = expires {
-            self.expiries.insert((expires, id));
-            self.expiry_of.insert(id, expires);
+        if let Some(expires) = expires
+            && expires < self.alarm
+        {
+            self.alarm = expires;
+            self.alarm_moved = true;
         }
         let whole = body.len() <= FREE_UPLOAD as usize;
         if let Some(session) = slot.session {
@@ -158,18 +188,24 @@ impl State {
             lane.uploading = !whole;
         }
         // At once, even in several frames: ids must grow on the wire, and a CANCEL or CREDIT must find its request there.
-        let mut upload = Upload { slot: slot.clone(), rest: body, free: FREE_UPLOAD as usize };
-        while upload.free > 0 && !upload.rest.is_empty() {
-            self.push_fragment(&mut upload);
-        }
-        if whole {
+        if whole && body.len() <= self.max_frame {
+            self.push(Kind::Request, Flags::NONE, id, &body);
             slot.set_end_offset(self.queued);
         } else {
-            self.waiting.insert(id, upload);
+            let mut upload = Upload { slot: slot.clone(), rest: body.into(), free: FREE_UPLOAD as usize };
+            while upload.free > 0 && !upload.rest.is_empty() {
+                self.push_fragment(&mut upload);
+            }
+            if whole {
+                slot.set_end_offset(self.queued);
+            } else {
+                self.waiting.insert(id, upload);
+            }
         }
         if let Some(bytes) = slot.due() {
             self.push_credit(id, bytes);
         }
+        self.started.insert(id, Started { slot, expires });
     }
 
     /// Appends the next fragment of an upload, of its free part or of the granted rest.
@@ -202,8 +238,32 @@ impl State {
         self.queued += (header.len() + body.len()) as u64;
     }
 
-    /// The next bytes to write; empty when there is nothing to do. Small frames first, then one fragment of an upload.
-    pub(super) fn next_output(&mut self) -> BytesMut {
+    /// Nothing is under way, queued or being written.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.started.is_empty() && self.out.is_empty() && !self.writing && !self.flush_due
+    }
+
+    /// What is to be written next.
+    pub(super) fn output(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// So many bytes of [`State::output`] were written.
+    pub(super) fn written(&mut self, bytes: usize) {
+        self.out.advance(bytes);
+    }
+
+    /// What was written must still be flushed.
+    pub(super) fn owe_flush(&mut self) {
+        self.flush_due = true;
+    }
+
+    /// For the writer: small frames first, then one fragment of an upload. It has to come again after each answer that has
+    /// frames.
+    pub(super) fn next_output(&mut self) -> Output {
+        if self.is_closed() {
+            return Output::Closed;
+        }
         if self.out.is_empty()
             && let Some(mut upload) = self.ready.pop_front()
         {
@@ -215,7 +275,17 @@ impl State {
                 self.ready.push_back(upload);
             }
         }
-        std::mem::take(&mut self.out)
+        self.writing = !self.out.is_empty() || std::mem::take(&mut self.flush_due);
+        match self.writing {
+            true => Output::Frames(std::mem::take(&mut self.out)),
+            false => Output::Nothing,
+        }
+    }
+
+    /// Whom the changes since the last call concern.
+    pub(super) fn wake(&mut self) -> Wake {
+        let output = !self.out.is_empty() || !self.ready.is_empty() || self.flush_due;
+        Wake { writer: output && !self.writing, timer: std::mem::take(&mut self.alarm_moved) }
     }
 
     /// The session's upload has ended: what was held back may go.
@@ -251,7 +321,7 @@ impl State {
     }
 
     pub(super) fn slot(&self, id: u64) -> Option<&Arc<Slot>> {
-        self.slots.get(&id)
+        self.started.get(&id).map(|started| &started.slot)
     }
 
     /// Whether `id` was ever used: a reply to another is the server's mistake.
@@ -261,11 +331,10 @@ impl State {
 
     /// The END of a request has arrived: takes it out, and lets the next ones go.
     pub(super) fn finish(&mut self, id: u64) -> Option<Arc<Slot>> {
-        let slot = self.slots.remove(&id)?;
-        if let Some(expires) = self.expiry_of.remove(&id) {
-            self.expiries.remove(&(expires, id));
+        let Started { slot, .. } = self.started.remove(&id)?;
+        if !self.waiting.is_empty() {
+            self.waiting.remove(&id);
         }
-        self.waiting.remove(&id);
         self.ready.retain(|upload| upload.slot.id() != id);
         if let Some(session) = slot.session
             && let Some(lane) = self.lanes.get_mut(&session)
@@ -277,7 +346,7 @@ impl State {
             }
             self.release(session);
         }
-        while self.slots.len() < MAX_IN_FLIGHT
+        while self.started.len() < MAX_IN_FLIGHT
             && let Some(queued) = self.overflow.pop_front()
         {
             self.admit(queued);
@@ -296,18 +365,47 @@ impl State {
         queue.len() < before
     }
 
-    pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.expiries.first().map(|(expires, _)| *expires)
+    /// Grants the server more bytes for a request; one that waits for its turn takes them along when it starts.
+    pub(super) fn credit(&mut self, slot: &Slot, bytes: u32) {
+        match slot.id() {
+            0 => slot.defer(bytes),
+            id if self.started.contains_key(&id) => self.push_credit(id, bytes),
+            _ => {}
+        }
+    }
+
+    /// Cancels a request: asks the server to, if it was started; else true, and it will not be sent.
+    pub(super) fn cancel(&mut self, slot: &Arc<Slot>) -> bool {
+        match slot.id() {
+            0 => self.withdraw(slot),
+            id => {
+                if self.started.contains_key(&id) {
+                    self.push(Kind::Cancel, Flags::NONE, id, &EMPTY_DOCUMENT);
+                }
+                false
+            }
+        }
+    }
+
+    /// When the first of the requests under way must have ended.
+    pub(super) fn earliest_expiry(&self) -> Option<Instant> {
+        self.started.values().filter_map(|started| started.expires).min()
+    }
+
+    /// The reader sleeps until `at`, or the first deadline: says which.
+    pub(super) fn arm(&mut self, at: Instant) -> Instant {
+        self.alarm = self.earliest_expiry().map_or(at, |expiry| expiry.min(at));
+        self.alarm_moved = false;
+        self.alarm
     }
 
     /// Queues a PING; the receiver changes with the next pong.
-    pub(super) fn ping(&mut self, shared: &Shared) -> Result<watch::Receiver<u64>, Error> {
+    pub(super) fn ping(&mut self) -> Result<watch::Receiver<u64>, Error> {
         if let Some(reason) = &self.closed {
             return Err(Error::lost(reason, false));
         }
         let pongs = self.pongs.subscribe();
         self.push(Kind::Ping, Flags::NONE, 0, &EMPTY_DOCUMENT);
-        shared.wake_writer.notify_one();
         Ok(pongs)
     }
 
@@ -329,9 +427,8 @@ impl State {
         self.pongs = watch::Sender::new(0);
         self.ready.clear();
         self.waiting.clear();
-        self.expiries.clear();
-        self.expiry_of.clear();
-        let mut slots: Vec<Arc<Slot>> = std::mem::take(&mut self.slots).into_values().collect();
+        let started = std::mem::take(&mut self.started);
+        let mut slots: Vec<Arc<Slot>> = started.into_values().map(|started| started.slot).collect();
         slots.sort_by_key(|slot| slot.id());
         for (_, lane) in std::mem::take(&mut self.lanes) {
             slots.extend(lane.held.into_iter().map(|queued| queued.slot));
@@ -339,45 +436,5 @@ impl State {
         slots.extend(std::mem::take(&mut self.overflow).into_iter().map(|queued| queued.slot));
         let taken = self.queued - self.out.len() as u64;
         Some(slots.into_iter().map(|slot| (slot.clone(), slot.wholly_sent(taken))).collect())
-    }
-}
-
-impl Shared {
-    /// Grants the server more bytes for a request; one that waits for its turn takes them along when it starts.
-    pub(super) fn credit(&self, slot: &Slot, bytes: u32) {
-        let mut state = self.state.lock();
-        let id = slot.id();
-        if id == 0 {
-            return slot.defer(bytes);
-        }
-        if state.is_closed() || state.slot(id).is_none() {
-            return;
-        }
-        state.push_credit(id, bytes);
-        drop(state);
-        self.wake_writer.notify_one();
-    }
-
-    /// Cancels a request: at the server if it was started, else here.
-    pub(super) fn cancel(&self, slot: &Arc<Slot>) {
-        let withdrawn = {
-            let mut state = self.state.lock();
-            if state.is_closed() {
-                return;
-            }
-            match slot.id() {
-                0 => state.withdraw(slot),
-                id => {
-                    if state.slot(id).is_some() {
-                        state.push(Kind::Cancel, Flags::NONE, id, &EMPTY_DOCUMENT);
-                    }
-                    false
-                }
-            }
-        };
-        if withdrawn {
-            slot.fail(Error::server(ErrorBody::new(Code::Cancelled, "cancelled before it was sent")));
-        }
-        self.wake_writer.notify_one();
     }
 }

@@ -1,49 +1,66 @@
 //! Writes what is queued.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::Buf;
-use tokio::io::{AsyncWrite, AsyncWriteExt, WriteHalf};
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncWrite;
 
-use super::Shared;
+use super::shared::Shared;
+use super::state::Output;
+
+/// How long the peer may take to see that the stream is shut down.
+const SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// Runs until the connection closes, then shuts the stream down.
-pub(super) async fn run<S: AsyncWrite>(shared: Arc<Shared>, mut stream: WriteHalf<S>) {
+pub(super) async fn run(shared: Arc<Shared>) {
     loop {
-        let (output, closed) = {
-            let mut state = shared.state.lock();
-            (state.next_output(), state.is_closed())
-        };
-        if closed {
-            break;
-        }
-        if output.is_empty() {
-            shared.wake_writer.notified().await;
-            continue;
-        }
-        if let Err(error) = write_all(&shared, &mut stream, output).await {
-            shared.close(&format!("writing failed: {error}"));
-            break;
+        let output = shared.state.lock().next_output();
+        match output {
+            Output::Closed => break,
+            Output::Nothing => shared.wake_writer.notified().await,
+            Output::Frames(frames) => {
+                let written = tokio::select! {
+                    written = write_all(&shared, frames) => written,
+                    // A stalled peer must not keep a closed connection alive.
+                    () = shared.until_closed() => break,
+                };
+                if let Err(error) = written {
+                    shared.close(&format!("writing failed: {error}"));
+                    break;
+                }
+            }
         }
     }
-    // The peer may be gone; there is nobody to tell.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), stream.shutdown()).await;
+    // Taken out, so that handles which are still held do not keep the socket.
+    let stream = shared.stream.lock().take();
+    if let Some(mut stream) = stream {
+        // The peer may be gone; there is nobody to tell.
+        let _ = tokio::time::timeout(SHUTDOWN, poll_fn(|context| stream.as_mut().poll_shutdown(context))).await;
+    }
 }
 
-async fn write_all<S: AsyncWrite>(
-    shared: &Shared,
-    stream: &mut WriteHalf<S>,
-    mut output: impl Buf,
-) -> std::io::Result<()> {
-    while output.has_remaining() {
-        let taken = tokio::select! {
-            taken = stream.write_buf(&mut output) => taken?,
-            // A stalled peer must not keep a closed connection alive.
-            () = shared.until_closed() => return Ok(()),
-        };
-        if taken == 0 {
-            return Err(std::io::ErrorKind::WriteZero.into());
+async fn write_all(shared: &Shared, mut frames: BytesMut) -> std::io::Result<()> {
+    poll_fn(|context| match &mut *shared.stream.lock() {
+        Some(stream) => poll_write_all(stream.as_mut(), context, &mut frames),
+        None => Poll::Ready(Err(std::io::ErrorKind::NotConnected.into())),
+    })
+    .await
+}
+
+fn poll_write_all(
+    mut stream: Pin<&mut (dyn AsyncWrite + Send)>,
+    context: &mut Context<'_>,
+    frames: &mut BytesMut,
+) -> Poll<std::io::Result<()>> {
+    while frames.has_remaining() {
+        match ready!(stream.as_mut().poll_write(context, frames))? {
+            0 => return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into())),
+            taken => frames.advance(taken),
         }
     }
-    stream.flush().await
+    stream.poll_flush(context)
 }

@@ -60,8 +60,8 @@ impl Session {
             Some(home) => {
                 request.session = Some(home.id);
                 request.chain = false;
-                let mut sent = home.connection.requests([(&*request, Some(observer))]);
-                sent.pop().expect("one request makes one pending")
+                let [pending] = home.connection.requests([(&*request, Some(observer))]);
+                pending
             }
             None => self.open_with(request, observer).await?,
         };
@@ -98,9 +98,8 @@ impl Session {
         request.session = Some(id);
         // Where the session could not be opened, the statement must not run.
         request.chain = true;
-        let mut sent = connection.requests([(&open, None), (&*request, Some(observer))]);
-        let pending = sent.pop().expect("two requests make two pendings");
-        self.home = Some(Home { opening: sent.pop(), id, _count: connection.count_session(), connection });
+        let [opening, pending] = connection.requests([(&open, None), (&*request, Some(observer))]);
+        self.home = Some(Home { opening: Some(opening), id, _count: connection.count_session(), connection });
         Ok(pending)
     }
 
