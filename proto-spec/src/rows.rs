@@ -9,7 +9,7 @@ mod lenenc;
 use bytes::Bytes;
 use twox_hash::XxHash64;
 
-pub use column::{Column, ColumnType, columns, pack_columns};
+pub use column::{Column, ColumnType, columns, pack_columns, schemas};
 pub use lenenc::put_lenenc;
 
 use crate::error::ProtocolError;

@@ -158,6 +158,21 @@ pub fn columns(packed: &[u8]) -> impl Iterator<Item = Result<Column<'_>, Protoco
     })
 }
 
+/// The schema names in packed fields, as they are: of each column, or the error of what cannot be read as one.
+pub fn schemas(packed: &[u8]) -> impl Iterator<Item = Result<&[u8], ProtocolError>> {
+    let mut rest = packed;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let schema = take_part(&mut rest).and_then(|mut definition| take_schema(&mut definition));
+        if schema.is_none() {
+            rest = &[];
+        }
+        Some(schema.ok_or(ProtocolError::BadPacking("fields")))
+    })
+}
+
 /// Packs columns: consecutive (u32 length, `ColumnDefinition41`).
 pub fn pack_columns<'a, 'c: 'a>(columns: impl IntoIterator<Item = &'a Column<'c>>) -> Bytes {
     let mut out = Vec::new();
@@ -171,11 +186,16 @@ pub fn pack_columns<'a, 'c: 'a>(columns: impl IntoIterator<Item = &'a Column<'c>
     Bytes::from(out)
 }
 
-fn read(mut rest: &[u8]) -> Option<Column<'_>> {
-    if lenenc::take_string(&mut rest)? != b"def" {
+/// Takes the catalog, which is always `def`, and the schema off the front.
+fn take_schema<'a>(definition: &mut &'a [u8]) -> Option<&'a [u8]> {
+    if lenenc::take_string(definition)? != b"def" {
         return None;
     }
-    let schema = take_text(&mut rest)?;
+    lenenc::take_string(definition)
+}
+
+fn read(mut rest: &[u8]) -> Option<Column<'_>> {
+    let schema = String::from_utf8_lossy(take_schema(&mut rest)?);
     let table = take_text(&mut rest)?;
     let org_table = take_text(&mut rest)?;
     let name = take_text(&mut rest)?;

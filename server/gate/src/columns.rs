@@ -72,15 +72,20 @@ impl From<rows::Column<'_>> for Column {
 /// Puts `keyspace` wherever a database's name stands in packed column definitions. System databases keep their names.
 /// Copies only if there is something to change. `None` if they are malformed.
 pub(crate) fn name_keyspace(packed: &Bytes, keyspace: &str) -> Option<Bytes> {
-    let mut columns = rows::columns(packed).collect::<Result<Vec<_>, _>>().ok()?;
-    let mut changed = false;
-    for column in &mut columns {
-        if !column.schema.is_empty() && column.schema != keyspace && !is_system(&column.schema) {
-            column.schema = keyspace.into();
-            changed = true;
-        }
+    let other = |schema: &[u8]| !schema.is_empty() && schema != keyspace.as_bytes() && !is_system(schema);
+    let mut changes = false;
+    for schema in rows::schemas(packed) {
+        changes |= other(schema.ok()?);
     }
-    Some(if changed { rows::pack_columns(&columns) } else { packed.clone() })
+    // Tablets have named the keyspace already, unless a statement reaches another database.
+    if !changes {
+        return Some(packed.clone());
+    }
+    let mut columns = rows::columns(packed).collect::<Result<Vec<_>, _>>().ok()?;
+    for column in columns.iter_mut().filter(|column| other(column.schema.as_bytes())) {
+        column.schema = keyspace.into();
+    }
+    Some(rows::pack_columns(&columns))
 }
 
 /// Whether two answers to the same statement have the same columns: names, types, character sets. Lengths may differ, and so may what MySQL
@@ -162,8 +167,9 @@ impl<'a> Own<'a> {
     }
 }
 
-fn is_system(database: &str) -> bool {
-    ["information_schema", "performance_schema", "mysql", "sys"].iter().any(|name| database.eq_ignore_ascii_case(name))
+fn is_system(database: &[u8]) -> bool {
+    let names = ["information_schema", "performance_schema", "mysql", "sys"];
+    names.iter().any(|name| database.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 #[cfg(test)]
