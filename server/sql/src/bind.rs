@@ -1,5 +1,7 @@
 //! Bind values put into SQL as literals that mean the same under utf8mb4, whatever they hold.
 
+use std::sync::Arc;
+
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::value::{Binds, Value};
 
@@ -60,64 +62,133 @@ impl From<BindError> for ErrorBody {
     }
 }
 
-/// Appends `sql` to `out` with every `:name` and `::list` outside strings, names and comments replaced by literals.
-///
-/// `mode` is that of the connection the text will be run on: it decides how text is quoted. `limit` bounds what is
-/// appended, in bytes. Binds that the statement does not name are ignored. On an error `out` is as it was.
+/// A statement's text, and where its binds stand: read once, written with many values.
+#[derive(Debug, Clone)]
+pub struct Template {
+    sql: Arc<str>,
+    mode: LexMode,
+    sites: Box<[Site]>,
+}
+
+/// Where a bind stands.
+#[derive(Debug, Clone, Copy)]
+struct Site {
+    /// Of its first colon.
+    start: usize,
+    /// Of its name.
+    name: usize,
+    end: usize,
+}
+
+impl Template {
+    /// Finds every `:name` and `::list` outside strings, names and comments.
+    ///
+    /// `mode` is that of the connection the text will be run on.
+    ///
+    /// # Errors
+    /// A literal or comment without an end.
+    pub fn read(sql: Arc<str>, mode: LexMode) -> Result<Template, SqlError> {
+        let sites = sites(&sql, mode)?.into_boxed_slice();
+        Ok(Template { sql, mode, sites })
+    }
+
+    /// The text as it was read.
+    pub fn sql(&self) -> &Arc<str> {
+        &self.sql
+    }
+
+    /// How it was read.
+    pub fn mode(&self) -> LexMode {
+        self.mode
+    }
+
+    /// Appends the text to `out` with its binds replaced by literals. `limit` bounds what is appended, in bytes. Binds that the
+    /// text does not name are ignored. On an error `out` is as it was.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn write(&self, binds: &Binds, limit: usize, out: &mut Vec<u8>) -> Result<(), BindError> {
+        write(&self.sql, &self.sites, binds, self.mode, limit, out)
+    }
+}
+
+/// Appends `sql` to `out` with every `:name` and `::list` outside strings, names and comments replaced by literals: a [`Template`]
+/// that is used once.
 ///
 /// # Errors
 /// See [`BindError`].
 pub fn substitute(sql: &str, binds: &Binds, mode: LexMode, limit: usize, out: &mut Vec<u8>) -> Result<(), BindError> {
-    let begin = out.len();
-    let result = write_all(sql, binds, mode, limit, out);
-    if result.is_err() {
-        out.truncate(begin);
-    }
-    result
+    write(sql, &sites(sql, mode)?, binds, mode, limit, out)
 }
 
-fn write_all(sql: &str, binds: &Binds, mode: LexMode, limit: usize, out: &mut Vec<u8>) -> Result<(), BindError> {
+fn sites(sql: &str, mode: LexMode) -> Result<Vec<Site>, SqlError> {
     let bytes = sql.as_bytes();
-    let too_large = BindError::TooLarge { limit };
-    let end = out.len().saturating_add(limit);
+    let mut sites = Vec::new();
     if memchr::memchr(b':', bytes).is_none() {
-        if bytes.len() > limit {
-            return Err(too_large);
-        }
-        out.extend_from_slice(bytes);
-        return Ok(());
+        return Ok(sites);
     }
     let mut lexer = Lexer::expanding(bytes, mode);
-    let mut copied = 0;
     while let Some(token) = lexer.next_token()? {
         let colons = match token.kind {
             TokenKind::Bind => 1,
             TokenKind::ListBind => 2,
             _ => continue,
         };
-        out.extend_from_slice(&bytes[copied..token.start]);
-        copied = token.end;
-        let name = &sql[token.start + colons..token.end];
+        sites.push(Site { start: token.start, name: token.start + colons, end: token.end });
+    }
+    Ok(sites)
+}
+
+fn write(
+    sql: &str,
+    sites: &[Site],
+    binds: &Binds,
+    mode: LexMode,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), BindError> {
+    let begin = out.len();
+    let result = write_all(sql, sites, binds, mode, limit, out);
+    if result.is_err() {
+        out.truncate(begin);
+    }
+    result
+}
+
+fn write_all(
+    sql: &str,
+    sites: &[Site],
+    binds: &Binds,
+    mode: LexMode,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), BindError> {
+    let bytes = sql.as_bytes();
+    let end = out.len().saturating_add(limit);
+    let mut copied = 0;
+    for site in sites {
+        let name = &sql[site.name..site.end];
         let value = binds.get(name).ok_or_else(|| BindError::Missing { name: name.to_owned() })?;
         let mut writer = Writer { name, mode, end, limit, out };
+        writer.raw(&bytes[copied..site.start])?;
+        copied = site.end;
         // A sign before, a name behind: blanks keep the literal a token of its own.
-        if token.start > 0
-            && matches!(bytes[token.start - 1], b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | b'\'' | b'"' | 0x80..)
+        if site.start > 0
+            && matches!(bytes[site.start - 1], b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | b'\'' | b'"' | 0x80..)
         {
             writer.raw(b" ")?;
         }
-        match (colons, value) {
+        match (site.name - site.start, value) {
             (2, Value::List(items)) => writer.list(items)?,
             (2, _) => return Err(writer.shape("is a single value; write ':' before its name")),
             (_, Value::List(_)) => return Err(writer.shape("is a list; write '::' before its name")),
             (_, value) => writer.value(value)?,
         }
-        if bytes.get(token.end).is_some_and(|byte| matches!(byte, b'$' | b'\'' | b'"' | 0x80.. | b'.')) {
+        if bytes.get(site.end).is_some_and(|byte| matches!(byte, b'$' | b'\'' | b'"' | 0x80.. | b'.')) {
             writer.raw(b" ")?;
         }
     }
-    out.extend_from_slice(&bytes[copied..]);
-    if out.len() > end { Err(too_large) } else { Ok(()) }
+    Writer { name: "", mode, end, limit, out }.raw(&bytes[copied..])
 }
 
 struct Writer<'a> {

@@ -16,7 +16,7 @@ use vitrail_service::overdue::{Overdue, TABLET_PATIENCE};
 use crate::carried::Carried;
 use crate::clock::Clock;
 use crate::consolidator::entering::Asked;
-use crate::guard::{self, Place};
+use crate::guard::Place;
 use crate::held;
 use crate::late::Late;
 use crate::lease::Lease;
@@ -24,7 +24,7 @@ use crate::outbox::{Outbox, ended_early};
 use crate::run::Run;
 use crate::running::Registered;
 use crate::shared::Shared;
-use crate::stop::{Stops, Why};
+use crate::stop::Stops;
 
 impl Shared {
     /// Runs a statement, or lets it share the execution of another one.
@@ -48,13 +48,14 @@ impl Shared {
             On::Keep(id) => shared.held.keep(*id).map_err(|error| shared.refuse(error))?,
         };
         let mode = shared.lex_mode(&call).await.map_err(|error| shared.refuse(error))?;
-        let passed = guard::check(&statement.sql, place, mode, statement.values.as_deref()).map_err(|error| {
-            shared.refuse(ErrorBody {
-                in_transaction: matches!(on, On::Connection(_)) && place == Place::Transaction,
-                ..error
-            })
-        })?;
-        if passed.empty && matches!(on, On::Pool) {
+        let reading =
+            shared.readings.read(&statement.sql, place, mode, statement.values.as_deref()).map_err(|error| {
+                shared.refuse(ErrorBody {
+                    in_transaction: matches!(on, On::Connection(_)) && place == Place::Transaction,
+                    ..error
+                })
+            })?;
+        if reading.passed.empty && matches!(on, On::Pool) {
             return Err(
                 shared.refuse(ErrorBody::new(Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
             );
@@ -62,10 +63,10 @@ impl Shared {
         if matches!(on, On::Pool)
             && statement.share != Share::Off
             && !statement.writes
-            && !passed.reset_after
+            && !reading.passed.reset_after
             && let Some(consolidator) = &shared.consolidator
         {
-            let asked = Asked { registered, call, statement, mode, passed, deadline };
+            let asked = Asked { registered, call, statement, reading, deadline };
             return consolidator.execute(shared, asked).await;
         }
         let mut overdue = Overdue::new(&call, TABLET_PATIENCE, &statement, &on);
@@ -78,11 +79,10 @@ impl Shared {
             taken_here: false,
             begin: None,
             begins_on: matches!(on, On::BeginOn(..)),
-            mode,
-            stops: Stops { cancel: cancel.clone(), expire: None, closing: shared.running.closing.clone(), deadline },
+            stops: Stops { cancel, running: Arc::clone(&shared.running), expire: None, deadline },
             call,
             statement,
-            passed,
+            reading,
             outbox,
             clock: Clock::default(),
             registered: Some(registered),
@@ -104,13 +104,9 @@ impl Shared {
             }
             on => {
                 let waiting = Instant::now();
-                run.lease = tokio::select! {
-                    biased;
-                    () = run.stops.closing.cancelled() => Err(Why::Closing.error()),
-                    lease = shared.lease_in_turn(place, &run.call, &run.statement, deadline) => lease,
-                    () = cancel.cancelled() => Err(ErrorBody::new(Code::Cancelled, "the statement was cancelled before it began")),
-                }
-                .map_err(|error| shared.refuse(error))?;
+                let lease = shared.lease_in_turn(place, &run.call, &run.statement, deadline);
+                let lease = run.stops.unless_fired(lease).await.unwrap_or_else(|why| Err(why.error()));
+                run.lease = lease.map_err(|error| shared.refuse(error))?;
                 run.clock.waited_since(waiting);
                 let max_age = match &on {
                     On::Begin(options) => options.max_ms.map(|millis| Duration::from_millis(u64::from(millis))),

@@ -41,6 +41,7 @@ pub mod names;
 mod outbox;
 pub mod position;
 pub mod preflight;
+mod reading;
 mod run;
 mod running;
 mod schema;

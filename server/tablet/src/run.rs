@@ -19,14 +19,14 @@ use vitrail_mysql::Response;
 use vitrail_proto::message::{BeginOptions, ResultEnd};
 use vitrail_service::call::{Call, ConnectionId, Statement};
 use vitrail_service::execution::Part;
-use vitrail_sql::lexer::LexMode;
 
 use self::failure::Failure;
 use crate::begin;
 use crate::clock::Clock;
-use crate::guard::{Passed, Place};
+use crate::guard::Place;
 use crate::lease::Lease;
 use crate::outbox::Outbox;
+use crate::reading::Reading;
 use crate::running::{Executing, Registered};
 use crate::shared::Shared;
 use crate::stats::add;
@@ -47,9 +47,8 @@ pub(crate) struct Run {
     pub(crate) begins_on: bool,
     pub(crate) call: Call,
     pub(crate) statement: Statement,
-    /// How MySQL will read the statement.
-    pub(crate) mode: LexMode,
-    pub(crate) passed: Passed,
+    /// What its text says.
+    pub(crate) reading: Arc<Reading>,
     pub(crate) stops: Stops,
     pub(crate) outbox: Outbox,
     pub(crate) clock: Clock,
@@ -116,7 +115,7 @@ impl Run {
         if self.place == Place::Reserved {
             self.lease.marked = true;
         }
-        if self.passed.empty {
+        if self.reading.passed.empty {
             let end = ResultEnd {
                 status: self.lease.connection().status().0,
                 in_transaction: self.lease.connection().status().in_transaction(),
@@ -128,7 +127,7 @@ impl Run {
             return Ok(());
         }
         let sql = self.text()?;
-        if self.passed.reset_after {
+        if self.reading.passed.reset_after {
             self.lease.marked = true;
         }
         if !self.outbox.write() {

@@ -1,7 +1,7 @@
 //! The calls under way, so that they can be cancelled by their names.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
@@ -15,8 +15,8 @@ pub(crate) struct Running {
     calls: DashMap<CallId, CancellationToken, RandomState>,
     /// Executions that have, or wait for, a connection. Several calls may share one.
     executions: AtomicUsize,
-    /// Fired at the end of the tablet.
-    pub(crate) closing: CancellationToken,
+    /// The tablet ends: every call is cancelled, those that come now as well.
+    closing: AtomicBool,
     /// Woken when an execution ends while the tablet does.
     ended: Notify,
 }
@@ -26,7 +26,7 @@ pub(crate) struct Running {
 pub(crate) struct Registered {
     running: Arc<Running>,
     id: CallId,
-    /// Fires when the call is cancelled.
+    /// Fires when the call is cancelled, or the tablet ends.
     pub(crate) cancel: CancellationToken,
 }
 
@@ -41,6 +41,10 @@ impl Running {
     pub(crate) fn register(self: &Arc<Self>, id: CallId) -> Registered {
         let cancel = CancellationToken::new();
         self.calls.insert(id, cancel.clone());
+        // Looked at when it is on the list: either this is seen here, or the call there.
+        if self.is_closing() {
+            cancel.cancel();
+        }
         Registered { running: self.clone(), id, cancel }
     }
 
@@ -57,9 +61,17 @@ impl Running {
         }
     }
 
-    /// Stops all executions and waits until the last has ended.
+    /// The tablet ends. What cancelled a call is this, then.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Stops all executions and waits until the last has ended. One that several calls share ends when they have all left.
     pub(crate) async fn close(&self) {
-        self.closing.cancel();
+        self.closing.store(true, Ordering::SeqCst);
+        for call in &self.calls {
+            call.cancel();
+        }
         loop {
             let ended = self.ended.notified();
             if self.executions.load(Ordering::SeqCst) == 0 {
@@ -78,7 +90,7 @@ impl Drop for Registered {
 
 impl Drop for Executing {
     fn drop(&mut self) {
-        if self.running.executions.fetch_sub(1, Ordering::SeqCst) == 1 && self.running.closing.is_cancelled() {
+        if self.running.executions.fetch_sub(1, Ordering::SeqCst) == 1 && self.running.is_closing() {
             self.running.ended.notify_waiters();
         }
     }

@@ -22,6 +22,7 @@ use crate::hot_rows::HotRows;
 use crate::lease::Lease;
 use crate::mysql_errors;
 use crate::names::Names;
+use crate::reading::Readings;
 use crate::running::Running;
 use crate::settings;
 use crate::stats::Counters;
@@ -30,6 +31,7 @@ use crate::stats::Counters;
 pub(crate) struct Shared {
     pub(crate) config: TabletConfig,
     pub(crate) names: Names,
+    pub(crate) readings: Readings,
     /// Opens the connections of both pools.
     pub(crate) connector: Arc<Connector>,
     /// For statements in autocommit.
@@ -91,6 +93,7 @@ impl Shared {
         let ages = Ages { max_age: config.transactions.max_age, max_idle: config.transactions.max_idle };
         Ok(Arc::new(Shared {
             names: Names::new(config.database.as_str(), config.keyspace.as_str()),
+            readings: Readings::default(),
             killer: Killer::new(Arc::new(options)),
             held: Held::new(ages),
             running: Arc::new(Running::default()),

@@ -4,12 +4,15 @@
 //! half-done exchange: on a stop the statement is killed from the side and its answer is awaited, for a bounded time.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vitrail_mysql::Killer;
 use vitrail_proto::error::{Code, ErrorBody};
+
+use crate::running::Running;
 
 /// Why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +30,11 @@ pub(crate) enum Why {
 }
 
 impl Why {
+    /// What the cancel of a call means.
+    pub(crate) fn of_cancel(running: &Running) -> Why {
+        if running.is_closing() { Why::Closing } else { Why::Cancelled }
+    }
+
     /// What its caller reads.
     pub(crate) fn error(self) -> ErrorBody {
         match self {
@@ -49,17 +57,33 @@ impl Why {
 /// What may stop one call.
 #[derive(Debug, Clone)]
 pub(crate) struct Stops {
-    /// Fired by `QueryService::cancel`.
+    /// Fired by `QueryService::cancel`, and at the end of the tablet.
     pub(crate) cancel: CancellationToken,
+    /// Knows which of them it was.
+    pub(crate) running: Arc<Running>,
     /// Fired when the held connection has to be given back; `None`: none is held.
     pub(crate) expire: Option<CancellationToken>,
-    /// Fired when the tablet ends.
-    pub(crate) closing: CancellationToken,
     /// When the call must have ended.
     pub(crate) deadline: Option<Instant>,
 }
 
 impl Stops {
+    /// Does what comes before the statement, and knows the deadline itself, unless the call is cancelled or the tablet ends.
+    ///
+    /// # Errors
+    /// Which of them it is.
+    pub(crate) async fn unless_fired<T>(&self, work: impl Future<Output = T>) -> Result<T, Why> {
+        if self.cancel.is_cancelled() {
+            return Err(Why::of_cancel(&self.running));
+        }
+        tokio::select! {
+            biased;
+            // Mostly done at once: nothing else has to be waited for then.
+            done = work => Ok(done),
+            () = self.cancel.cancelled() => Err(Why::of_cancel(&self.running)),
+        }
+    }
+
     /// Waits for the first of them.
     pub(crate) async fn fired(&self) -> Why {
         let deadline = async {
@@ -76,8 +100,7 @@ impl Stops {
         };
         tokio::select! {
             biased;
-            () = self.cancel.cancelled() => Why::Cancelled,
-            () = self.closing.cancelled() => Why::Closing,
+            () = self.cancel.cancelled() => Why::of_cancel(&self.running),
             () = expired => Why::Expired,
             () = deadline => Why::Deadline,
         }

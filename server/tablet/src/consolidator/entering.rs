@@ -7,15 +7,15 @@ use tracing::Instrument;
 use vitrail_proto::error::ErrorBody;
 use vitrail_service::call::{Call, Statement};
 use vitrail_service::execution::Execution;
-use vitrail_sql::lexer::LexMode;
 
 use super::round::Round;
 use super::seat::Seat;
 use super::{Consolidator, Way};
 use crate::clock::Clock;
-use crate::guard::{Passed, Place};
+use crate::guard::Place;
 use crate::lease::Lease;
 use crate::outbox::Outbox;
+use crate::reading::Reading;
 use crate::run::Run;
 use crate::running::Registered;
 use crate::shared::Shared;
@@ -26,8 +26,7 @@ pub(crate) struct Asked {
     pub(crate) registered: Registered,
     pub(crate) call: Call,
     pub(crate) statement: Statement,
-    pub(crate) mode: LexMode,
-    pub(crate) passed: Passed,
+    pub(crate) reading: Arc<Reading>,
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -37,7 +36,9 @@ impl Consolidator {
     /// # Errors
     /// What its execution failed with, the call's own cancel or deadline, or too many calls that share already.
     pub(crate) async fn execute(self: &Arc<Self>, tablet: &Arc<Shared>, asked: Asked) -> Result<Execution, ErrorBody> {
-        let way = self.admit(&asked.call, &asked.statement, asked.mode).map_err(|error| tablet.refuse(error))?;
+        let way = self
+            .admit(&asked.call, &asked.statement, asked.reading.template.mode())
+            .map_err(|error| tablet.refuse(error))?;
         let (round, joined) = match way {
             Way::Joined(round, joined) => {
                 // Others wait for it now: its progress is not the first one's affair any more.
@@ -70,12 +71,11 @@ impl Consolidator {
             begins_on: false,
             call: Call { deadline: None, ..asked.call.clone() },
             statement: asked.statement.clone(),
-            mode: asked.mode,
-            passed: asked.passed,
+            reading: Arc::clone(&asked.reading),
             stops: Stops {
                 cancel: round.deserted.clone(),
                 expire: None,
-                closing: tablet.running.closing.clone(),
+                running: Arc::clone(&tablet.running),
                 deadline: None,
             },
             outbox: Outbox::shared(Arc::clone(round), Arc::clone(self)),

@@ -139,7 +139,7 @@ impl Seat {
             let why = tokio::select! {
                 biased;
                 () = news => continue,
-                () = cancel.cancelled() => Why::Cancelled,
+                () = cancel.cancelled() => Why::of_cancel(&self.tablet.running),
                 () = expired => Why::Deadline,
             };
             if round.leave(self.at) == Left::Others {

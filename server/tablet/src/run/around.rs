@@ -73,15 +73,20 @@ impl Run {
     /// A text that has no room for the comment goes without.
     pub(super) fn text(&mut self) -> Result<Vec<u8>, Failure> {
         let connection = self.lease.connection();
-        let mode = LexMode { no_backslash_escapes: connection.status().no_backslash_escapes(), ..self.mode };
+        let read = &self.reading.template;
+        let mode = LexMode { no_backslash_escapes: connection.status().no_backslash_escapes(), ..read.mode() };
         let limit = self.shared.config.limits.statement_bytes.min(connection.max_allowed_packet().saturating_sub(2));
-        let mut sql = Vec::with_capacity(self.statement.sql.len() + 128);
+        let mut sql = Vec::with_capacity(read.sql().len() + 128);
         if self.shared.config.comment {
             comment::write(&self.call.application, &self.call.caller, &mut sql);
         }
         let comment = sql.len();
-        substitute(&self.statement.sql, &self.statement.binds, mode, limit as usize, &mut sql)
-            .map_err(|error| Failure { body: Box::new(error.into()), fate: Fate::Kept, unsent: false })?;
+        let binds = &self.statement.binds;
+        let written = match read.mode() == mode {
+            true => read.write(binds, limit as usize, &mut sql),
+            false => substitute(read.sql(), binds, mode, limit as usize, &mut sql),
+        };
+        written.map_err(|error| Failure { body: Box::new(error.into()), fate: Fate::Kept, unsent: false })?;
         if sql.len() as u64 > limit {
             sql.drain(..comment);
         }

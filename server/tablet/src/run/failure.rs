@@ -50,7 +50,7 @@ impl Run {
 
     /// A routine that failed may have written before, and may have ended its transaction, of which MySQL says nothing by itself.
     pub(super) async fn look_what_a_routine_left(&mut self, failure: &mut Failure) {
-        if !self.passed.reset_after || !self.sent || failure.fate != Fate::Kept {
+        if !self.reading.passed.reset_after || !self.sent || failure.fate != Fate::Kept {
             return;
         }
         if self.statement.writes && !NOT_BEGUN.contains(&failure.body.errno) {

@@ -138,7 +138,7 @@ impl Run {
         if lost {
             lease.discard();
         } else {
-            let place = if self.passed.reset_after { Place::Reserved } else { self.place };
+            let place = if self.reading.passed.reset_after { Place::Reserved } else { self.place };
             Shared::clean_up(&self.shared, lease, place).await;
         }
     }

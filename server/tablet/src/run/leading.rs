@@ -8,7 +8,6 @@ use tracing::Span;
 
 use super::Run;
 use crate::consolidator::round::Round;
-use crate::stop::Why;
 
 impl Run {
     /// Runs a round's statement when its turn has come. Until it goes to MySQL, others may join.
@@ -20,12 +19,7 @@ impl Run {
                 round.turn().await;
                 self.shared.lease(self.place, &self.call.caller, None).await
             };
-            let lease = tokio::select! {
-                biased;
-                () = self.stops.closing.cancelled() => Err(Why::Closing.error()),
-                () = self.stops.cancel.cancelled() => Err(Why::Cancelled.error()),
-                lease = prepared => lease,
-            };
+            let lease = self.stops.unless_fired(prepared).await.unwrap_or_else(|why| Err(why.error()));
             match lease {
                 Ok(lease) => {
                     self.lease = lease;
