@@ -276,7 +276,7 @@ impl<S: Service> Connection<S> {
             }
             self.depart(&mut state, &received.flight);
             drop(state);
-            self.shared.tasks.spawn(self.clone().run_stateless(received));
+            self.shared.tasks.spawn(Box::pin(self.clone().run_stateless(received)));
             return Ok(());
         };
         if self.in_flight() >= limits.requests_in_flight {
@@ -298,7 +298,8 @@ impl<S: Service> Connection<S> {
             Placed::Run(taken) => {
                 self.depart(&mut state, &flight);
                 drop(state);
-                self.shared.tasks.spawn(self.clone().run_session(session, taken));
+                // Boxed: a task's future is moved several times on its way into the task.
+                self.shared.tasks.spawn(Box::pin(self.clone().run_session(session, taken)));
                 Ok(())
             }
             Placed::Queued => {
