@@ -94,8 +94,8 @@ pub struct Pool {
 
 /// A connection out of the pool; goes back when dropped, if it is clean, else is closed.
 pub struct Pooled {
-    /// Always there until drop.
-    connection: Option<Connection>,
+    /// Always there until drop. Boxed: it changes hands often.
+    connection: Option<Box<Connection>>,
     /// When this connection is too old to go back.
     expires: Instant,
     shared: Arc<Shared>,
@@ -118,7 +118,7 @@ struct Shared {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     expires: Instant,
     since: Instant,
 }
@@ -174,7 +174,7 @@ impl Pool {
         let connection = Box::pin(self.shared.connector.open(deadline)).await?;
         let lived = self.shared.options.max_age.mul_f64(1.0 - rand::rng().random_range(0.0..0.1));
         let expires = connection.created() + lived;
-        Ok(self.pooled(connection, expires, place))
+        Ok(self.pooled(Box::new(connection), expires, place))
     }
 
     /// What the pool does at the moment.
@@ -225,7 +225,7 @@ impl Pool {
         }
     }
 
-    fn pooled(&self, connection: Connection, expires: Instant, place: Place) -> Pooled {
+    fn pooled(&self, connection: Box<Connection>, expires: Instant, place: Place) -> Pooled {
         Pooled { connection: Some(connection), expires, shared: self.shared.clone(), place, streams: false }
     }
 }

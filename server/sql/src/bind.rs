@@ -1,5 +1,7 @@
 //! Bind values put into SQL as literals that mean the same under utf8mb4, whatever they hold.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::sync::Arc;
 
 use vitrail_proto::error::{Code, ErrorBody};
@@ -203,14 +205,16 @@ impl Writer<'_> {
     fn value(&mut self, value: &Value) -> Result<(), BindError> {
         match value {
             Value::Null => self.raw(b"NULL"),
-            Value::Int(number) => self.signed(number.to_string()),
-            Value::UInt(number) => self.raw(number.to_string().as_bytes()),
-            Value::Double(number) if number.is_finite() => self.signed(format!("{number:e}")),
+            Value::Int(number) => self.signed(*number < 0, number),
+            Value::UInt(number) => self.signed(false, number),
+            Value::Double(number) if number.is_finite() => {
+                self.signed(number.is_sign_negative(), format_args!("{number:e}"))
+            }
             Value::Double(_) => Err(self.invalid("finite double")),
             Value::Text(text) => self.text(text),
             Value::Bytes(bytes) | Value::Geometry(bytes) => self.hex(b"_binary x'", bytes),
             Value::Bit(bytes) => self.bits(bytes),
-            Value::Decimal(text) if is_decimal(text) => self.signed(text.clone()),
+            Value::Decimal(text) if is_decimal(text) => self.signed(text.starts_with('-'), text),
             Value::Decimal(_) => Err(self.invalid("decimal")),
             Value::Date(text) if is_date(text) => self.plain_text(text),
             Value::Date(_) => Err(self.invalid("date")),
@@ -264,8 +268,14 @@ impl Writer<'_> {
     }
 
     /// A negative number in parentheses, so that an operator before it stays what it is (`a--1` is a comment to some).
-    fn signed(&mut self, number: String) -> Result<(), BindError> {
-        if number.starts_with('-') { self.raw(format!("({number})").as_bytes()) } else { self.raw(number.as_bytes()) }
+    fn signed(&mut self, negative: bool, number: impl Display) -> Result<(), BindError> {
+        let written = match negative {
+            true => write!(self.out, "({number})"),
+            false => write!(self.out, "{number}"),
+        };
+        written.expect("a vector takes all");
+        // A number is short.
+        self.reserve(0)
     }
 
     fn text(&mut self, text: &str) -> Result<(), BindError> {

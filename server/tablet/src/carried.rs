@@ -10,20 +10,21 @@ use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Boxed by whoever makes it: handed over as it is, it would be moved on the way.
+pub(crate) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// See the module. Dropped, it lets its work go.
 #[derive(Default)]
 pub(crate) struct Carried(Mutex<Option<Work>>);
 
 impl Carried {
-    pub(crate) fn new(work: impl Future<Output = ()> + Send + 'static) -> Carried {
-        Carried(Mutex::new(Some(Box::pin(work))))
+    pub(crate) fn new(work: Work) -> Carried {
+        Carried(Mutex::new(Some(work)))
     }
 
     /// Carries `work` from now on.
-    pub(crate) fn carry(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let before = self.0.lock().replace(Box::pin(work));
+    pub(crate) fn carry(&self, work: Work) {
+        let before = self.0.lock().replace(work);
         debug_assert!(before.is_none(), "it carries one work in its life");
     }
 
@@ -95,7 +96,7 @@ mod tests {
     #[tokio::test]
     async fn who_waits_does_the_work() {
         let (work, steps, told, receiver) = work();
-        let carried = Carried::new(work);
+        let carried = Carried::new(Box::pin(work));
         tokio::task::yield_now().await;
         assert_eq!(steps.load(Ordering::SeqCst), 0, "nobody has waited yet");
         told.notify_one();
@@ -105,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn work_goes_on_when_nobody_waits_any_more() {
         let (work, steps, told, receiver) = work();
-        let carried = Carried::new(work);
+        let carried = Carried::new(Box::pin(work));
         let mut never = pin!(std::future::pending());
         tokio::select! {
             biased;
@@ -121,10 +122,10 @@ mod tests {
     #[tokio::test]
     async fn a_panic_ends_the_work_and_nothing_else() {
         let (sender, receiver) = oneshot::channel::<u32>();
-        let carried = Carried::new(async move {
+        let carried = Carried::new(Box::pin(async move {
             let _sender = sender;
             panic!("as it is meant");
-        });
+        }));
         assert!(carried.until(pin!(receiver)).await.is_err(), "the sender went with the work");
     }
 }

@@ -143,15 +143,19 @@ impl Shared {
     /// Takes a connection's state off and gives it back to its pool, or closes it.
     pub(crate) async fn clean_up(shared: &Arc<Shared>, mut lease: Lease, place: Place) {
         let dirty = lease.marked || lease.connection().status().in_transaction();
+        if !lease.connection().is_clean() {
+            return lease.discard();
+        }
+        if place == Place::Shared && !dirty {
+            return;
+        }
         let clean = async {
             match place {
-                _ if !lease.connection().is_clean() => false,
-                Place::Shared if !dirty => true,
                 Place::Transaction => lease.roll_back().await,
                 Place::Shared | Place::Reserved => lease.reset().await,
             }
         };
-        match tokio::time::timeout(shared.config.limits.kill_grace, clean).await {
+        match Box::pin(tokio::time::timeout(shared.config.limits.kill_grace, clean)).await {
             Ok(true) => drop(lease),
             _ => lease.discard(),
         }

@@ -35,7 +35,6 @@ impl Shared {
         statement: Statement,
         on: On,
     ) -> Result<Execution> {
-        let cancel = registered.cancel.clone();
         let deadline = call.deadline.or_else(|| {
             let limit = shared.config.limits.statement_timeout;
             (!limit.is_zero()).then(|| Instant::now() + limit)
@@ -60,15 +59,22 @@ impl Shared {
                 shared.refuse(ErrorBody::new(Code::Invalid, "the statement is empty").with_errno(1065, "42000"))
             );
         }
+        let asked = Asked { registered, call, statement, reading, deadline };
         if matches!(on, On::Pool)
-            && statement.share != Share::Off
-            && !statement.writes
-            && !reading.passed.reset_after
+            && asked.statement.share != Share::Off
+            && !asked.statement.writes
+            && !asked.reading.passed.reset_after
             && let Some(consolidator) = &shared.consolidator
         {
-            let asked = Asked { registered, call, statement, reading, deadline };
             return consolidator.execute(shared, asked).await;
         }
+        // Boxed: it would make every call larger that shares an execution.
+        Box::pin(Self::execute_alone(shared, asked, place, on)).await
+    }
+
+    /// Runs a statement for its caller alone.
+    async fn execute_alone(shared: &Arc<Shared>, asked: Asked, place: Place, on: On) -> Result<Execution> {
+        let Asked { registered, call, statement, reading, deadline } = asked;
         let mut overdue = Overdue::new(&call, TABLET_PATIENCE, &statement, &on);
         let (outbox, opening) = Outbox::new();
         let mut run = Run {
@@ -79,7 +85,12 @@ impl Shared {
             taken_here: false,
             begin: None,
             begins_on: matches!(on, On::BeginOn(..)),
-            stops: Stops { cancel, running: Arc::clone(&shared.running), expire: None, deadline },
+            stops: Stops {
+                cancel: registered.cancel.clone(),
+                running: Arc::clone(&shared.running),
+                expire: None,
+                deadline,
+            },
             call,
             statement,
             reading,
@@ -105,7 +116,7 @@ impl Shared {
             on => {
                 let waiting = Instant::now();
                 let lease = shared.lease_in_turn(place, &run.call, &run.statement, deadline);
-                let lease = run.stops.unless_fired(lease).await.unwrap_or_else(|why| Err(why.error()));
+                let lease = run.stops.unless_fired(pin!(lease)).await.unwrap_or_else(|why| Err(why.error()));
                 run.lease = lease.map_err(|error| shared.refuse(error))?;
                 run.clock.waited_since(waiting);
                 let max_age = match &on {
@@ -127,7 +138,7 @@ impl Shared {
         overdue.until = run.stops.deadline.map(|deadline| deadline + TABLET_PATIENCE);
         let mut late = Late { shared: shared.clone(), overdue, id: run.id };
         let span = shared.span(&run.call);
-        let carried = Carried::new(async move { run.run().await }.instrument(span));
+        let carried = Carried::new(Box::pin(async move { run.run().await }.instrument(span)));
         let mut opening = late.wait(carried.until(pin!(opening))).await?.unwrap_or_else(|_| Err(ended_early()))?;
         if opening.parts.goes_on() {
             late.overdue.held = late.id.is_some();

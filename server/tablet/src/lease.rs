@@ -9,7 +9,7 @@ use crate::settings::Applied;
 /// somebody's transaction or session state is on it, it is closed.
 pub(crate) struct Lease {
     /// Absent only after [`Lease::take`].
-    connection: Option<Box<Pooled>>,
+    connection: Option<Pooled>,
     /// Session variables beyond those of a fresh connection.
     pub(crate) applied: Applied,
     /// A transaction, or state of one session, is on it.
@@ -25,7 +25,7 @@ impl Lease {
     pub(crate) fn new(mut connection: Pooled) -> Lease {
         let applied = connection.memo().take().and_then(|memo| memo.downcast::<Applied>().ok());
         Lease {
-            connection: Some(Box::new(connection)),
+            connection: Some(connection),
             applied: applied.map(|applied| *applied).unwrap_or_default(),
             marked: false,
             turn: None,

@@ -72,7 +72,7 @@ impl Stops {
     ///
     /// # Errors
     /// Which of them it is.
-    pub(crate) async fn unless_fired<T>(&self, work: impl Future<Output = T>) -> Result<T, Why> {
+    pub(crate) async fn unless_fired<T>(&self, work: Pin<&mut impl Future<Output = T>>) -> Result<T, Why> {
         if self.cancel.is_cancelled() {
             return Err(Why::of_cancel(&self.running));
         }

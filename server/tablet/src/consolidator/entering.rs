@@ -48,7 +48,8 @@ impl Consolidator {
             Way::Formed(round) => {
                 let run = self.run(tablet, &round, &asked);
                 let span = tablet.span(&run.call);
-                round.run.carry(run.lead(Arc::clone(&round)).instrument(span));
+                let leads = run.lead(Arc::clone(&round));
+                round.run.carry(if span.is_disabled() { Box::pin(leads) } else { Box::pin(leads.instrument(span)) });
                 (round, None)
             }
         };

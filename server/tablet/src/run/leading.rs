@@ -1,6 +1,7 @@
 //! An execution that several calls may share: it waits for its turn and for a connection by itself, so that it does not end with the call
 //! that began it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ impl Run {
                 round.turn().await;
                 self.shared.lease(self.place, &self.call.caller, None).await
             };
-            let lease = self.stops.unless_fired(prepared).await.unwrap_or_else(|why| Err(why.error()));
+            let lease = self.stops.unless_fired(pin!(prepared)).await.unwrap_or_else(|why| Err(why.error()));
             match lease {
                 Ok(lease) => {
                     self.lease = lease;
