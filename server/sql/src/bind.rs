@@ -110,7 +110,7 @@ impl Template {
     /// # Errors
     /// See [`BindError`].
     pub fn write(&self, binds: &Binds, limit: usize, out: &mut Vec<u8>) -> Result<(), BindError> {
-        write(&self.sql, &self.sites, binds, self.mode, limit, out)
+        Text { sql: &self.sql, sites: &self.sites, mode: self.mode }.write(binds, limit, out)
     }
 }
 
@@ -120,7 +120,7 @@ impl Template {
 /// # Errors
 /// See [`BindError`].
 pub fn substitute(sql: &str, binds: &Binds, mode: LexMode, limit: usize, out: &mut Vec<u8>) -> Result<(), BindError> {
-    write(sql, &sites(sql, mode)?, binds, mode, limit, out)
+    Text { sql, sites: &sites(sql, mode)?, mode }.write(binds, limit, out)
 }
 
 fn sites(sql: &str, mode: LexMode) -> Result<Vec<Site>, SqlError> {
@@ -141,56 +141,52 @@ fn sites(sql: &str, mode: LexMode) -> Result<Vec<Site>, SqlError> {
     Ok(sites)
 }
 
-fn write(
-    sql: &str,
-    sites: &[Site],
-    binds: &Binds,
+/// A text that was read.
+struct Text<'a> {
+    sql: &'a str,
+    sites: &'a [Site],
     mode: LexMode,
-    limit: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), BindError> {
-    let begin = out.len();
-    let result = write_all(sql, sites, binds, mode, limit, out);
-    if result.is_err() {
-        out.truncate(begin);
-    }
-    result
 }
 
-fn write_all(
-    sql: &str,
-    sites: &[Site],
-    binds: &Binds,
-    mode: LexMode,
-    limit: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), BindError> {
-    let bytes = sql.as_bytes();
-    let end = out.len().saturating_add(limit);
-    let mut copied = 0;
-    for site in sites {
-        let name = &sql[site.name..site.end];
-        let value = binds.get(name).ok_or_else(|| BindError::Missing { name: name.to_owned() })?;
-        let mut writer = Writer { name, mode, end, limit, out };
-        writer.raw(&bytes[copied..site.start])?;
-        copied = site.end;
-        // A sign before, a name behind: blanks keep the literal a token of its own.
-        if site.start > 0
-            && matches!(bytes[site.start - 1], b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | b'\'' | b'"' | 0x80..)
-        {
-            writer.raw(b" ")?;
+impl Text<'_> {
+    fn write(&self, binds: &Binds, limit: usize, out: &mut Vec<u8>) -> Result<(), BindError> {
+        let begin = out.len();
+        let result = self.write_all(binds, limit, out);
+        if result.is_err() {
+            out.truncate(begin);
         }
-        match (site.name - site.start, value) {
-            (2, Value::List(items)) => writer.list(items)?,
-            (2, _) => return Err(writer.shape("is a single value; write ':' before its name")),
-            (_, Value::List(_)) => return Err(writer.shape("is a list; write '::' before its name")),
-            (_, value) => writer.value(value)?,
-        }
-        if bytes.get(site.end).is_some_and(|byte| matches!(byte, b'$' | b'\'' | b'"' | 0x80.. | b'.')) {
-            writer.raw(b" ")?;
-        }
+        result
     }
-    Writer { name: "", mode, end, limit, out }.raw(&bytes[copied..])
+
+    fn write_all(&self, binds: &Binds, limit: usize, out: &mut Vec<u8>) -> Result<(), BindError> {
+        let Text { sql, sites, mode } = *self;
+        let bytes = sql.as_bytes();
+        let end = out.len().saturating_add(limit);
+        let mut copied = 0;
+        for site in sites {
+            let name = &sql[site.name..site.end];
+            let value = binds.get(name).ok_or_else(|| BindError::Missing { name: name.to_owned() })?;
+            let mut writer = Writer { name, mode, end, limit, out };
+            writer.raw(&bytes[copied..site.start])?;
+            copied = site.end;
+            // A sign before, a name behind: blanks keep the literal a token of its own.
+            if site.start > 0
+                && matches!(bytes[site.start - 1], b'-' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | b'\'' | b'"' | 0x80..)
+            {
+                writer.raw(b" ")?;
+            }
+            match (site.name - site.start, value) {
+                (2, Value::List(items)) => writer.list(items)?,
+                (2, _) => return Err(writer.shape("is a single value; write ':' before its name")),
+                (_, Value::List(_)) => return Err(writer.shape("is a list; write '::' before its name")),
+                (_, value) => writer.value(value)?,
+            }
+            if bytes.get(site.end).is_some_and(|byte| matches!(byte, b'$' | b'\'' | b'"' | 0x80.. | b'.')) {
+                writer.raw(b" ")?;
+            }
+        }
+        Writer { name: "", mode, end, limit, out }.raw(&bytes[copied..])
+    }
 }
 
 struct Writer<'a> {
