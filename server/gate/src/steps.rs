@@ -4,6 +4,7 @@
 //! of it. Rows are read to their end before one is written, because a transaction has one connection per shard, and because MySQL, too, finds
 //! the rows of a statement before it changes them. They are kept meanwhile, up to [`MOST_BYTES`].
 
+mod complete;
 mod frame;
 mod insert;
 mod keyed;
@@ -80,6 +81,7 @@ impl Stepping<'_> {
         match self.steps.write() {
             Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await,
             Write::Insert(insertion) => self.insert(session, insertion, rows, done).await,
+            Write::Complete(completion) => self.complete(session, completion, rows, done).await,
         }
     }
 
@@ -92,6 +94,10 @@ impl Stepping<'_> {
         };
         let error = match outcome {
             Err(error) if error.code == Code::Unsupported => error,
+            Err(error) => match self.steps.write() {
+                Write::Complete(completion) => return Err(complete::judged(completion, error)),
+                _ => return Err(error),
+            },
             outcome => return outcome,
         };
         // What turned out not to be proved for these values may be exact all the same.

@@ -113,6 +113,9 @@ fn run(fixture: &mut Fixture, case: &str) -> String {
                     WriteStep::Keyed(keyed) => {
                         let _ = writeln!(out, "=> write: {}", keyed.text());
                     }
+                    WriteStep::Complete(completion) => {
+                        let _ = writeln!(out, "=> write: {}", completion.statement().text);
+                    }
                     WriteStep::Insert(insertion) => {
                         let _ = writeln!(out, "=> write: {}", insertion.text(1));
                     }

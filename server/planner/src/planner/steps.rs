@@ -2,6 +2,7 @@
 //! them. Which rows a LIMIT takes and which ones a join over shards finds is so decided once, and a row may go to another shard.
 
 mod assigned;
+mod completion;
 mod insertion;
 mod keys;
 mod lossless;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use sqlparser::ast::{Assignment, Expr, ObjectName, TableFactor, TableWithJoins, visit_expressions};
 
+pub(super) use self::completion::completion;
 pub(super) use self::insertion::insertion;
 pub(super) use self::keys::survives;
 use super::calls::contains_query;

@@ -153,6 +153,7 @@ fn written(steps: &Steps) -> String {
     match steps.write() {
         Write::Keyed(keyed) => keyed.text(),
         Write::Insert(insertion) => insertion.text(1),
+        Write::Complete(completion) => completion.statement().text.to_string(),
     }
 }
 

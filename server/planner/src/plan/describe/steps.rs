@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{describe_filling, describe_source, describe_vindex};
-use crate::plan::{Divider, Home, InsertPlan, KeyedPlan, Node, StepsPlan, WritePlan};
+use crate::plan::{CompletionPlan, Divider, Home, InsertPlan, KeyedPlan, Node, StepsPlan, WritePlan};
 
 /// A write in steps. With one shard, the statement goes there as it is.
 pub(super) fn describe(steps: &StepsPlan, indent: &str, notes: &dyn Fn(Node) -> Vec<String>) -> String {
@@ -22,6 +22,10 @@ pub(super) fn describe(steps: &StepsPlan, indent: &str, notes: &dyn Fn(Node) -> 
         WritePlan::Insert(insert) => {
             let names: Vec<String> = insert.columns.iter().map(|column| format!("`{}`", column.name)).collect();
             (format!("insert them as {}", names.join(", ")), &insert.home, &insert.columns)
+        }
+        WritePlan::Complete(completion) => {
+            describe_completion(completion, indent, notes, &mut out);
+            return out;
         }
     };
     let home = match home {
@@ -53,4 +57,21 @@ pub(super) fn describe(steps: &StepsPlan, indent: &str, notes: &dyn Fn(Node) -> 
         _ => {}
     }
     out
+}
+
+fn describe_completion(
+    completion: &CompletionPlan,
+    indent: &str,
+    notes: &dyn Fn(Node) -> Vec<String>,
+    out: &mut String,
+) {
+    let names: Vec<String> = completion.columns.iter().map(|column| format!("`{}`", column.name)).collect();
+    let _ = writeln!(out, "{indent}  insert with what was read for {}", names.join(", "));
+    let of_writing = |node| match node {
+        Node::Shards(None) => notes(Node::Write),
+        _ => Vec::new(),
+    };
+    for line in completion.statement.plan.describe_with(&of_writing).lines() {
+        let _ = writeln!(out, "{indent}    {line}");
+    }
 }

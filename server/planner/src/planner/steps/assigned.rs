@@ -109,6 +109,11 @@ pub(super) fn read_and_written<V: Visit>(part: &V, table: &str) -> Result<(), Re
     }
 }
 
+/// Whether a subquery of it reads this table.
+pub(super) fn reads<V: Visit>(part: &V, table: &str) -> bool {
+    part.visit(&mut Reads { table, derived: 0, nested: 0 }).is_break()
+}
+
 struct Reads<'t> {
     table: &'t str,
     derived: usize,
