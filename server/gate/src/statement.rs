@@ -274,7 +274,7 @@ async fn run_planned(
         }
         (None, Some(steps)) => {
             let stepping = Stepping { scope, keyspace, resolved: &resolved, steps, binds: all_binds };
-            Box::pin(stepping.run(session)).await.map(|(end, first)| {
+            Box::pin(stepping.run(session, answer)).await.map(|(end, first)| {
                 insert_id = first.map_or(insert_id, InsertId::Sequence);
                 end
             })

@@ -9,9 +9,11 @@ mod frame;
 mod insert;
 mod keyed;
 mod moving;
+mod returned;
 pub(crate) mod rows;
 pub(crate) mod values;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use vitrail_listener::responder::Responder;
@@ -21,6 +23,7 @@ use vitrail_proto::message::{Ran, ResultEnd, Warning};
 use vitrail_proto::value::Binds;
 
 use self::frame::Frame;
+use self::returned::Returned;
 use self::rows::Rows;
 use crate::answer::Answer;
 use crate::calling::Calling;
@@ -56,21 +59,33 @@ struct Done {
     ran: Option<Ran>,
     /// The first number that a sequence gave.
     first: Option<u64>,
+    /// The rows that it gives back, if it does.
+    returned: Option<Returned>,
 }
 
 impl Stepping<'_> {
     /// Writes. Gives the end of the whole, and the first number that a sequence gave for it.
-    pub(crate) async fn run(&self, session: &mut Session) -> Result<(Box<ResultEnd>, Option<u64>), ErrorBody> {
+    pub(crate) async fn run(
+        &self,
+        session: &mut Session,
+        answer: &mut Answer<'_>,
+    ) -> Result<(Box<ResultEnd>, Option<u64>), ErrorBody> {
         if self.scope.limits.read_only {
             return Err(failure::read_only());
         }
         let calling = &self.scope.calling;
         let frame = Frame::begin(session, self.keyspace, calling).await?;
         let mut done = Done::default();
+        if self.steps.returns() {
+            done.returned = Some(Returned { rows: Rows::of(&self.keyspace.name), places: HashMap::new() });
+        }
         let outcome = Box::pin(self.work(session, &mut done)).await;
         let first = done.first;
-        let end = outcome.map(|()| Box::new(ResultEnd { ran: done.ran, ..done.end }));
-        frame.end(session, self.keyspace, calling, end).await.map(|end| (end, first))
+        let mut end = outcome.map(|()| ResultEnd { ran: done.ran, ..done.end });
+        if let (Ok(own), Some(returned)) = (&mut end, done.returned) {
+            end = Box::pin(self.hand_on(returned, std::mem::take(own), answer)).await;
+        }
+        frame.end(session, self.keyspace, calling, end.map(Box::new)).await.map(|end| (end, first))
     }
 
     async fn work(&self, session: &mut Session, done: &mut Done) -> Result<(), ErrorBody> {
@@ -79,10 +94,11 @@ impl Stepping<'_> {
         self.judge(session, end, rows.list.is_empty(), done)?;
         self.enter(Node::Write);
         match self.steps.write() {
-            Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await,
-            Write::Insert(insertion) => self.insert(session, insertion, rows, done).await,
-            Write::Complete(completion) => self.complete(session, completion, rows, done).await,
+            Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await?,
+            Write::Insert(insertion) => self.insert(session, insertion, rows, done).await?,
+            Write::Complete(completion) => self.complete(session, completion, rows, done).await?,
         }
+        self.tell_columns(session, done).await
     }
 
     /// Reads the rows that are concerned.
@@ -195,17 +211,16 @@ impl Stepping<'_> {
             (merge, _) => merge.clone(),
         };
         let resolved = self.statements(statements, merge, true);
-        let (end, limits) = (self.run_for_itself(session, &resolved, calling).await?, self.scope.limits);
-        debug_assert!(!limits.read_only, "refused at the start");
-        facts::and_then(&mut done.ran, end.ran.as_ref());
-        Ok(end)
+        self.run_one(session, &resolved, calling, done).await
     }
 
-    async fn run_for_itself(
+    /// Runs what writes. The rows that it gives back are kept.
+    async fn run_one(
         &self,
         session: &mut Session,
         resolved: &Resolved,
         calling: &Calling<'_>,
+        done: &mut Done,
     ) -> Result<ResultEnd, ErrorBody> {
         let (mut responder, replies) = Responder::channel(1);
         let (keyspace, limits) = (self.keyspace, Limits { max_rows: None, ..self.scope.limits });
@@ -214,7 +229,13 @@ impl Stepping<'_> {
             let end = Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?;
             Ok(answer.finish(end))
         };
-        take(run, replies, &mut Rows::of(&self.keyspace.name)).await
+        let end = match &mut done.returned {
+            Some(returned) => take(run, replies, &mut returned.rows).await?,
+            None => take(run, replies, &mut Rows::of(&self.keyspace.name)).await?,
+        };
+        debug_assert!(!limits.read_only, "refused at the start");
+        facts::and_then(&mut done.ran, end.ran.as_ref());
+        Ok(end)
     }
 
     fn statements(&self, mut statements: Vec<ShardStatement>, merge: Merge, writes: bool) -> Resolved {

@@ -36,7 +36,7 @@ impl Stepping<'_> {
         if let InsertId::Sequence(first) = resolved.insert_id {
             done.first = Some(first);
         }
-        let end = self.run_for_itself(session, &resolved, &self.scope.calling).await?;
+        let end = self.run_one(session, &resolved, &self.scope.calling, done).await?;
         done.add(end);
         Ok(())
     }

@@ -48,6 +48,12 @@ impl Stepping<'_> {
             if keyed.repeats() && !seen.insert(bytes_of(of_key)) {
                 continue;
             }
+            if keyed.hidden() > 0
+                && let Some(returned) = &mut done.returned
+            {
+                let next = returned.places.len();
+                returned.places.insert(bytes_of(of_key), next);
+            }
             let key = of_key.iter().zip(columns).map(|(cell, column)| values::own(*cell, column));
             let key: Key = key.collect::<Result<_, _>>()?;
             let group = match known.entry(bytes_of(of_set)) {
@@ -160,7 +166,7 @@ fn values_of(given: &Given) -> Vec<Value> {
 }
 
 /// Cells one after the other, so that equal ones have equal bytes, and others not.
-fn bytes_of(cells: &[Option<&[u8]>]) -> Vec<u8> {
+pub(super) fn bytes_of(cells: &[Option<&[u8]>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for cell in cells {
         match cell {

@@ -32,6 +32,8 @@ pub(crate) struct StepsPlan {
     pub(crate) write: WritePlan,
     /// IGNORE: what does not fit is a warning.
     pub(crate) ignores: bool,
+    /// RETURNING: it gives the rows back.
+    pub(crate) returns: bool,
 }
 
 /// What is done with the rows that were read.
@@ -122,6 +124,11 @@ impl Steps {
     /// IGNORE: what does not fit is a warning.
     pub fn ignores(&self) -> bool {
         self.plan.ignores
+    }
+
+    /// RETURNING: it gives the rows back.
+    pub fn returns(&self) -> bool {
+        self.plan.returns
     }
 
     /// The column that a sequence fills, if rows are inserted that have one.

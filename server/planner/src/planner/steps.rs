@@ -25,6 +25,7 @@ use super::write::{assigned, last};
 use super::{PlanContext, Scratch, targets, why_alone};
 use crate::plan::{Home, KeyedPlan, MergePlan, Part, Reading, Replacement, Route, StepsPlan, WritePlan, reading_text};
 use crate::refusal::Refusal;
+use crate::schema::ColumnSchema;
 
 /// An UPDATE or DELETE whose rows are to be found first.
 pub(super) struct Target<'t, 'a> {
@@ -39,6 +40,8 @@ pub(super) struct Target<'t, 'a> {
     pub(super) condition: Option<&'t Expr>,
     /// Subqueries are proved to find what they read on the row's shard.
     pub(super) together: bool,
+    /// RETURNING: it gives the rows back.
+    pub(super) returns: bool,
 }
 
 /// Plans such a write. `Err`: what cannot be read, or is not known.
@@ -50,6 +53,10 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     let clauses = Clauses::of(text).ok_or_else(|| refuse("clauses that cannot be told apart"))?;
     let (factor, name) = factor(target.tables, target.item, scope.items.len())
         .ok_or_else(|| refuse("joins in parentheses and other forms of tables"))?;
+    // A column may be called so where the word is free.
+    if clauses.get(Clause::Returning).is_some() != target.returns {
+        return Err(refuse("clauses that cannot be told apart"));
+    }
     let asks =
         (joined || !target.together) && target.assignments.iter().any(|assignment| contains_query(&assignment.value));
     let table = last(name);
@@ -103,6 +110,14 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     }
     // Of rows whose unique keys change, the first ones make room for the next.
     after.extend(order.iter().filter(|_| !joined && updates).flat_map(|order| [phrase(" "), order.clone()]));
+    // Rows come in the order in which they were found, by their keys.
+    let ordered = target.returns && order.is_some();
+    if let Some(returning) = clauses.get(Clause::Returning) {
+        after.extend([phrase(" "), slice(bytes(returning))]);
+        let hidden = |column: &&ColumnSchema| format!(", {}", quoted(&(named.clone(), column.name.clone())));
+        let hidden: String = if ordered { key.columns.iter().map(hidden).collect() } else { String::new() };
+        after.push(phrase(&hidden));
+    }
     let from = from(text, &clauses, updates).ok_or_else(|| refuse("tables whose place in the text is not known"))?;
     let columns: Vec<String> =
         key.columns.iter().map(|column| quoted(&(item.alias.clone(), column.name.clone()))).collect();
@@ -141,9 +156,10 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
         judged,
         moving,
         alone,
+        ordered,
     });
     walk.edits.retain(|edit| !matches!(edit.replacement, Replacement::WindowEnd));
-    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores }));
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores, returns: target.returns }));
     Ok((Route::AllShards, merge))
 }
 

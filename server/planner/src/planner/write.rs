@@ -1,9 +1,10 @@
 //! Plans for UPDATE and DELETE over sharded keyspaces.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, TableFactor, TableWithJoins, Update,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, SelectItem, TableFactor, TableWithJoins, Update,
 };
 
+use super::calls::contains_query;
 use super::names::idents;
 use super::placement::Spread;
 use super::walk::{Item, Scope, Walk};
@@ -57,7 +58,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         single,
         limited: update.limit.is_some() || !single && !update.order_by.is_empty(),
         moves,
-        returns: false,
+        returning: None,
         verb: "UPDATE",
     };
     spread(walk, &writing)
@@ -102,7 +103,7 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
         single,
         limited: delete.limit.is_some() || !single && !delete.order_by.is_empty(),
         moves: false,
-        returns: delete.returning.is_some(),
+        returning: delete.returning.as_deref(),
         verb: "DELETE",
     };
     spread(walk, &writing)
@@ -133,8 +134,8 @@ struct Writing<'w, 'a> {
     limited: bool,
     /// Sharding columns may change.
     moves: bool,
-    /// RETURNING: it gives rows back.
-    returns: bool,
+    /// RETURNING: what it gives back.
+    returning: Option<&'w [SelectItem]>,
     verb: &'static str,
 }
 
@@ -168,10 +169,11 @@ fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, 
 
 /// Its rows are found first. `together`: subqueries find what they read on the row's shard.
 fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) -> Result<(Route, MergePlan), Refusal> {
-    if writing.returns {
+    if writing.returning.is_some_and(|items| items.iter().any(contains_query)) {
         return Err(Refusal::unsupported(
             "returning",
-            "RETURNING of a DELETE over several shards whose rows are found first (LIMIT, tables that lie apart) is not supported; read the rows before",
+            "RETURNING with a subquery, of a DELETE over several shards whose rows are found first (LIMIT, tables that lie apart), is not supported; \
+             read the rows before",
         ));
     }
     let item = match writing.written.as_deref() {
@@ -187,8 +189,9 @@ fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) 
             ));
         }
     };
-    let &Writing { scope, tables, assignments, condition, .. } = writing;
-    steps::keyed(walk, &steps::Target { scope, item, tables, assignments, condition, together })
+    let &Writing { scope, tables, assignments, condition, returning, .. } = writing;
+    let returns = returning.is_some();
+    steps::keyed(walk, &steps::Target { scope, item, tables, assignments, condition, together, returns })
 }
 
 /// The same write on every shard; it must do the same on each.

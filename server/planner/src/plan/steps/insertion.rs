@@ -89,6 +89,12 @@ impl<'s> Insertion<'s> {
         format!("{} VALUES {}{}", self.texts.before, rows.join(", "), self.texts.after)
     }
 
+    /// The text that inserts no row, and tells what columns the rows have that it gives back.
+    pub fn text_of_none(&self) -> String {
+        let nulls = vec!["NULL"; self.plan.columns.len()];
+        format!("{} SELECT {} FROM DUAL WHERE 1 = 0{}", self.texts.before, nulls.join(", "), self.texts.after)
+    }
+
     /// The bind with one value.
     pub fn bind(row: usize, column: usize) -> String {
         format!("vitrail_value_{row}_{column}")

@@ -36,6 +36,8 @@ pub(crate) struct KeyedPlan {
     pub(crate) moving: Option<MovingPlan>,
     /// Rows of one shard collide by this key alone, and by the bytes of its values.
     pub(crate) alone: bool,
+    /// The rows that it gives back have their keys behind, and come in the order in which they were found.
+    pub(crate) ordered: bool,
 }
 
 /// How rows move to the shard that their new sharding columns lead to.
@@ -130,6 +132,16 @@ impl<'s> Keyed<'s> {
     /// The text that writes the rows of [`KEYS`].
     pub fn text(&self) -> String {
         format!("{} WHERE {} IN ::{KEYS}{}", self.texts.before, self.plan.names, self.texts.after)
+    }
+
+    /// The text that writes no row, and tells what columns the rows have that it gives back.
+    pub fn text_of_none(&self) -> String {
+        format!("{} WHERE 1 = 0{}", self.texts.before, self.texts.after)
+    }
+
+    /// How many columns behind those of RETURNING are the key, by which the rows are put in the order in which they were found.
+    pub fn hidden(&self) -> usize {
+        if self.plan.ordered { self.plan.columns.len() } else { 0 }
     }
 
     /// How rows move, if they may.

@@ -46,7 +46,7 @@ pub(in super::super) fn completion(
     }
     let ranges = if insert.source.is_none() { Vec::new() } else { text.rows() };
     for (number, row) in rows.iter().enumerate() {
-        for (at, value) in row.iter().enumerate().filter(|(_, value)| contains_query(value)) {
+        for (at, value) in row.iter().enumerate().filter(|(_, value)| contains_query(*value)) {
             add(at, value, ranges.get(number).and_then(|range| filling::item(text, range, at)))?;
         }
     }
@@ -85,7 +85,7 @@ pub(in super::super) fn completion(
         Reading { text: statement, plan, key: completed.key }
     };
     let write = WritePlan::Complete(Box::new(CompletionPlan { statement, columns, clocked, names: names.into() }));
-    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore }));
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore, returns: insert.returning.is_some() }));
     Ok((Route::AllShards, MergePlan::Writes))
 }
 

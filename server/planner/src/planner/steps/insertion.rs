@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlparser::ast::{Expr, Insert, OnInsert, Query, SelectItem, SetExpr, TableObject, Visit, Visitor};
 use vitrail_sql::lexer::TokenKind;
 
-use super::super::calls::{finds, is_clock};
+use super::super::calls::{contains_query, finds, is_clock};
 use super::super::clauses::Clauses;
 use super::super::insert_select::Target;
 use super::super::names::idents;
@@ -66,15 +66,25 @@ pub(in super::super) fn insertion<'a>(
             Home::Everywhere
         }
     };
-    let (source, tail) = parts(text, insert.on.is_some()).ok_or_else(|| refuse("whose SELECT cannot be told apart"))?;
+    if insert.returning.as_ref().is_some_and(contains_query) {
+        return Err(Refusal::unsupported(
+            "returning",
+            "RETURNING with a subquery, of INSERT … SELECT over several shards, is not supported; read the rows after it",
+        ));
+    }
+    let returns = insert.returning.is_some();
+    let (source, tail) =
+        parts(text, insert.on.is_some(), returns).ok_or_else(|| refuse("whose SELECT cannot be told apart"))?;
     let mut after = Vec::new();
-    if let (Some(OnInsert::DuplicateKeyUpdate(assignments)), Some(tail)) = (&insert.on, tail) {
+    if let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on {
         let mut named = Named { scope, schema, table: target_name(name), values: 0 };
         if assignments.iter().any(|assignment| assignment.value.visit(&mut named).is_break()) {
             return Err(refuse(
                 "whose ON DUPLICATE KEY UPDATE reads a column of the SELECT, or a subquery; use VALUES(column)",
             ));
         }
+    }
+    if let Some(tail) = tail {
         after.extend([phrase(" "), Part::Slice(text.anchor(tail.start), text.anchor(tail.end))]);
     }
     let end = idents(name).and_then(|parts| text.end(parts.last()?));
@@ -99,7 +109,7 @@ pub(in super::super) fn insertion<'a>(
     let clocked = insert.source.as_deref().map_or_else(Vec::new, |query| clocked(query, &columns));
     let (proved, clocked) = (proved.into(), clocked.into());
     let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling, proved, clocked });
-    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore }));
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore, returns }));
     Ok((Route::AllShards, merge))
 }
 
@@ -176,7 +186,7 @@ fn is_one_column(item: &SelectItem) -> bool {
 }
 
 /// The bytes of the SELECT, and of what stands behind it.
-fn parts(text: &Text<'_>, updates: bool) -> Option<(Range<usize>, Option<Range<usize>>)> {
+fn parts(text: &Text<'_>, updates: bool, returns: bool) -> Option<(Range<usize>, Option<Range<usize>>)> {
     let mut depth = 0;
     let mut start = None;
     let mut tail = None;
@@ -189,7 +199,9 @@ fn parts(text: &Text<'_>, updates: bool) -> Option<(Range<usize>, Option<Range<u
             start = Some(index);
         }
         let duplicate = text.tokens.get(index + 1).is_some_and(|next| text.is_word(next, "DUPLICATE"));
-        if updates && depth == 0 && start.is_some() && text.is_word(token, "ON") && duplicate {
+        let on = updates && text.is_word(token, "ON") && duplicate;
+        let returning = returns && text.is_word(token, "RETURNING");
+        if depth == 0 && start.is_some() && tail.is_none() && (on || returning) {
             tail = Some(index);
         }
         depth += text.nesting(token);
