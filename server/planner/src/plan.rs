@@ -29,7 +29,7 @@ pub use join::{Equality, Join, JoinKey, JoinPlan, Pick, Slot, Step};
 pub(crate) use join::{SidePlan, key_bind, literal_bind};
 pub(crate) use reading::{Part, Reading, text as reading_text};
 pub(crate) use row_key::{RowColumn, RowTemplate};
-pub use steps::{Completion, Insertion, KEYS, Keyed, Moving, Steps, Write, set_bind};
+pub use steps::{Beside, Completion, Insertion, KEYS, Keyed, Moving, Steps, Write, set_bind};
 pub(crate) use steps::{CompletionPlan, Home, InsertPlan, KeyedPlan, MovingPlan, StepsPlan, WritePlan};
 pub use template::Plan;
 pub(crate) use template::{Divider, Edit, Ids, MergePlan, Pin, Pins, Replacement, Route, RowPlan, Source, WindowPlan};

@@ -15,7 +15,7 @@ use vitrail_sql::normalise::Normalised;
 pub use self::completion::Completion;
 pub(crate) use self::completion::CompletionPlan;
 pub(crate) use self::insertion::InsertPlan;
-pub use self::insertion::Insertion;
+pub use self::insertion::{Beside, Insertion};
 pub use self::keyed::{KEYS, Keyed, Moving, set_bind};
 pub(crate) use self::keyed::{KeyedPlan, MovingPlan};
 use super::resolve::{Values, id_of_values};

@@ -3,6 +3,7 @@
 
 mod assigned;
 mod completion;
+mod duplicates;
 mod insertion;
 mod keys;
 mod lossless;

@@ -27,6 +27,17 @@ pub(crate) struct InsertPlan {
     pub(crate) proved: Arc<[usize]>,
     /// The places of instants that may be the statement's moment, whose text is a time of the session's zone.
     pub(crate) clocked: Arc<[usize]>,
+    /// What ON DUPLICATE KEY UPDATE reads of the SELECT: columns at the end of what is read, in order.
+    pub(crate) beside: Vec<Beside>,
+}
+
+/// A column that is read beside those that are inserted, for an update of the row that is there already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beside {
+    /// As it is read.
+    pub from: ColumnSchema,
+    /// The column that it is stored in as it is; `None`: it is a part of an expression.
+    pub to: Option<ColumnSchema>,
 }
 
 /// An INSERT or REPLACE of the rows that were read.
@@ -64,6 +75,11 @@ impl<'s> Insertion<'s> {
         &self.plan.clocked
     }
 
+    /// What ON DUPLICATE KEY UPDATE reads: the last columns of what is read. The text has [`Insertion::bind_beside`] in their places.
+    pub fn beside(&self) -> &'s [Beside] {
+        &self.plan.beside
+    }
+
     /// How many columns the rows give: all, or all but the one that a sequence fills.
     pub fn given(&self) -> usize {
         let added = self.plan.filling.as_ref().is_some_and(|(filling, _)| filling.given.is_empty());
@@ -93,6 +109,11 @@ impl<'s> Insertion<'s> {
     pub fn text_of_none(&self) -> String {
         let nulls = vec!["NULL"; self.plan.columns.len()];
         format!("{} SELECT {} FROM DUAL WHERE 1 = 0{}", self.texts.before, nulls.join(", "), self.texts.after)
+    }
+
+    /// The bind with a column that ON DUPLICATE KEY UPDATE reads, counted from 0.
+    pub fn bind_beside(number: usize) -> String {
+        format!("vitrail_beside_{number}")
     }
 
     /// The bind with one value.
