@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use vitrail_listener::responder::Responder;
-use vitrail_planner::plan::{InsertId, Merge, Node, Resolved, ShardStatement, Steps, Write};
+use vitrail_planner::plan::{InsertId, Keyed, Merge, Node, Resolved, ShardStatement, Steps, Write};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::{Ran, ResultEnd, Warning};
 use vitrail_proto::value::Binds;
@@ -94,7 +94,7 @@ impl Stepping<'_> {
         self.judge(session, end, rows.list.is_empty(), done)?;
         self.enter(Node::Write);
         match self.steps.write() {
-            Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await?,
+            Write::Keyed(tables) => self.keyed(session, &tables, rows, done).await?,
             Write::Insert(insertion) => self.insert(session, insertion, rows, done).await?,
             Write::Complete(completion) => self.complete(session, completion, rows, done).await?,
         }
@@ -138,7 +138,7 @@ impl Stepping<'_> {
     /// `none`: no row was read.
     fn judge(&self, session: &Session, end: ResultEnd, none: bool, done: &mut Done) -> Result<(), ErrorBody> {
         let ResultEnd { status, .. } = end;
-        if matches!(self.steps.write(), Write::Keyed(keyed) if keyed.judged()) {
+        if matches!(self.steps.write(), Write::Keyed(tables) if tables.iter().all(Keyed::judged)) {
             done.end = ResultEnd { status, ..ResultEnd::default() };
             return Ok(());
         }
@@ -206,10 +206,19 @@ impl Stepping<'_> {
         calling: &Calling<'_>,
         done: &mut Done,
     ) -> Result<ResultEnd, ErrorBody> {
-        let merge = match (&self.resolved.merge, statements.len()) {
-            (_, 1) => Merge::Pass,
-            (merge, _) => merge.clone(),
-        };
+        self.write_as(session, &self.resolved.merge, statements, calling, done).await
+    }
+
+    /// The same; `merge` says whether the statements write the same rows.
+    async fn write_as(
+        &self,
+        session: &mut Session,
+        merge: &Merge,
+        statements: Vec<ShardStatement>,
+        calling: &Calling<'_>,
+        done: &mut Done,
+    ) -> Result<ResultEnd, ErrorBody> {
+        let merge = if statements.len() == 1 { Merge::Pass } else { merge.clone() };
         let resolved = self.statements(statements, merge, true);
         self.run_one(session, &resolved, calling, done).await
     }

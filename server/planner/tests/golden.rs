@@ -110,8 +110,10 @@ fn run(fixture: &mut Fixture, case: &str) -> String {
                     let _ = writeln!(out, "=> read on {}: {}", names[statement.shard], statement.sql);
                 }
                 match steps.write() {
-                    WriteStep::Keyed(keyed) => {
-                        let _ = writeln!(out, "=> write: {}", keyed.text());
+                    WriteStep::Keyed(tables) => {
+                        for keyed in tables {
+                            let _ = writeln!(out, "=> write: {}", keyed.text());
+                        }
                     }
                     WriteStep::Complete(completion) => {
                         let _ = writeln!(out, "=> write: {}", completion.statement().text);

@@ -2,15 +2,18 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use vitrail_planner::plan::{KEYS, Keyed, ShardStatement, set_bind};
+use vitrail_planner::plan::{KEYS, Keyed, Merge, ShardStatement, set_bind};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
 use super::rows::{Rows, cells, malformed};
 use super::{BATCH, Done, Stepping, values};
+use crate::columns::Column;
 use crate::failure;
+use crate::merge::row::Row;
 use crate::session::Session;
 
 /// The key of a row, one value for each of its columns.
@@ -20,32 +23,66 @@ pub(super) type Key = Vec<Value>;
 type Given = Vec<(String, Value)>;
 
 impl Stepping<'_> {
-    /// Writes the rows whose keys were read.
+    /// Writes the rows whose keys were read, of one table after the other.
     pub(super) async fn keyed(
         &self,
         session: &mut Session,
-        keyed: Keyed<'_>,
+        tables: &[Keyed<'_>],
         rows: Rows,
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
-        done.end.matched = keyed.updates().then_some(0);
+        done.end.matched = tables.iter().any(Keyed::updates).then_some(0);
         let Rows { columns: found, list, .. } = rows;
-        let (columns, assigned) = (keyed.columns(), keyed.assigned());
         let found = found.map(|found| found.list).unwrap_or_default();
-        if !assigned.is_empty() && found.len() != columns.len() + assigned.len() {
+        let count: usize = tables.iter().map(|keyed| keyed.columns().len() + keyed.assigned().len()).sum();
+        if !found.is_empty() && found.len() != count {
             return Err(malformed());
         }
-        for (from, to) in found.iter().skip(columns.len()).zip(assigned) {
+        let mut start = 0;
+        let mut all = Vec::with_capacity(tables.len());
+        for keyed in tables {
+            let end = start + keyed.columns().len() + keyed.assigned().len();
+            let groups = self.groups(session, *keyed, &found, &list, start..end, done)?;
+            if keyed.may_follow() {
+                follow_none(*keyed, &groups)?;
+            }
+            all.push(groups);
+            start = end;
+        }
+        drop(list);
+        for (keyed, groups) in tables.iter().zip(all) {
+            for (given, keys) in groups {
+                for keys in keys.chunks(BATCH) {
+                    self.batch(session, *keyed, (keys, &given), done).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys of a table's rows, which stand at `place` among the cells. Rows that get the same values are written together.
+    fn groups(
+        &self,
+        session: &Session,
+        keyed: Keyed<'_>,
+        found: &[Column],
+        list: &[Row],
+        place: Range<usize>,
+        done: &mut Done,
+    ) -> Result<Vec<(Given, Vec<Key>)>, ErrorBody> {
+        let (columns, assigned) = (keyed.columns(), keyed.assigned());
+        let types = || found.iter().take(place.end).skip(place.start + columns.len()).zip(assigned);
+        for (from, to) in types() {
             values::check(from, to, &session.now.settings, false)?;
         }
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        // Rows that get the same values are written together.
         let mut groups: Vec<(Given, Vec<Key>)> = Vec::new();
         let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
         for row in list {
-            let cells = cells(&row, columns.len() + assigned.len())?;
-            let (of_key, of_set) = cells.split_at(columns.len());
-            if keyed.repeats() && !seen.insert(bytes_of(of_key)) {
+            let cells = cells(row, place.end)?;
+            let (of_key, of_set) = cells[place.start..].split_at(columns.len());
+            // An outer join has no row of it.
+            if of_key.contains(&None) || keyed.repeats() && !seen.insert(bytes_of(of_key)) {
                 continue;
             }
             if keyed.hidden() > 0
@@ -59,8 +96,7 @@ impl Stepping<'_> {
             let group = match known.entry(bytes_of(of_set)) {
                 Entry::Occupied(group) => *group.get(),
                 Entry::Vacant(group) => {
-                    let types = found.iter().skip(columns.len()).zip(assigned);
-                    let given = of_set.iter().zip(types).enumerate().map(|(number, (cell, (from, to)))| {
+                    let given = of_set.iter().zip(types()).enumerate().map(|(number, (cell, (from, to)))| {
                         Ok::<_, ErrorBody>((set_bind(number), values::given(*cell, from, to)?))
                     });
                     groups.push((given.collect::<Result<_, _>>()?, Vec::new()));
@@ -69,15 +105,7 @@ impl Stepping<'_> {
             };
             groups[group].1.push(key);
         }
-        if keyed.may_follow() {
-            follow_none(keyed, &groups)?;
-        }
-        for (given, keys) in groups {
-            for keys in keys.chunks(BATCH) {
-                self.batch(session, keyed, (keys, &given), done).await?;
-            }
-        }
-        Ok(())
+        Ok(groups)
     }
 
     async fn batch(
@@ -120,7 +148,8 @@ impl Stepping<'_> {
             let binds = Arc::make_mut(&mut statement.binds);
             given.iter().for_each(|(name, value)| binds.set(name.as_str(), value.clone()));
         }
-        let end = self.write(session, statements, calling, done).await?;
+        let merge = if keyed.everywhere() { Merge::Replicated } else { Merge::Writes };
+        let end = self.write_as(session, &merge, statements, calling, done).await?;
         done.add(end);
         match moves {
             Some((moving, moved)) => self.relocate(session, keyed, moving, moved, done).await,

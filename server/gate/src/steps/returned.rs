@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use vitrail_planner::plan::{ShardStatement, Window, Write};
+use vitrail_planner::plan::{Keyed, ShardStatement, Window, Write};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::{Capped, ResultEnd};
 
@@ -28,7 +28,7 @@ impl Stepping<'_> {
             return Ok(());
         }
         let sql = match self.steps.write() {
-            Write::Keyed(keyed) => keyed.text_of_none(),
+            Write::Keyed(tables) => tables.iter().map(Keyed::text_of_none).collect(),
             Write::Insert(insertion) => insertion.text_of_none(),
             // It has rows of its own.
             Write::Complete(_) => return Ok(()),
@@ -48,7 +48,7 @@ impl Stepping<'_> {
     ) -> Result<ResultEnd, ErrorBody> {
         let Returned { rows, places } = returned;
         let hidden = match self.steps.write() {
-            Write::Keyed(keyed) => keyed.hidden(),
+            Write::Keyed(tables) => tables.iter().map(Keyed::hidden).sum(),
             _ => 0,
         };
         let columns = rows.columns.ok_or_else(malformed)?;

@@ -39,8 +39,8 @@ pub(crate) struct StepsPlan {
 /// What is done with the rows that were read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum WritePlan {
-    /// They are updated or deleted, by their keys.
-    Keyed(KeyedPlan),
+    /// They are updated or deleted, by their keys: those of each table.
+    Keyed(Vec<KeyedPlan>),
     /// They are inserted.
     Insert(InsertPlan),
     /// The statement's own rows are inserted, with values that were read.
@@ -61,7 +61,8 @@ pub(crate) enum Home {
 pub struct Steps {
     plan: Arc<StepsPlan>,
     read: Normalised,
-    texts: Texts,
+    /// Of each table.
+    texts: Vec<Texts>,
     /// The INSERT that is completed.
     completed: Option<Normalised>,
 }
@@ -75,7 +76,7 @@ impl PartialEq for Steps {
 }
 
 /// What stands around the rows that are written.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 struct Texts {
     before: String,
     after: String,
@@ -84,10 +85,10 @@ struct Texts {
 }
 
 /// What is done with the rows that were read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Write<'s> {
-    /// They are updated or deleted.
-    Keyed(Keyed<'s>),
+    /// They are updated or deleted: those of each table, one table after the other.
+    Keyed(Vec<Keyed<'s>>),
     /// They are inserted.
     Insert(Insertion<'s>),
     /// The statement's own rows are inserted, with values that were read.
@@ -98,11 +99,13 @@ impl Steps {
     pub(super) fn of(plan: &Arc<StepsPlan>, outer: &Plan, values: &Values<'_>) -> Result<Steps, Refusal> {
         let mut completed = None;
         let texts = match &plan.write {
-            WritePlan::Keyed(keyed) => keyed.texts(outer, values)?,
-            WritePlan::Insert(insert) => insert.texts(outer, values)?,
+            WritePlan::Keyed(keyed) => {
+                keyed.iter().map(|keyed| keyed.texts(outer, values)).collect::<Result<_, _>>()?
+            }
+            WritePlan::Insert(insert) => vec![insert.texts(outer, values)?],
             WritePlan::Complete(completion) => {
                 completed = Some(completion.statement.of(values.statement)?);
-                Texts::default()
+                Vec::new()
             }
         };
         Ok(Steps { plan: Arc::clone(plan), read: plan.read.of(values.statement)?, texts, completed })
@@ -143,8 +146,10 @@ impl Steps {
     /// What is done with them.
     pub fn write(&self) -> Write<'_> {
         match &self.plan.write {
-            WritePlan::Keyed(plan) => Write::Keyed(Keyed { texts: &self.texts, plan }),
-            WritePlan::Insert(plan) => Write::Insert(Insertion { texts: &self.texts, plan }),
+            WritePlan::Keyed(plans) => {
+                Write::Keyed(self.texts.iter().zip(plans).map(|(texts, plan)| Keyed { texts, plan }).collect())
+            }
+            WritePlan::Insert(plan) => Write::Insert(Insertion { texts: &self.texts[0], plan }),
             WritePlan::Complete(plan) => {
                 let statement = self.completed.as_ref().unwrap_or(&self.read);
                 Write::Complete(Completion { statement, plan })

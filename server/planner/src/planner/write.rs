@@ -149,10 +149,14 @@ fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, 
     if limited && !single {
         return match walk.placements.spread() {
             Spread::Pinned(pins) if writes_sharded && !moves => Ok((Route::Pinned(pins), MergePlan::Pass)),
+            _ if walk.context.scratch.is_some_and(|scratch| scratch.reopens) && is_constant(writing) => {
+                in_steps(walk, writing, false)
+            }
             _ => Err(Refusal::unsupported(
                 "limited-write",
                 format!(
-                    "{verb} of several tables over several shards takes no ORDER BY and no LIMIT; pin it by the sharding column"
+                    "{verb} of several tables over several shards takes ORDER BY and LIMIT only where the MySQL is a MariaDB, and SET has literals alone: \
+                     it computes others of rows that it does not write; pin it by the sharding column"
                 ),
             )),
         };
@@ -167,6 +171,13 @@ fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, 
     }
 }
 
+/// It is an UPDATE that sets what is the same in all rows. Of a join that is ordered or limited, MariaDB computes what reads columns from the row that it
+/// has read last.
+fn is_constant(writing: &Writing<'_, '_>) -> bool {
+    !writing.assignments.is_empty()
+        && writing.assignments.iter().all(|assignment| steps::is_constant(&assignment.value))
+}
+
 /// Its rows are found first. `together`: subqueries find what they read on the row's shard.
 fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) -> Result<(Route, MergePlan), Refusal> {
     if writing.returning.is_some_and(|items| items.iter().any(contains_query)) {
@@ -176,22 +187,24 @@ fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) 
              read the rows before",
         ));
     }
-    let item = match writing.written.as_deref() {
-        Some([item, others @ ..]) if others.iter().all(|other| other == item) => *item,
-        _ => {
-            return Err(Refusal::unsupported(
-                "multi-table-write",
-                format!(
-                    "{} over several tables and shards may write one of them, or sharded ones that are joined by their sharding columns, and \
-                     must tell which; name the table of each column",
-                    writing.verb
-                ),
-            ));
-        }
+    let Some(written) = &writing.written else {
+        return Err(Refusal::unsupported(
+            "multi-table-write",
+            format!(
+                "{} over several tables and shards must tell which of them it writes; name the table of each column",
+                writing.verb
+            ),
+        ));
     };
+    let mut items: Vec<usize> = Vec::new();
+    written.iter().for_each(|item| {
+        if !items.contains(item) {
+            items.push(*item)
+        }
+    });
     let &Writing { scope, tables, assignments, condition, returning, .. } = writing;
     let returns = returning.is_some();
-    steps::keyed(walk, &steps::Target { scope, item, tables, assignments, condition, together, returns })
+    steps::keyed(walk, &steps::Target { scope, items, tables, assignments, condition, together, returns })
 }
 
 /// The same write on every shard; it must do the same on each.

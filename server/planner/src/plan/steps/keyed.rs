@@ -121,6 +121,11 @@ impl<'s> Keyed<'s> {
         self.plan.judged
     }
 
+    /// The rows of the table are on every shard.
+    pub fn everywhere(&self) -> bool {
+        matches!(self.plan.home, Home::Everywhere)
+    }
+
     /// The shard that a row with this key is on; `None`: every shard.
     ///
     /// # Errors

@@ -25,11 +25,11 @@ pub(super) struct Assigned {
     pub(super) set: Vec<Part>,
 }
 
-/// Takes SET apart. `joined`: several tables are read. `moved`: columns whose values have to be known, whatever they are made of.
+/// Takes SET apart, as far as it is of the table: `own` has these assignments. `joined`: several tables are read. `moved`: columns whose values have to be known, whatever they are made of.
 pub(super) fn assigned(
     text: &Text<'_>,
     clauses: &Clauses,
-    assignments: &[Assignment],
+    (assignments, own): (&[Assignment], &[&Assignment]),
     item: &Item<'_>,
     joined: bool,
     moved: &[&str],
@@ -47,6 +47,9 @@ pub(super) fn assigned(
     }
     let mut all = Assigned { read: Vec::new(), columns: Vec::new(), set: Vec::new() };
     for (number, (assignment, part)) in assignments.iter().zip(&parts).enumerate() {
+        if !own.iter().any(|own| std::ptr::eq(*own, assignment)) {
+            continue;
+        }
         // The rest sees what was set before it.
         let before = |name: &str| {
             names
@@ -57,7 +60,7 @@ pub(super) fn assigned(
         if finds(&assignment.value, |expr| name_of(expr).is_some_and(before)) {
             return Err(refuse("a value of SET that reads a column which SET changes elsewhere"));
         }
-        if number > 0 {
+        if !all.set.is_empty() {
             all.set.push(phrase(", "));
         }
         let slice = |bytes: std::ops::Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
@@ -90,7 +93,7 @@ fn name_of(expr: &Expr) -> Option<&str> {
 }
 
 /// Whether a value names nothing: DEFAULT, literals, binds, and what is made of them.
-fn is_constant(value: &Expr) -> bool {
+pub(in super::super) fn is_constant(value: &Expr) -> bool {
     let default = |name: &str| name.eq_ignore_ascii_case("default");
     let names = |expr: &Expr| !is_clock(expr) && name_of(expr).is_some_and(|name| !default(name));
     !contains_query(value) && !finds(value, names)

@@ -90,7 +90,7 @@ pub(super) fn moving(
     item: &Item<'_>,
     table: &str,
     key: &Key<'_>,
-    assignments: &[Assignment],
+    assignments: &[&Assignment],
 ) -> Result<Option<MovingPlan>, Refusal> {
     let (Some(sharding), Some(schema)) = (key.sharding, item.schema) else { return Ok(None) };
     let mut set = Vec::new();
