@@ -4,6 +4,7 @@
 //! of it. Rows are read to their end before one is written, because a transaction has one connection per shard, and because MySQL, too, finds
 //! the rows of a statement before it changes them. They are kept meanwhile, up to [`MOST_BYTES`].
 
+mod allot;
 mod complete;
 mod frame;
 mod insert;
@@ -95,6 +96,7 @@ impl Stepping<'_> {
         self.enter(Node::Write);
         match self.steps.write() {
             Write::Keyed(tables) => self.keyed(session, &tables, rows, done).await?,
+            Write::Allot(allotment) => self.allot(session, allotment, rows, done).await?,
             Write::Insert(insertion) => self.insert(session, insertion, rows, done).await?,
             Write::Complete(completion) => self.complete(session, completion, rows, done).await?,
         }
@@ -138,7 +140,12 @@ impl Stepping<'_> {
     /// `none`: no row was read.
     fn judge(&self, session: &Session, end: ResultEnd, none: bool, done: &mut Done) -> Result<(), ErrorBody> {
         let ResultEnd { status, .. } = end;
-        if matches!(self.steps.write(), Write::Keyed(tables) if tables.iter().all(Keyed::judged)) {
+        let judged = match self.steps.write() {
+            Write::Keyed(tables) => tables.iter().all(Keyed::judged),
+            Write::Allot(_) => true,
+            _ => false,
+        };
+        if judged {
             done.end = ResultEnd { status, ..ResultEnd::default() };
             return Ok(());
         }

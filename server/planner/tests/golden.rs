@@ -118,6 +118,9 @@ fn run(fixture: &mut Fixture, case: &str) -> String {
                     WriteStep::Complete(completion) => {
                         let _ = writeln!(out, "=> write: {}", completion.statement().text);
                     }
+                    WriteStep::Allot(allotment) => {
+                        let _ = writeln!(out, "=> write: {}", allotment.text(1));
+                    }
                     WriteStep::Insert(insertion) => {
                         let _ = writeln!(out, "=> write: {}", insertion.text(1));
                     }

@@ -29,6 +29,7 @@ impl Stepping<'_> {
         }
         let sql = match self.steps.write() {
             Write::Keyed(tables) => tables.iter().map(Keyed::text_of_none).collect(),
+            Write::Allot(allotment) => allotment.text(0),
             Write::Insert(insertion) => insertion.text_of_none(),
             // It has rows of its own.
             Write::Complete(_) => return Ok(()),

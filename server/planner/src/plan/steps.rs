@@ -3,6 +3,7 @@
 //! A plan of this kind is for what no shard can decide about by itself: which rows a LIMIT takes, where rows go that another shard has read,
 //! and rows whose shard changes. Whoever runs it does so in one transaction, and undoes all of it if a step fails.
 
+mod allotment;
 mod completion;
 mod insertion;
 mod keyed;
@@ -12,6 +13,8 @@ use std::sync::Arc;
 use vitrail_proto::value::{Binds, Value};
 use vitrail_sql::normalise::Normalised;
 
+pub use self::allotment::Allotment;
+pub(crate) use self::allotment::AllotmentPlan;
 pub use self::completion::Completion;
 pub(crate) use self::completion::CompletionPlan;
 pub(crate) use self::insertion::InsertPlan;
@@ -41,6 +44,8 @@ pub(crate) struct StepsPlan {
 pub(crate) enum WritePlan {
     /// They are updated or deleted, by their keys: those of each table.
     Keyed(Vec<KeyedPlan>),
+    /// As many are updated or deleted on each shard as were found there.
+    Allot(AllotmentPlan),
     /// They are inserted.
     Insert(InsertPlan),
     /// The statement's own rows are inserted, with values that were read.
@@ -89,6 +94,8 @@ struct Texts {
 pub enum Write<'s> {
     /// They are updated or deleted: those of each table, one table after the other.
     Keyed(Vec<Keyed<'s>>),
+    /// As many are updated or deleted on each shard as were found there.
+    Allot(Allotment<'s>),
     /// They are inserted.
     Insert(Insertion<'s>),
     /// The statement's own rows are inserted, with values that were read.
@@ -102,6 +109,7 @@ impl Steps {
             WritePlan::Keyed(keyed) => {
                 keyed.iter().map(|keyed| keyed.texts(outer, values)).collect::<Result<_, _>>()?
             }
+            WritePlan::Allot(allotment) => vec![allotment.texts(outer, values)?],
             WritePlan::Insert(insert) => vec![insert.texts(outer, values)?],
             WritePlan::Complete(completion) => {
                 completed = Some(completion.statement.of(values.statement)?);
@@ -149,6 +157,7 @@ impl Steps {
             WritePlan::Keyed(plans) => {
                 Write::Keyed(self.texts.iter().zip(plans).map(|(texts, plan)| Keyed { texts, plan }).collect())
             }
+            WritePlan::Allot(plan) => Write::Allot(Allotment { texts: &self.texts[0], plan }),
             WritePlan::Insert(plan) => Write::Insert(Insertion { texts: &self.texts[0], plan }),
             WritePlan::Complete(plan) => {
                 let statement = self.completed.as_ref().unwrap_or(&self.read);

@@ -1,6 +1,7 @@
 //! Writes in steps, where no shard can decide by itself: the keys of the rows are read over all shards, with locks, and the rows are then written by
 //! them. Which rows a LIMIT takes and which ones a join over shards finds is so decided once, and a row may go to another shard.
 
+mod allotment;
 mod assigned;
 mod completion;
 mod duplicates;
@@ -50,6 +51,10 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     // A column may be called so where the word is free.
     if clauses.get(Clause::Returning).is_some() != target.returns {
         return Err(refuse("clauses that cannot be told apart"));
+    }
+    let keyless = target.items.iter().any(|item| !keys::has_key(&target.scope.items[*item]));
+    if keyless && let Some(planned) = allotment::allotment(walk, target, &clauses) {
+        return planned;
     }
     let mut written = Vec::with_capacity(target.items.len());
     for item in &target.items {

@@ -152,6 +152,7 @@ fn said_of(node: Node, resolved: &Resolved, keyspace: &Keyspace, binds: &Arc<Bin
 fn written(steps: &Steps) -> String {
     match steps.write() {
         Write::Keyed(tables) => tables.iter().map(Keyed::text).collect::<Vec<_>>().join("; "),
+        Write::Allot(allotment) => allotment.text(1),
         Write::Insert(insertion) => insertion.text(1),
         Write::Complete(completion) => completion.statement().text.to_string(),
     }

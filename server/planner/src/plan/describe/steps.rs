@@ -35,6 +35,10 @@ pub(super) fn describe(steps: &StepsPlan, indent: &str, notes: &dyn Fn(Node) -> 
                 }
             }
         }
+        WritePlan::Allot(allotment) => {
+            let home = at_home(&allotment.home, &allotment.columns);
+            let _ = writeln!(out, "{indent}  write as many of the first rows, {home}");
+        }
         WritePlan::Insert(insert) => {
             let names: Vec<String> = insert.columns.iter().map(|column| format!("`{}`", column.name)).collect();
             let home = at_home(&insert.home, &insert.columns);

@@ -57,8 +57,7 @@ pub(in super::super) fn insertion<'a>(
                     let message = format!("the INSERT gives no value for the sharding column `{}`", of.column);
                     Refusal::unsupported("no-sharding-column", message)
                 })?;
-                let known = Some(Box::new(columns[place].clone()));
-                dividers.push((place, Divider { vindex: of.vindex, part: of.part, known }));
+                dividers.push((place, Divider::of(of, &columns[place])));
             }
             Home::Divided(dividers)
         }

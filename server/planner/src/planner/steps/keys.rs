@@ -5,11 +5,11 @@ use sqlparser::ast::{Assignment, AssignmentTarget};
 use super::super::names::is_default;
 use super::super::order::quoted;
 use super::super::walk::{Item, Walk};
-use super::super::write::last;
+use super::super::write::{assigned, last};
 use super::refuse;
 use crate::plan::{Divider, Home, Moving, MovingPlan, Source};
 use crate::refusal::Refusal;
-use crate::schema::{ColumnClass, ColumnSchema, Domain};
+use crate::schema::{ColumnClass, ColumnSchema, Domain, TableSchema};
 use crate::vschema::Sharding;
 
 /// Columns whose values name one row of all shards.
@@ -23,7 +23,21 @@ pub(super) fn choose<'a>(item: &Item<'a>, table: &str) -> Result<Key<'a>, Refusa
     let unknown = || refuse(&format!("a table whose columns are not known (`{table}`)"));
     let schema = item.schema.ok_or_else(unknown)?;
     let sharding = item.sharded.map(|(_, sharding)| sharding);
-    let fits = |column: &ColumnSchema| {
+    let mut columns = unique_key(schema).ok_or_else(|| {
+        refuse(&format!("a table without a primary or unique key of numbers, dates, bytes or text (`{table}`)"))
+    })?;
+    for sharding in sharding.iter().flat_map(|sharding| &sharding.columns) {
+        let column = schema.column(&sharding.column).ok_or_else(unknown)?;
+        if !columns.iter().any(|known| known.name == column.name) {
+            columns.push(column);
+        }
+    }
+    Ok(Key { columns, sharding })
+}
+
+/// The columns of the first unique key without NULL whose values name rows.
+fn unique_key(schema: &TableSchema) -> Option<Vec<&ColumnSchema>> {
+    let fits = |column: &&ColumnSchema| {
         let exact = matches!(
             column.class,
             ColumnClass::Integer
@@ -36,18 +50,19 @@ pub(super) fn choose<'a>(item: &Item<'a>, table: &str) -> Result<Key<'a>, Refusa
     };
     let of_key = |key: &Vec<String>| {
         let columns = key.iter().map(|name| schema.column(name)).collect::<Option<Vec<_>>>()?;
-        columns.iter().all(|column| fits(column)).then_some(columns)
+        columns.iter().all(fits).then_some(columns)
     };
-    let mut columns = schema.unique_keys.iter().find_map(of_key).ok_or_else(|| {
-        refuse(&format!("a table without a primary or unique key of numbers, dates, bytes or text (`{table}`)"))
-    })?;
-    for sharding in sharding.iter().flat_map(|sharding| &sharding.columns) {
-        let column = schema.column(&sharding.column).ok_or_else(unknown)?;
-        if !columns.iter().any(|known| known.name == column.name) {
-            columns.push(column);
-        }
-    }
-    Ok(Key { columns, sharding })
+    schema.unique_keys.iter().find_map(of_key)
+}
+
+/// Whether rows of a table can be named; one whose columns are not known may have a key.
+pub(super) fn has_key(item: &Item<'_>) -> bool {
+    item.schema.is_none_or(|schema| unique_key(schema).is_some())
+}
+
+/// Whether an UPDATE sets sharding columns.
+pub(super) fn sets_sharding(sharding: &Sharding, assignments: &[Assignment]) -> bool {
+    assigned(assignments).iter().any(|name| sharding.position(&last(name)).is_some())
 }
 
 impl Key<'_> {
@@ -68,8 +83,7 @@ impl Key<'_> {
         let Some(sharding) = self.sharding else { return Home::Everywhere };
         let divider = |column: &crate::vschema::ShardingColumn| {
             let place = self.place(&column.column)?;
-            let known = Some(Box::new(self.columns[place].clone()));
-            Some((place, Divider { vindex: column.vindex, part: column.part, known }))
+            Some((place, Divider::of(column, self.columns[place])))
         };
         Home::Divided(sharding.columns.iter().filter_map(divider).collect())
     }
