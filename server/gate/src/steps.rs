@@ -62,6 +62,8 @@ struct Done {
     first: Option<u64>,
     /// The rows that it gives back, if it does.
     returned: Option<Returned>,
+    /// Tables whose rows are known to move as if they were updated: whether foreign keys hold them.
+    bound: HashMap<Arc<str>, bool>,
 }
 
 impl Stepping<'_> {
@@ -73,6 +75,9 @@ impl Stepping<'_> {
     ) -> Result<(Box<ResultEnd>, Option<u64>), ErrorBody> {
         if self.scope.limits.read_only {
             return Err(failure::read_only());
+        }
+        if self.steps.returns() && !self.scope.gate.is_mariadb() {
+            return Err(ErrorBody::new(Code::Invalid, "MySQL has no RETURNING").with_errno(1064, "42000"));
         }
         let calling = &self.scope.calling;
         let frame = Frame::begin(session, self.keyspace, calling).await?;
@@ -113,7 +118,7 @@ impl Stepping<'_> {
         let error = match outcome {
             Err(error) if error.code == Code::Unsupported => error,
             Err(error) => match self.steps.write() {
-                Write::Complete(completion) => return Err(complete::judged(completion, error)),
+                Write::Complete(completion) => return Err(complete::judged(completion, self.steps.ignores(), error)),
                 _ => return Err(error),
             },
             outcome => return outcome,

@@ -115,11 +115,11 @@ fn run(fixture: &mut Fixture, case: &str) -> String {
                             let _ = writeln!(out, "=> write: {}", keyed.text());
                         }
                     }
-                    WriteStep::Complete(completion) => {
-                        let _ = writeln!(out, "=> write: {}", completion.statement().text);
-                    }
                     WriteStep::Allot(allotment) => {
                         let _ = writeln!(out, "=> write: {}", allotment.text(1));
+                    }
+                    WriteStep::Complete(completion) => {
+                        let _ = writeln!(out, "=> write: {}", completion.statement().text);
                     }
                     WriteStep::Insert(insertion) => {
                         let _ = writeln!(out, "=> write: {}", insertion.text(1));

@@ -43,7 +43,13 @@ impl Stepping<'_> {
 }
 
 /// The error of what reads a value, as it is the statement's: MySQL may have meant a column of the row by a name that no table has.
-pub(super) fn judged(completion: Completion<'_>, error: ErrorBody) -> ErrorBody {
+pub(super) fn judged(completion: Completion<'_>, ignores: bool, error: ErrorBody) -> ErrorBody {
+    if ignores && error.errno == 1242 {
+        return failure::unsupported(
+            "a subquery among the values of this INSERT IGNORE gives more than one row, which MySQL would take for NULL; over several shards it is \
+             read before; leave IGNORE out",
+        );
+    }
     let name = error.message.split('\'').nth(1).and_then(|name| name.rsplit('.').next());
     if error.errno == 1054 && name.is_some_and(|name| completion.names(name)) {
         return failure::unsupported(

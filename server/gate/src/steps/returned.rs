@@ -27,13 +27,7 @@ impl Stepping<'_> {
         if done.returned.as_ref().is_none_or(|returned| returned.rows.columns.is_some()) {
             return Ok(());
         }
-        let sql = match self.steps.write() {
-            Write::Keyed(tables) => tables.iter().map(Keyed::text_of_none).collect(),
-            Write::Allot(allotment) => allotment.text(0),
-            Write::Insert(insertion) => insertion.text_of_none(),
-            // It has rows of its own.
-            Write::Complete(_) => return Ok(()),
-        };
+        let Some(sql) = self.steps.columns_text() else { return Ok(()) };
         let statement = ShardStatement { shard: 0, sql: sql.into(), binds: self.with([]) };
         let end = self.write(session, vec![statement], &self.scope.calling, done).await?;
         done.add(end);

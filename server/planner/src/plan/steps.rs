@@ -23,7 +23,7 @@ pub use self::keyed::{KEYS, Keyed, Moving, set_bind};
 pub(crate) use self::keyed::{KeyedPlan, MovingPlan};
 use super::resolve::{Values, id_of_values};
 use super::stored::stored;
-use super::{Divider, Filling, Plan, Reading, Resolved};
+use super::{Divider, Filling, Part, Plan, Reading, Resolved};
 use crate::key_range::Shards;
 use crate::refusal::Refusal;
 use crate::schema::ColumnSchema;
@@ -35,8 +35,8 @@ pub(crate) struct StepsPlan {
     pub(crate) write: WritePlan,
     /// IGNORE: what does not fit is a warning.
     pub(crate) ignores: bool,
-    /// RETURNING: it gives the rows back.
-    pub(crate) returns: bool,
+    /// RETURNING: it gives the rows back. A text that tells their columns, where there are none; empty: there always are some.
+    pub(crate) returning: Option<Vec<Part>>,
 }
 
 /// What is done with the rows that were read.
@@ -70,6 +70,8 @@ pub struct Steps {
     texts: Vec<Texts>,
     /// The INSERT that is completed.
     completed: Option<Normalised>,
+    /// What tells the columns of rows that are given back.
+    returning: Option<String>,
 }
 
 impl PartialEq for Steps {
@@ -116,7 +118,8 @@ impl Steps {
                 Vec::new()
             }
         };
-        Ok(Steps { plan: Arc::clone(plan), read: plan.read.of(values.statement)?, texts, completed })
+        let returning = plan.returning.as_ref().map(|text| outer.pieces(text, values)).transpose()?;
+        Ok(Steps { plan: Arc::clone(plan), read: plan.read.of(values.statement)?, texts, completed, returning })
     }
 
     /// The query that reads the rows.
@@ -139,7 +142,12 @@ impl Steps {
 
     /// RETURNING: it gives the rows back.
     pub fn returns(&self) -> bool {
-        self.plan.returns
+        self.returning.is_some()
+    }
+
+    /// The text that tells the columns of the rows that it gives back, where there are none; `None`: there always are some.
+    pub fn columns_text(&self) -> Option<&str> {
+        self.returning.as_deref().filter(|text| !text.is_empty())
     }
 
     /// The column that a sequence fills, if rows are inserted that have one.

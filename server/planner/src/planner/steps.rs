@@ -13,13 +13,14 @@ mod one_table;
 use std::ops::Range;
 use std::sync::Arc;
 
-use sqlparser::ast::{Assignment, Expr, TableWithJoins};
+use sqlparser::ast::{Assignment, Expr, OrderByExpr, TableWithJoins};
 
 pub(super) use self::assigned::is_constant;
 pub(super) use self::completion::completion;
 pub(super) use self::insertion::insertion;
 pub(super) use self::keys::survives;
-use super::clauses::{Clause, Clauses};
+pub(super) use self::one_table::factor;
+use super::clauses::{self, Clause, Clauses};
 use super::text::Text;
 use super::walk::{Scope, Walk};
 use super::{PlanContext, Scratch, why_alone};
@@ -37,6 +38,7 @@ pub(super) struct Target<'t, 'a> {
     pub(super) assignments: &'t [Assignment],
     /// WHERE.
     pub(super) condition: Option<&'t Expr>,
+    pub(super) order_by: &'t [OrderByExpr],
     /// Subqueries are proved to find what they read on the row's shard.
     pub(super) together: bool,
     /// RETURNING: it gives the rows back.
@@ -85,13 +87,32 @@ pub(super) fn keyed<'a>(walk: &mut Walk<'a>, target: &Target<'_, 'a>) -> Result<
     if !matches!(read.plan.merge, MergePlan::Pass | MergePlan::Concat(_) | MergePlan::Sort { .. }) {
         return Err(refuse("rows that have to be folded first"));
     }
+    let hidden = written.first().map(|written| written.hidden.as_str()).unwrap_or_default();
+    let returning = returning(walk, target, &clauses, hidden)?;
     let plans: Vec<KeyedPlan> = written.into_iter().map(|written| written.plan).collect();
     let everywhere = plans.iter().all(|plan| matches!(plan.home, Home::Everywhere));
     let merge = if everywhere { MergePlan::Replicated } else { MergePlan::Writes };
     walk.edits.retain(|edit| !matches!(edit.replacement, Replacement::WindowEnd));
-    let (write, ignores, returns) = (WritePlan::Keyed(plans), text.ignores(), target.returns);
-    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores, returns }));
+    let (write, ignores) = (WritePlan::Keyed(plans), text.ignores());
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores, returning }));
     Ok((Route::AllShards, merge))
+}
+
+/// The text that tells the columns of rows that a DELETE gives back, and of what is added behind them; `None`: it gives none.
+fn returning(
+    walk: &Walk<'_>,
+    target: &Target<'_, '_>,
+    clauses: &Clauses,
+    hidden: &str,
+) -> Result<Option<Vec<Part>>, Refusal> {
+    let Some(range) = clauses.get(Clause::Returning) else { return Ok(None) };
+    let text = walk.text;
+    let slice = |bytes: Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
+    let list =
+        clauses::bytes(text, &(range.start + 1..range.end)).ok_or_else(|| refuse("an empty list of RETURNING"))?;
+    let from = from(text, clauses, !target.assignments.is_empty());
+    let from = from.ok_or_else(|| refuse("tables whose place in the text is not known"))?;
+    Ok(Some(vec![phrase("SELECT "), slice(list), phrase(hidden), phrase(" FROM "), slice(from), phrase(" LIMIT 0")]))
 }
 
 /// Plans what reads the rows.

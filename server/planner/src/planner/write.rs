@@ -1,7 +1,8 @@
 //! Plans for UPDATE and DELETE over sharded keyspaces.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, SelectItem, TableFactor, TableWithJoins, Update,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, OrderByExpr, SelectItem, TableFactor,
+    TableWithJoins, Update,
 };
 
 use super::calls::contains_query;
@@ -54,6 +55,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         tables: std::slice::from_ref(&update.table),
         assignments: &update.assignments,
         condition: update.selection.as_ref(),
+        order_by: &update.order_by,
         written,
         single,
         limited: update.limit.is_some() || !single && !update.order_by.is_empty(),
@@ -99,6 +101,7 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
         tables,
         assignments: &[],
         condition: delete.selection.as_ref(),
+        order_by: &delete.order_by,
         written,
         single,
         limited: delete.limit.is_some() || !single && !delete.order_by.is_empty(),
@@ -126,6 +129,7 @@ struct Writing<'w, 'a> {
     tables: &'w [TableWithJoins],
     assignments: &'w [Assignment],
     condition: Option<&'w Expr>,
+    order_by: &'w [OrderByExpr],
     /// The items that it writes, if it is clear which.
     written: Option<Vec<usize>>,
     /// Of one table by itself.
@@ -202,9 +206,27 @@ fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) 
             items.push(*item)
         }
     });
-    let &Writing { scope, tables, assignments, condition, returning, .. } = writing;
+    let twice = |number: usize| {
+        let table = |item: &usize| named_table(writing, *item);
+        items[..number].iter().any(|other| table(other).is_none() || table(other) == table(&items[number]))
+    };
+    if (1..items.len()).any(twice) {
+        return Err(Refusal::unsupported(
+            "multi-table-write",
+            format!(
+                "{} over several shards cannot write one table by two names; write one after the other",
+                writing.verb
+            ),
+        ));
+    }
+    let &Writing { scope, tables, assignments, condition, order_by, returning, .. } = writing;
     let returns = returning.is_some();
-    steps::keyed(walk, &steps::Target { scope, items, tables, assignments, condition, together, returns })
+    steps::keyed(walk, &steps::Target { scope, items, tables, assignments, condition, order_by, together, returns })
+}
+
+/// The name of the table behind an item of FROM; `None`: it is not known.
+fn named_table(writing: &Writing<'_, '_>, item: usize) -> Option<String> {
+    steps::factor(writing.tables, item, writing.scope.items.len()).map(|(_, name)| last(name).to_lowercase())
 }
 
 /// The same write on every shard; it must do the same on each.

@@ -105,12 +105,6 @@ impl<'s> Insertion<'s> {
         format!("{} VALUES {}{}", self.texts.before, rows.join(", "), self.texts.after)
     }
 
-    /// The text that inserts no row, and tells what columns the rows have that it gives back.
-    pub fn text_of_none(&self) -> String {
-        let nulls = vec!["NULL"; self.plan.columns.len()];
-        format!("{} SELECT {} FROM DUAL WHERE 1 = 0{}", self.texts.before, nulls.join(", "), self.texts.after)
-    }
-
     /// The bind with a column that ON DUPLICATE KEY UPDATE reads, counted from 0.
     pub fn bind_beside(number: usize) -> String {
         format!("vitrail_beside_{number}")

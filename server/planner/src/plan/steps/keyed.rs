@@ -36,6 +36,8 @@ pub(crate) struct KeyedPlan {
     pub(crate) moving: Option<MovingPlan>,
     /// Rows of one shard collide by this key alone, and by the bytes of its values.
     pub(crate) alone: bool,
+    /// Rows are found in the order in which MySQL changes them: ORDER BY names a whole key.
+    pub(crate) in_order: bool,
     /// The rows that it gives back have their keys behind, and come in the order in which they were found.
     pub(crate) ordered: bool,
 }
@@ -48,6 +50,8 @@ pub(crate) struct MovingPlan {
     pub(crate) assigned: Vec<(usize, Source)>,
     /// The columns of the key that become what is read with it, by their places.
     pub(crate) read: Vec<usize>,
+    /// Other columns change by which rows may collide.
+    pub(crate) beside: bool,
 }
 
 /// What moves of a row: all that can be written.
@@ -139,11 +143,6 @@ impl<'s> Keyed<'s> {
         format!("{} WHERE {} IN ::{KEYS}{}", self.texts.before, self.plan.names, self.texts.after)
     }
 
-    /// The text that writes no row, and tells what columns the rows have that it gives back.
-    pub fn text_of_none(&self) -> String {
-        format!("{} WHERE 1 = 0{}", self.texts.before, self.texts.after)
-    }
-
     /// How many columns behind those of RETURNING are the key, by which the rows are put in the order in which they were found.
     pub fn hidden(&self) -> usize {
         if self.plan.ordered { self.plan.columns.len() } else { 0 }
@@ -174,7 +173,17 @@ impl<'s> Keyed<'s> {
 
     /// Rows may take places that others of them have to leave first.
     pub fn may_follow(&self) -> bool {
-        self.plan.moving.as_ref().is_some_and(|moving| !moving.read.is_empty())
+        self.plan.moving.as_ref().is_some_and(|moving| moving.beside || !moving.read.is_empty())
+    }
+
+    /// Rows may collide by more than their keys, even if their keys stay as they are.
+    pub fn changes_beside(&self) -> bool {
+        self.plan.moving.as_ref().is_some_and(|moving| moving.beside) && !self.plan.alone
+    }
+
+    /// Rows are found in the order in which MySQL changes them.
+    pub fn in_order(&self) -> bool {
+        self.plan.in_order
     }
 
     /// What two rows may not have in common: the whole key where it alone decides, else what leads to the shard.

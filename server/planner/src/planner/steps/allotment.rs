@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::super::clauses::{Clause, Clauses};
 use super::super::order::quoted;
 use super::super::walk::Walk;
-use super::{Target, from, keys, phrase, reading, refuse};
+use super::{Target, from, keys, phrase, reading, refuse, returning};
 use crate::plan::{AllotmentPlan, Divider, Home, MergePlan, Part, Route, StepsPlan, WritePlan};
 use crate::refusal::Refusal;
 use crate::schema::ColumnSchema;
@@ -77,6 +77,7 @@ fn plan<'a>(
     read.push(phrase(" FOR UPDATE"));
     let read = reading(walk, read)?;
     let write = WritePlan::Allot(AllotmentPlan { before, after, ..plan });
-    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: false, returns: target.returns }));
+    walk.steps =
+        Some(Arc::new(StepsPlan { read, write, ignores: false, returning: returning(walk, target, clauses, "")? }));
     Ok((Route::AllShards, MergePlan::Writes))
 }

@@ -101,7 +101,16 @@ pub(in super::super) fn is_constant(value: &Expr) -> bool {
 
 /// MySQL's error for a table that is written and read by a subquery at once; a refusal where it depends on how MySQL reads it.
 pub(super) fn read_and_written<V: Visit>(part: &V, table: &str) -> Result<(), Refusal> {
-    let mut reads = Reads { table, derived: 0, nested: 0 };
+    judged(part, Reads { table, another_name: true, derived: 0, nested: 0 })
+}
+
+/// The same for a value of INSERT, whose subqueries may read the table by another name.
+pub(super) fn read_and_inserted<V: Visit>(part: &V, table: &str) -> Result<(), Refusal> {
+    judged(part, Reads { table, another_name: false, derived: 0, nested: 0 })
+}
+
+fn judged<V: Visit>(part: &V, mut reads: Reads<'_>) -> Result<(), Refusal> {
+    let table = reads.table;
     match part.visit(&mut reads) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(true) => Err(refuse("a derived table that reads the table which is written")),
@@ -114,11 +123,13 @@ pub(super) fn read_and_written<V: Visit>(part: &V, table: &str) -> Result<(), Re
 
 /// Whether a subquery of it reads this table.
 pub(super) fn reads<V: Visit>(part: &V, table: &str) -> bool {
-    part.visit(&mut Reads { table, derived: 0, nested: 0 }).is_break()
+    part.visit(&mut Reads { table, another_name: true, derived: 0, nested: 0 }).is_break()
 }
 
 struct Reads<'t> {
     table: &'t str,
+    /// It counts by whichever name it is read.
+    another_name: bool,
     derived: usize,
     nested: usize,
 }
@@ -141,9 +152,14 @@ impl Visitor for Reads<'_> {
         let is = |name: &ObjectName| {
             idents(name).and_then(|parts| parts.last().map(|last| last.value.eq_ignore_ascii_case(self.table)))
         };
+        let is_named = |name: &str| name.eq_ignore_ascii_case(self.table);
         match factor {
             TableFactor::Derived { .. } => self.derived += 1,
-            TableFactor::Table { name, .. } if self.nested > 0 && is(name) == Some(true) => {
+            TableFactor::Table { name, alias, .. }
+                if self.nested > 0
+                    && is(name) == Some(true)
+                    && (self.another_name || alias.as_ref().is_none_or(|alias| is_named(&alias.name.value))) =>
+            {
                 return ControlFlow::Break(self.derived > 0);
             }
             _ => {}

@@ -11,7 +11,7 @@ use sqlparser::ast::{Expr, Insert, Query, TableObject, Visit, Visitor};
 use super::super::calls::{contains_query, finds, is_clock};
 use super::super::walk::Walk;
 use super::super::write::last;
-use super::super::{asking, choose, filling};
+use super::super::{PlanContext, Scratch, asking, choose, exact, filling};
 use super::{assigned, phrase, reading};
 use crate::plan::{Completion, CompletionPlan, MergePlan, Part, Reading, Route, StepsPlan, WritePlan, reading_text};
 use crate::refusal::Refusal;
@@ -55,12 +55,15 @@ pub(in super::super) fn completion(
             return Err(refuse("that names other columns beside it"));
         }
         let once = rows.len() <= 1;
-        match walk.context.scratch {
-            Some(scratch) if !scratch.reopens => assigned::read_and_written(*value, &table)?,
-            // The values of a row may see the rows before it.
-            Some(_) if once => {}
-            _ if assigned::reads(*value, &table) => return Err(refuse("that reads the table which is written")),
-            _ => {}
+        let reads = assigned::reads(*value, &table);
+        if let Some(scratch) = walk.context.scratch
+            && !scratch.reopens
+        {
+            assigned::read_and_inserted(*value, &table)?;
+        }
+        // The values of a row may see the rows before it.
+        if reads && (!once || walk.context.scratch.is_none()) {
+            return Err(refuse("that reads the table which is written"));
         }
     }
     let slice = |bytes: Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
@@ -78,15 +81,28 @@ pub(in super::super) fn completion(
     };
     let clocked = read.iter().enumerate().filter_map(clocked).collect();
     let columns = read.into_iter().map(|(_, _, column)| column).collect();
-    let read = reading(walk, list)?;
+    let read = newest(walk, reading(walk, list)?)?;
     let statement = {
         let completed = reading_text(&statement, text.statement)?;
         let plan = choose(&completed, walk.context)?;
         Reading { text: statement, plan, key: completed.key }
     };
+    // It has rows of its own.
+    let returning = insert.returning.as_ref().map(|_| Vec::new());
     let write = WritePlan::Complete(Box::new(CompletionPlan { statement, columns, clocked, names: names.into() }));
-    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore, returns: insert.returning.is_some() }));
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore, returning }));
     Ok((Route::AllShards, MergePlan::Writes))
+}
+
+/// What a write reads beside its own rows is locked, and is the newest: the scratch server reads it so, where a shard alone would not.
+fn newest(walk: &Walk<'_>, read: Reading) -> Result<Reading, Refusal> {
+    let Some(scratch) = walk.context.scratch.filter(|_| read.plan.exact.is_none()) else { return Ok(read) };
+    let statement = reading_text(&read.text, walk.text.statement)?;
+    let scratch = Scratch { for_write: true, ..scratch };
+    let context = PlanContext { scratch: Some(scratch), ..*walk.context };
+    let plan = exact::plan(&statement, &context, scratch, refuse("whose rows cannot be locked"));
+    // It may read no table.
+    Ok(plan.map(|plan| Reading { plan, ..read.clone() }).unwrap_or(read))
 }
 
 /// Whether a value names a column outside its subqueries.

@@ -127,8 +127,13 @@ pub(in super::super) fn insertion<'a>(
     let clocked = insert.source.as_deref().map_or_else(Vec::new, |query| clocked(query, &columns));
     let (proved, clocked) = (proved.into(), clocked.into());
     let beside = beside.into_iter().map(|(_, beside)| beside).collect();
+    let returning = returns.then(|| {
+        let nulls = vec!["NULL"; columns.len()];
+        let none = Part::Text(format!(" SELECT {} FROM DUAL WHERE 1 = 0", nulls.join(", ")).into());
+        before.iter().cloned().chain([none]).chain(after.iter().cloned()).collect()
+    });
     let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling, proved, clocked, beside });
-    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore, returns }));
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore, returning }));
     Ok((Route::AllShards, merge))
 }
 

@@ -112,8 +112,8 @@ pub(super) fn moving(
         match &assignment.target {
             AssignmentTarget::ColumnName(name) => set.push((last(name), &assignment.value)),
             AssignmentTarget::Tuple(names) => {
-                if names.iter().any(|name| sharding.position(&last(name)).is_some()) {
-                    return Err(refuse("a sharding column that is set in a tuple"));
+                if names.iter().any(|name| key.place(&last(name)).is_some()) {
+                    return Err(refuse("a column of the table's key that is set in a tuple"));
                 }
             }
         }
@@ -124,11 +124,8 @@ pub(super) fn moving(
     let (mut assigned, mut read) = (Vec::new(), Vec::new());
     for (name, value) in &set {
         let Some(place) = key.place(name) else { continue };
-        if sharding.position(name).is_none() {
-            return Err(refuse("a sharding column that changes together with another column of the table's key"));
-        }
         if assigned.iter().any(|(known, _)| *known == place) || read.contains(&place) {
-            return Err(refuse("a sharding column that is set twice"));
+            return Err(refuse("a column of the table's key that is set twice"));
         }
         match walk.text.value(value) {
             Some((source, _)) => assigned.push((place, source)),
@@ -137,7 +134,7 @@ pub(super) fn moving(
                     Refusal::unsupported(
                         "sharding-column-update",
                         format!(
-                            "the sharding column `{name}` tells where the row goes, and what its DEFAULT is, is not known; give the value itself"
+                            "the column `{name}` tells where the row goes or which it is, and what its DEFAULT is, is not known; give the value itself"
                         ),
                     )
                 })?;
@@ -146,14 +143,11 @@ pub(super) fn moving(
             None => read.push(place),
         }
     }
-    let in_key = |name: &String| {
-        let of_sharding = |key: &&Vec<String>| key.iter().any(|column| sharding.position(column).is_some());
-        schema.unique_keys.iter().filter(of_sharding).flatten().any(|column| column.eq_ignore_ascii_case(name))
-    };
-    // The order in which rows change would decide whether they collide on their way.
-    if set.iter().any(|(name, _)| sharding.position(name).is_none() && in_key(name)) {
-        return Err(refuse("a sharding column that changes together with another column of a unique key"));
-    }
+    // Rows may collide on their way by another unique key.
+    let of_sharding = |key: &&Vec<String>| key.iter().any(|column| sharding.position(column).is_some());
+    let colliding = schema.unique_keys.iter().filter(of_sharding).flatten().chain(&schema.colliding);
+    let beside = colliding.filter(|name| sharding.position(name).is_none());
+    let beside = beside.into_iter().any(|name| set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name)));
     let columns: Vec<ColumnSchema> = schema.columns.iter().filter(|column| !column.generated).cloned().collect();
     let mut select = Vec::with_capacity(columns.len() + 1);
     let mut documents = Vec::new();
@@ -186,7 +180,7 @@ pub(super) fn moving(
         names: names(table, &key.columns).into(),
         checked,
     };
-    Ok(Some(MovingPlan { moving, assigned, read }))
+    Ok(Some(MovingPlan { moving, assigned, read, beside }))
 }
 
 /// The condition under which a document is the same once it was sent as text.

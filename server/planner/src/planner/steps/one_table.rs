@@ -2,7 +2,9 @@
 
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectName, TableFactor, TableWithJoins, visit_expressions};
+use sqlparser::ast::{
+    Assignment, AssignmentTarget, Expr, ObjectName, OrderByExpr, TableFactor, TableWithJoins, visit_expressions,
+};
 
 use super::super::calls::contains_query;
 use super::super::clauses::{Clause, Clauses};
@@ -15,13 +17,15 @@ use super::super::write::{assigned, last, replicated};
 use super::{Target, assigned as values, keys, phrase, refuse};
 use crate::plan::{KeyedPlan, Part};
 use crate::refusal::Refusal;
-use crate::schema::ColumnSchema;
+use crate::schema::{ColumnSchema, TableSchema};
 
 /// A table that is written.
 pub(super) struct OneTable {
     pub(super) plan: KeyedPlan,
     /// What is read of each of its rows: the key, and what the row is set to.
     pub(super) read: Vec<Vec<Part>>,
+    /// What stands behind the list of RETURNING.
+    pub(super) hidden: String,
 }
 
 /// Plans what is written of the item `number` of the scope.
@@ -66,9 +70,6 @@ pub(super) fn one_table(
     let slice = |bytes: Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
     let order = clauses.get(Clause::OrderBy).map(|range| slice(bytes(range)));
     let place = || place_of(text, factor).ok_or_else(|| refuse("a table whose place in the text is not known"));
-    if text.ignores() && moving.is_some() {
-        return Err(refuse("IGNORE and a new value of the sharding column"));
-    }
     let verb = if updates { "UPDATE" } else { "DELETE" };
     let ignore = if text.ignores() { " IGNORE" } else { "" };
     let (mut before, mut after) = (vec![Part::Text(format!("{verb}{ignore} ").into())], Vec::new());
@@ -94,16 +95,20 @@ pub(super) fn one_table(
     after.extend(order.iter().filter(|_| !joined && updates).flat_map(|order| [phrase(" "), order.clone()]));
     // Rows come in the order in which they were found, by their keys.
     let ordered = target.returns && order.is_some();
+    let mut added = String::new();
     if let Some(returning) = clauses.get(Clause::Returning) {
         after.extend([phrase(" "), slice(bytes(returning))]);
         let hidden = |column: &&ColumnSchema| format!(", {}", quoted(&(named.clone(), column.name.clone())));
-        let hidden: String = if ordered { key.columns.iter().map(hidden).collect() } else { String::new() };
-        after.push(phrase(&hidden));
+        if ordered {
+            added = key.columns.iter().map(hidden).collect();
+        }
+        after.push(phrase(&added));
     }
     let of_key = |column: &&ColumnSchema| vec![phrase(&quoted(&(item.alias.clone(), column.name.clone())))];
     let mut read: Vec<Vec<Part>> = key.columns.iter().map(of_key).collect();
     read.extend(worked_out.iter().flat_map(|assigned| assigned.read.iter().cloned()));
     let (home, alone) = (key.home(), key.is_alone(item));
+    let in_order = updates && !joined && item.schema.is_some_and(|schema| in_order(target, schema));
     let plan = KeyedPlan {
         before,
         after,
@@ -116,9 +121,25 @@ pub(super) fn one_table(
         judged,
         moving,
         alone,
+        in_order,
         ordered,
     };
-    Ok(OneTable { plan, read })
+    Ok(OneTable { plan, read, hidden: added })
+}
+
+/// Whether ORDER BY tells the place of each row: it names all columns of a unique key without NULL.
+fn in_order(target: &Target<'_, '_>, schema: &TableSchema) -> bool {
+    let named = |expr: &OrderByExpr| match &expr.expr {
+        Expr::Identifier(name) => Some(name.value.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|name| name.value.clone()),
+        _ => None,
+    };
+    let names: Vec<String> = target.order_by.iter().filter_map(named).collect();
+    let is_named = |column: &String| {
+        let never_null = schema.column(column).is_some_and(|column| !column.nullable);
+        never_null && names.iter().any(|name| name.eq_ignore_ascii_case(column))
+    };
+    schema.unique_keys.iter().any(|key| key.iter().all(is_named))
 }
 
 /// The item whose column it sets.
@@ -153,7 +174,11 @@ fn reads_its_own(target: &Target<'_, '_>, item: usize, assignments: &[&Assignmen
 }
 
 /// A table of FROM, and its name.
-fn factor(tables: &[TableWithJoins], item: usize, items: usize) -> Option<(&TableFactor, &ObjectName)> {
+pub(in super::super) fn factor(
+    tables: &[TableWithJoins],
+    item: usize,
+    items: usize,
+) -> Option<(&TableFactor, &ObjectName)> {
     let factors: Vec<&TableFactor> = tables
         .iter()
         .flat_map(|table| std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation)))
