@@ -43,14 +43,17 @@ pub(crate) async fn ask(
     (binds, all_binds): (&Arc<Binds>, &Arc<Binds>),
 ) -> Result<Answered, ErrorBody> {
     let shard = keyspace.shards.first().ok_or_else(|| failure::internal("a keyspace without shards"))?;
+    let earlier = asked.earlier(statement, all_binds)?;
+    let mut with_earlier = Binds::clone(binds);
+    earlier.into_iter().for_each(|(name, value)| with_earlier.set(name, value));
     let task = Task {
         service: scope.calling.service(shard),
         shard: keyspace.label(0),
         call: scope.calling.call(None),
         statement: Statement {
-            binds: Arc::clone(binds),
+            binds: Arc::new(with_earlier),
             values: scope.calling.values.clone(),
-            ..Statement::new(asked.query(statement), false)
+            ..Statement::new(asked.query(statement)?, false)
         },
         on: On::Pool,
     };

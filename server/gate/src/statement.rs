@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracing::Instrument;
-use vitrail_planner::plan::{InsertId, Merge, Resolved};
+use vitrail_planner::plan::{Asked, InsertId, Merge, Plan, Resolved};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::{ResultEnd, SessionValues};
 use vitrail_proto::value::Binds;
@@ -11,6 +11,7 @@ use vitrail_sql::control::prepare;
 use vitrail_sql::normalise::{Normalised, StatementKind};
 
 use crate::answer::Answer;
+use crate::cluster::Keyspace;
 use crate::exact::Exacting;
 use crate::insight::watch::Watch;
 use crate::join::Joining;
@@ -195,33 +196,23 @@ async fn run_planned(
     }
     let view = Arc::clone(&scope.view);
     let keyspace = view.cluster.keyspace(plan.keyspace())?;
-    let filled = match plan.filling() {
-        // Before anything else is done: it may fail. No number is spent on what will not run.
-        Some(_) if scope.limits.read_only => return Err(failure::read_only()),
-        Some(filling) => Some(Box::pin(sequences::fill(scope, session, filling, statement, (binds, all_binds))).await?),
-        None => None,
-    };
-    let (binds, all_binds) = filled.as_ref().map_or((binds, all_binds), |filled| (&filled.binds, &filled.all_binds));
-    let answered = match plan.asked() {
-        Some(_) if scope.limits.read_only => return Err(failure::read_only()),
-        Some(asked) => {
-            // What is stored is of the same moment as what is asked for before.
-            if asked.replaces() {
-                scope.calling.settings = moment::hold(&session.now.settings);
-            }
-            let asking = asked::ask(scope, session, keyspace, asked, statement, (binds, all_binds));
-            Some(Box::pin(asking).await?)
-        }
-        None => None,
-    };
-    let (binds, all_binds) =
-        answered.as_ref().map_or((binds, all_binds), |answered| (&answered.binds, &answered.all_binds));
-    let mut resolved = plan.resolve(statement, all_binds, &keyspace.layout)?;
-    if resolved.writes_several() && Arc::ptr_eq(&scope.calling.settings, &session.now.settings) {
+    // What is stored is of the same moment as what is asked for before.
+    if plan.asked().is_some_and(Asked::replaces) {
         scope.calling.settings = moment::hold(&session.now.settings);
     }
-    if let Some(first) = filled.as_ref().and_then(|filled| filled.first) {
-        resolved.insert_id = InsertId::Sequence(first);
+    let prepared;
+    let (mut resolved, (binds, all_binds)) = match (plan.filling(), plan.asked()) {
+        (None, None) => (plan.resolve(statement, all_binds, &keyspace.layout)?, (binds, all_binds)),
+        _ => {
+            let own = (binds, all_binds);
+            prepared = Box::pin(prepare(scope, session, keyspace, plan, statement, own)).await?;
+            (prepared.resolved, (&prepared.binds, &prepared.all_binds))
+        }
+    };
+    if (resolved.writes_several() || resolved.steps.is_some())
+        && Arc::ptr_eq(&scope.calling.settings, &session.now.settings)
+    {
+        scope.calling.settings = moment::hold(&session.now.settings);
     }
     match &resolved.exact {
         Some(_) => watch.goes_to_scratch(&keyspace.name, plan.advice()),
@@ -283,7 +274,7 @@ async fn run_planned(
         }
         (None, Some(steps)) => {
             let stepping = Stepping { scope, keyspace, resolved: &resolved, steps, binds: all_binds };
-            Box::pin(stepping.run(session)).await.map(|(end, first)| {
+            Box::pin(stepping.run(session, answer)).await.map(|(end, first)| {
                 insert_id = first.map_or(insert_id, InsertId::Sequence);
                 end
             })
@@ -308,6 +299,47 @@ async fn run_planned(
         session.last_insert_id = end.insert_id;
     }
     Ok(end)
+}
+
+/// A statement with the values that it has to have before it is divided.
+pub(crate) struct Prepared {
+    pub(crate) resolved: Resolved,
+    /// What shards are sent.
+    pub(crate) binds: Arc<Binds>,
+    /// What the plan may use.
+    pub(crate) all_binds: Arc<Binds>,
+}
+
+/// Gives an INSERT what a sequence fills and what tells where its rows go, and resolves it.
+///
+/// # Errors
+/// Those of sequences, of MySQL for expressions, and of the plan. Nothing is done then.
+pub(crate) async fn prepare(
+    scope: &Scope<'_>,
+    session: &Session,
+    keyspace: &Keyspace,
+    plan: &Plan,
+    statement: &Normalised,
+    (binds, all_binds): (&Arc<Binds>, &Arc<Binds>),
+) -> Result<Prepared, ErrorBody> {
+    let (mut binds, mut all_binds) = (Arc::clone(binds), Arc::clone(all_binds));
+    // No number is spent on what will not run.
+    if scope.limits.read_only && (plan.filling().is_some() || plan.asked().is_some()) {
+        return Err(failure::read_only());
+    }
+    let mut first = None;
+    if let Some(filling) = plan.filling() {
+        // Before anything else is done: it may fail.
+        let filled = sequences::fill(scope, session, filling, statement, (&binds, &all_binds)).await?;
+        (binds, all_binds, first) = (filled.binds, filled.all_binds, filled.first);
+    }
+    if let Some(asked) = plan.asked() {
+        let answered = asked::ask(scope, session, keyspace, asked, statement, (&binds, &all_binds)).await?;
+        (binds, all_binds) = (answered.binds, answered.all_binds);
+    }
+    let mut resolved = plan.resolve(statement, &all_binds, &keyspace.layout)?;
+    resolved.insert_id = first.map_or(resolved.insert_id, InsertId::Sequence);
+    Ok(Prepared { resolved, binds, all_binds })
 }
 
 /// With a smaller `max_sort_length` than MySQL's own, shards may sort and group by parts of values.

@@ -4,22 +4,27 @@
 //! of it. Rows are read to their end before one is written, because a transaction has one connection per shard, and because MySQL, too, finds
 //! the rows of a statement before it changes them. They are kept meanwhile, up to [`MOST_BYTES`].
 
+mod allot;
+mod complete;
 mod frame;
 mod insert;
 mod keyed;
 mod moving;
+mod returned;
 pub(crate) mod rows;
 pub(crate) mod values;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use vitrail_listener::responder::Responder;
-use vitrail_planner::plan::{InsertId, Merge, Node, Resolved, ShardStatement, Steps, Write};
+use vitrail_planner::plan::{InsertId, Keyed, Merge, Node, Resolved, ShardStatement, Steps, Write};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::{Ran, ResultEnd, Warning};
 use vitrail_proto::value::Binds;
 
 use self::frame::Frame;
+use self::returned::Returned;
 use self::rows::Rows;
 use crate::answer::Answer;
 use crate::calling::Calling;
@@ -55,21 +60,38 @@ struct Done {
     ran: Option<Ran>,
     /// The first number that a sequence gave.
     first: Option<u64>,
+    /// The rows that it gives back, if it does.
+    returned: Option<Returned>,
+    /// Tables whose rows are known to move as if they were updated: whether foreign keys hold them.
+    bound: HashMap<Arc<str>, bool>,
 }
 
 impl Stepping<'_> {
     /// Writes. Gives the end of the whole, and the first number that a sequence gave for it.
-    pub(crate) async fn run(&self, session: &mut Session) -> Result<(Box<ResultEnd>, Option<u64>), ErrorBody> {
+    pub(crate) async fn run(
+        &self,
+        session: &mut Session,
+        answer: &mut Answer<'_>,
+    ) -> Result<(Box<ResultEnd>, Option<u64>), ErrorBody> {
         if self.scope.limits.read_only {
             return Err(failure::read_only());
+        }
+        if self.steps.returns() && !self.scope.gate.is_mariadb() {
+            return Err(ErrorBody::new(Code::Invalid, "MySQL has no RETURNING").with_errno(1064, "42000"));
         }
         let calling = &self.scope.calling;
         let frame = Frame::begin(session, self.keyspace, calling).await?;
         let mut done = Done::default();
+        if self.steps.returns() {
+            done.returned = Some(Returned { rows: Rows::of(&self.keyspace.name), places: HashMap::new() });
+        }
         let outcome = Box::pin(self.work(session, &mut done)).await;
         let first = done.first;
-        let end = outcome.map(|()| Box::new(ResultEnd { ran: done.ran, ..done.end }));
-        frame.end(session, self.keyspace, calling, end).await.map(|end| (end, first))
+        let mut end = outcome.map(|()| ResultEnd { ran: done.ran, ..done.end });
+        if let (Ok(own), Some(returned)) = (&mut end, done.returned) {
+            end = Box::pin(self.hand_on(returned, std::mem::take(own), answer)).await;
+        }
+        frame.end(session, self.keyspace, calling, end.map(Box::new)).await.map(|end| (end, first))
     }
 
     async fn work(&self, session: &mut Session, done: &mut Done) -> Result<(), ErrorBody> {
@@ -78,9 +100,12 @@ impl Stepping<'_> {
         self.judge(session, end, rows.list.is_empty(), done)?;
         self.enter(Node::Write);
         match self.steps.write() {
-            Write::Keyed(keyed) => self.keyed(session, keyed, rows, done).await,
-            Write::Insert(insertion) => self.insert(session, insertion, rows, done).await,
+            Write::Keyed(tables) => self.keyed(session, &tables, rows, done).await?,
+            Write::Allot(allotment) => self.allot(session, allotment, rows, done).await?,
+            Write::Insert(insertion) => self.insert(session, insertion, rows, done).await?,
+            Write::Complete(completion) => self.complete(session, completion, rows, done).await?,
         }
+        self.tell_columns(session, done).await
     }
 
     /// Reads the rows that are concerned.
@@ -92,6 +117,10 @@ impl Stepping<'_> {
         };
         let error = match outcome {
             Err(error) if error.code == Code::Unsupported => error,
+            Err(error) => match self.steps.write() {
+                Write::Complete(completion) => return Err(complete::judged(completion, self.steps.ignores(), error)),
+                _ => return Err(error),
+            },
             outcome => return outcome,
         };
         // What turned out not to be proved for these values may be exact all the same.
@@ -116,7 +145,12 @@ impl Stepping<'_> {
     /// `none`: no row was read.
     fn judge(&self, session: &Session, end: ResultEnd, none: bool, done: &mut Done) -> Result<(), ErrorBody> {
         let ResultEnd { status, .. } = end;
-        if matches!(self.steps.write(), Write::Keyed(keyed) if keyed.judged()) {
+        let judged = match self.steps.write() {
+            Write::Keyed(tables) => tables.iter().all(Keyed::judged),
+            Write::Allot(_) => true,
+            _ => false,
+        };
+        if judged {
             done.end = ResultEnd { status, ..ResultEnd::default() };
             return Ok(());
         }
@@ -184,22 +218,30 @@ impl Stepping<'_> {
         calling: &Calling<'_>,
         done: &mut Done,
     ) -> Result<ResultEnd, ErrorBody> {
-        let merge = match (&self.resolved.merge, statements.len()) {
-            (_, 1) => Merge::Pass,
-            (merge, _) => merge.clone(),
-        };
-        let resolved = self.statements(statements, merge, true);
-        let (end, limits) = (self.run_for_itself(session, &resolved, calling).await?, self.scope.limits);
-        debug_assert!(!limits.read_only, "refused at the start");
-        facts::and_then(&mut done.ran, end.ran.as_ref());
-        Ok(end)
+        self.write_as(session, &self.resolved.merge, statements, calling, done).await
     }
 
-    async fn run_for_itself(
+    /// The same; `merge` says whether the statements write the same rows.
+    async fn write_as(
+        &self,
+        session: &mut Session,
+        merge: &Merge,
+        statements: Vec<ShardStatement>,
+        calling: &Calling<'_>,
+        done: &mut Done,
+    ) -> Result<ResultEnd, ErrorBody> {
+        let merge = if statements.len() == 1 { Merge::Pass } else { merge.clone() };
+        let resolved = self.statements(statements, merge, true);
+        self.run_one(session, &resolved, calling, done).await
+    }
+
+    /// Runs what writes. The rows that it gives back are kept.
+    async fn run_one(
         &self,
         session: &mut Session,
         resolved: &Resolved,
         calling: &Calling<'_>,
+        done: &mut Done,
     ) -> Result<ResultEnd, ErrorBody> {
         let (mut responder, replies) = Responder::channel(1);
         let (keyspace, limits) = (self.keyspace, Limits { max_rows: None, ..self.scope.limits });
@@ -208,7 +250,13 @@ impl Stepping<'_> {
             let end = Box::pin(route::run(session, keyspace, resolved, limits, calling, &mut answer)).await?;
             Ok(answer.finish(end))
         };
-        take(run, replies, &mut Rows::of(&self.keyspace.name)).await
+        let end = match &mut done.returned {
+            Some(returned) => take(run, replies, &mut returned.rows).await?,
+            None => take(run, replies, &mut Rows::of(&self.keyspace.name)).await?,
+        };
+        debug_assert!(!limits.read_only, "refused at the start");
+        facts::and_then(&mut done.ran, end.ran.as_ref());
+        Ok(end)
     }
 
     fn statements(&self, mut statements: Vec<ShardStatement>, merge: Merge, writes: bool) -> Resolved {

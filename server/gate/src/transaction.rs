@@ -29,6 +29,8 @@ pub(crate) enum Guard {
     Statement,
     /// Before a write in steps, each of which may be a write over several shards.
     Steps,
+    /// Before rows are changed where they are, to see what they become, and go elsewhere so.
+    Move,
 }
 
 impl Guard {
@@ -36,6 +38,7 @@ impl Guard {
         match self {
             Guard::Statement => "vitrail_statement",
             Guard::Steps => "vitrail_steps",
+            Guard::Move => "vitrail_move",
         }
     }
 }

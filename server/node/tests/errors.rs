@@ -43,8 +43,8 @@ async fn statements() {
         ),
         (
             "refused: sharding column",
-            "UPDATE IGNORE users SET id = 5 WHERE id = 1",
-            (Code::Unsupported, 1235, "42000", &["IGNORE and a new value of the sharding column"]),
+            "INSERT INTO users (id, name, email) VALUES (1, 'a', 'b') ON DUPLICATE KEY UPDATE id = 5",
+            (Code::Unsupported, 1235, "42000", &["changing the sharding column `id`"]),
         ),
         ("several statements", "SELECT 1; SELECT 2", (Code::Invalid, 1064, "42000", &["one statement at a time"])),
         ("refused: SET GLOBAL", "SET GLOBAL max_connections = 1", (Code::Unsupported, 1235, "42000", &["GLOBAL"])),

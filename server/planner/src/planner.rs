@@ -69,7 +69,7 @@ use self::derived::Shelf;
 use self::names::shared;
 use self::text::Text;
 use self::walk::Walk;
-use crate::plan::{Asked, MergePlan, Plan, Route};
+use crate::plan::{MergePlan, Plan, Route};
 use crate::refusal::Refusal;
 use crate::schema::Schemas;
 use crate::vschema::VSchema;
@@ -368,7 +368,7 @@ fn finish(
         alone: None,
         ids: walk.ids,
         filling: walk.filling.map(Box::new),
-        asked: (!walk.asked.is_empty()).then(|| Box::new(Asked { list: walk.asked })),
+        asked: (!walk.asked.list.is_empty()).then(|| Box::new(walk.asked)),
         join: walk.join,
         steps: walk.steps,
         exact: None,

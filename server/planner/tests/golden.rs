@@ -110,8 +110,16 @@ fn run(fixture: &mut Fixture, case: &str) -> String {
                     let _ = writeln!(out, "=> read on {}: {}", names[statement.shard], statement.sql);
                 }
                 match steps.write() {
-                    WriteStep::Keyed(keyed) => {
-                        let _ = writeln!(out, "=> write: {}", keyed.text());
+                    WriteStep::Keyed(tables) => {
+                        for keyed in tables {
+                            let _ = writeln!(out, "=> write: {}", keyed.text());
+                        }
+                    }
+                    WriteStep::Allot(allotment) => {
+                        let _ = writeln!(out, "=> write: {}", allotment.text(1));
+                    }
+                    WriteStep::Complete(completion) => {
+                        let _ = writeln!(out, "=> write: {}", completion.statement().text);
                     }
                     WriteStep::Insert(insertion) => {
                         let _ = writeln!(out, "=> write: {}", insertion.text(1));

@@ -97,6 +97,8 @@ impl Applied {
             match name.as_str() {
                 // The default is the server's, which may be of another character set: this is how connections begin.
                 "collation_connection" => set_names = true,
+                // MySQL takes DEFAULT of these two for OFF.
+                "foreign_key_checks" | "unique_checks" => assign(name, &format!("@@GLOBAL.{name}")),
                 name => assign(name, "DEFAULT"),
             }
         }
@@ -205,6 +207,12 @@ mod tests {
         );
         applied.reset();
         assert_eq!(applied.difference(&plain, None, false), Ok(None));
+
+        applied.reached(&settings(&[("foreign_key_checks", "0")]));
+        assert_eq!(
+            applied.difference(&plain, None, false).unwrap().as_deref(),
+            Some("SET SESSION foreign_key_checks=@@GLOBAL.foreign_key_checks")
+        );
     }
 
     #[test]

@@ -62,6 +62,21 @@ CREATE TABLE tour (
   CONSTRAINT tour_driver FOREIGN KEY (depot, driver) REFERENCES driver (depot, id) ON DELETE CASCADE ON UPDATE CASCADE
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 
+CREATE TABLE garage (
+  depot    BIGINT NOT NULL,
+  id       INT    NOT NULL,
+  PRIMARY KEY (depot, id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+-- A garage stays where trucks are.
+CREATE TABLE truck (
+  depot    BIGINT      NOT NULL,
+  garage   INT         NOT NULL,
+  plate    VARCHAR(20) NOT NULL,
+  PRIMARY KEY (depot, plate),
+  CONSTRAINT truck_garage FOREIGN KEY (depot, garage) REFERENCES garage (depot, id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
 -- Rows lie by columns that have defaults.
 CREATE TABLE ticket (
   queue    INT          NOT NULL DEFAULT '7',

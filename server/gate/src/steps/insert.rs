@@ -1,8 +1,8 @@
 //! Rows that were read are inserted, each on the shard where it belongs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use vitrail_planner::plan::{Insertion, ShardStatement};
+use vitrail_planner::plan::{Beside, Insertion, ShardStatement};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::value::Value;
 
@@ -25,7 +25,8 @@ impl Stepping<'_> {
     ) -> Result<(), ErrorBody> {
         let Rows { columns, list, .. } = rows;
         let mut columns = columns.ok_or_else(malformed)?.list;
-        let targets = insertion.columns();
+        let (targets, beside) = (insertion.columns(), insertion.beside());
+        let of_beside = columns.split_off(columns.len().saturating_sub(beside.len()));
         let checked = !insertion.proved().is_empty();
         if checked {
             columns.pop();
@@ -42,12 +43,23 @@ impl Stepping<'_> {
         if !insertion.clocked().is_empty() && !values::is_in_fixed_zone(&settings) {
             return Err(values::ambiguous(insertion.clocked().iter().map(|place| &targets[*place])));
         }
+        for (from, beside) in of_beside.iter().zip(beside) {
+            beside.to.iter().try_for_each(|to| values::check(from, to, &settings, false))?;
+        }
         let counts = targets.iter().position(|column| column.auto_increment);
         let batch = BATCH.min(MOST_VALUES / targets.len().max(1)).max(1);
         for rows in list.chunks(batch) {
             let mut values: Vec<Vec<Value>> = Vec::with_capacity(rows.len());
+            let mut beside_them: Vec<Vec<Value>> = Vec::with_capacity(rows.len());
             for row in rows {
-                let cells = cells(row, columns.len() + usize::from(checked))?;
+                let mut cells = cells(row, columns.len() + usize::from(checked) + beside.len())?;
+                let read = cells.split_off(cells.len() - beside.len());
+                let read = read.into_iter().zip(of_beside.iter().zip(beside));
+                let read = read.map(|(cell, (from, Beside { from: column, to }))| match to {
+                    Some(to) => values::given(cell, from, to),
+                    None => values::own(cell, column),
+                });
+                beside_them.push(read.collect::<Result<_, _>>()?);
                 if checked && cells.last().copied().flatten() != Some(b"1") {
                     return Err(values::ambiguous(insertion.proved().iter().map(|place| &targets[*place])));
                 }
@@ -82,29 +94,56 @@ impl Stepping<'_> {
                 }
                 _ => {}
             }
-            let statements = self.insertions(insertion, values)?;
-            let end = self.write(session, statements, &self.scope.calling, done).await?;
-            done.add(end);
+            for statements in self.insertions(insertion, values.into_iter().zip(beside_them))? {
+                let end = self.write(session, statements, &self.scope.calling, done).await?;
+                done.add(end);
+            }
         }
         Ok(())
     }
 
-    fn insertions(&self, insertion: Insertion<'_>, rows: Vec<Vec<Value>>) -> Result<Vec<ShardStatement>, ErrorBody> {
+    /// The statements that insert rows: one for each shard, or of each shard several, one after the other, where rows of it have other values beside them.
+    fn insertions(
+        &self,
+        insertion: Insertion<'_>,
+        rows: impl Iterator<Item = (Vec<Value>, Vec<Value>)>,
+    ) -> Result<Vec<Vec<ShardStatement>>, ErrorBody> {
         let shards = &self.keyspace.layout;
-        let mut by_shard: BTreeMap<usize, Vec<Vec<Value>>> = BTreeMap::new();
-        for row in rows {
+        let mut by_shard: BTreeMap<usize, VecDeque<Run>> = BTreeMap::new();
+        for (row, beside) in rows {
+            let mut put = |shard, row, beside| {
+                let runs = by_shard.entry(shard).or_default();
+                match runs.back_mut() {
+                    Some(run) if run.beside == beside => run.rows.push(row),
+                    _ => runs.push_back(Run { rows: vec![row], beside }),
+                }
+            };
             match insertion.home(&row, shards)? {
-                Some(shard) => by_shard.entry(shard).or_default().push(row),
-                None => (0..shards.len()).for_each(|shard| by_shard.entry(shard).or_default().push(row.clone())),
+                Some(shard) => put(shard, row, beside),
+                None => (0..shards.len()).for_each(|shard| put(shard, row.clone(), beside.clone())),
             }
         }
-        let statement = |(shard, rows): (usize, Vec<Vec<Value>>)| ShardStatement {
-            shard,
-            sql: insertion.text(rows.len()).into(),
-            binds: self.with(rows.into_iter().enumerate().flat_map(|(number, row)| {
+        let statement = |(shard, Run { rows, beside }): (usize, Run)| {
+            let sql = insertion.text(rows.len()).into();
+            let values = rows.into_iter().enumerate().flat_map(|(number, row)| {
                 row.into_iter().enumerate().map(move |(column, value)| (Insertion::bind(number, column), value))
-            })),
+            });
+            let beside = beside.into_iter().enumerate();
+            let beside = beside.map(|(number, value)| (Insertion::bind_beside(number), value));
+            ShardStatement { shard, sql, binds: self.with(values.chain(beside)) }
         };
-        Ok(by_shard.into_iter().map(statement).collect())
+        let mut all = Vec::new();
+        while !by_shard.is_empty() {
+            let next = by_shard.iter_mut().filter_map(|(shard, runs)| Some((*shard, runs.pop_front()?)));
+            all.push(next.map(statement).collect());
+            by_shard.retain(|_, runs| !runs.is_empty());
+        }
+        Ok(all)
     }
+}
+
+/// Rows of one shard that follow each other, and have the same values beside them.
+struct Run {
+    rows: Vec<Vec<Value>>,
+    beside: Vec<Value>,
 }

@@ -2,59 +2,115 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
-use vitrail_planner::plan::{KEYS, Keyed, ShardStatement, set_bind};
+use vitrail_planner::plan::{KEYS, Keyed, Merge, ShardStatement, set_bind};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
+use super::moving::Leaving;
 use super::rows::{Rows, cells, malformed};
 use super::{BATCH, Done, Stepping, values};
+use crate::columns::Column;
 use crate::failure;
+use crate::merge::row::Row;
 use crate::session::Session;
 
 /// The key of a row, one value for each of its columns.
 pub(super) type Key = Vec<Value>;
 
 /// Binds with what rows are set to.
-type Given = Vec<(String, Value)>;
+pub(super) type Given = Vec<(String, Value)>;
 
 impl Stepping<'_> {
-    /// Writes the rows whose keys were read.
+    /// Writes the rows whose keys were read, of one table after the other.
     pub(super) async fn keyed(
         &self,
         session: &mut Session,
-        keyed: Keyed<'_>,
+        tables: &[Keyed<'_>],
         rows: Rows,
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
-        done.end.matched = keyed.updates().then_some(0);
+        done.end.matched = tables.iter().any(Keyed::updates).then_some(0);
         let Rows { columns: found, list, .. } = rows;
-        let (columns, assigned) = (keyed.columns(), keyed.assigned());
         let found = found.map(|found| found.list).unwrap_or_default();
-        if !assigned.is_empty() && found.len() != columns.len() + assigned.len() {
+        let count: usize = tables.iter().map(|keyed| keyed.columns().len() + keyed.assigned().len()).sum();
+        if !found.is_empty() && found.len() != count {
             return Err(malformed());
         }
-        for (from, to) in found.iter().skip(columns.len()).zip(assigned) {
+        let mut start = 0;
+        let mut all = Vec::with_capacity(tables.len());
+        for keyed in tables {
+            let end = start + keyed.columns().len() + keyed.assigned().len();
+            let mut groups = self.groups(session, *keyed, (&found, &list), start..end, false, done)?;
+            // The first of several rows is not ignored.
+            let one_by_one = keyed.moving().is_some() && self.steps.ignores();
+            let follows = (keyed.may_follow() || one_by_one) && follow_some(*keyed, &groups, one_by_one)?;
+            if follows && !keyed.in_order() {
+                return Err(order_decides());
+            }
+            if follows || one_by_one {
+                groups = self.groups(session, *keyed, (&found, &list), start..end, true, done)?;
+            }
+            all.push(groups);
+            start = end;
+        }
+        drop(list);
+        for (keyed, groups) in tables.iter().zip(all) {
+            for (given, keys) in groups {
+                for keys in keys.chunks(BATCH) {
+                    self.batch(session, *keyed, (keys, &given), done).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys of a table's rows, which stand at `place` among the cells. Rows that get the same values are written together, unless each is to be
+    /// written by itself (`apart`).
+    fn groups(
+        &self,
+        session: &Session,
+        keyed: Keyed<'_>,
+        (found, list): (&[Column], &[Row]),
+        place: Range<usize>,
+        apart: bool,
+        done: &mut Done,
+    ) -> Result<Vec<(Given, Vec<Key>)>, ErrorBody> {
+        let (columns, assigned) = (keyed.columns(), keyed.assigned());
+        let types = || found.iter().take(place.end).skip(place.start + columns.len()).zip(assigned);
+        for (from, to) in types() {
             values::check(from, to, &session.now.settings, false)?;
         }
         let mut seen: HashSet<Vec<u8>> = HashSet::new();
-        // Rows that get the same values are written together.
         let mut groups: Vec<(Given, Vec<Key>)> = Vec::new();
         let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
         for row in list {
-            let cells = cells(&row, columns.len() + assigned.len())?;
-            let (of_key, of_set) = cells.split_at(columns.len());
-            if keyed.repeats() && !seen.insert(bytes_of(of_key)) {
+            let cells = cells(row, place.end)?;
+            let (of_key, of_set) = cells[place.start..].split_at(columns.len());
+            // An outer join has no row of it.
+            if of_key.contains(&None) || keyed.repeats() && !seen.insert(bytes_of(of_key)) {
                 continue;
+            }
+            if keyed.hidden() > 0
+                && let Some(returned) = &mut done.returned
+            {
+                let next = returned.places.len();
+                returned.places.insert(bytes_of(of_key), next);
             }
             let key = of_key.iter().zip(columns).map(|(cell, column)| values::own(*cell, column));
             let key: Key = key.collect::<Result<_, _>>()?;
             let group = match known.entry(bytes_of(of_set)) {
-                Entry::Occupied(group) => *group.get(),
+                Entry::Occupied(group) if !apart => *group.get(),
+                Entry::Occupied(mut group) => {
+                    let given = groups[*group.get()].0.clone();
+                    groups.push((given, Vec::new()));
+                    group.insert(groups.len() - 1);
+                    groups.len() - 1
+                }
                 Entry::Vacant(group) => {
-                    let types = found.iter().skip(columns.len()).zip(assigned);
-                    let given = of_set.iter().zip(types).enumerate().map(|(number, (cell, (from, to)))| {
+                    let given = of_set.iter().zip(types()).enumerate().map(|(number, (cell, (from, to)))| {
                         Ok::<_, ErrorBody>((set_bind(number), values::given(*cell, from, to)?))
                     });
                     groups.push((given.collect::<Result<_, _>>()?, Vec::new()));
@@ -63,15 +119,7 @@ impl Stepping<'_> {
             };
             groups[group].1.push(key);
         }
-        if keyed.may_follow() {
-            follow_none(keyed, &groups)?;
-        }
-        for (given, keys) in groups {
-            for keys in keys.chunks(BATCH) {
-                self.batch(session, keyed, (keys, &given), done).await?;
-            }
-        }
-        Ok(())
+        Ok(groups)
     }
 
     async fn batch(
@@ -89,37 +137,75 @@ impl Stepping<'_> {
                 None => (0..shards.len()).for_each(|shard| by_shard.entry(shard).or_default().push(key.clone())),
             }
         }
+        let Some(moving) = keyed.moving() else {
+            return self.update(session, keyed, by_shard, given, done).await;
+        };
         let values = values_of(given);
-        let moved = |(shard, keys): (&usize, &Vec<Key>)| {
-            let keys = keys.iter().map(|key| keyed.moved(key, &values));
-            Ok::<_, ErrorBody>((*shard, keys.collect::<Result<Vec<Key>, _>>()?))
-        };
-        let moves = match keyed.moving() {
-            Some(moving) => Some((moving, by_shard.iter().map(moved).collect::<Result<BTreeMap<_, _>, _>>()?)),
-            None => None,
-        };
-        if let Some((moving, moved)) = &moves {
-            let leaves = |(shard, keys): (&usize, &Vec<Key>)| {
-                let elsewhere = |key: &Key| keyed.home(key, shards).is_ok_and(|home| home != Some(*shard));
-                keys.iter().any(elsewhere).then_some(*shard)
-            };
-            if let Some(shard) = moved.iter().find_map(leaves) {
-                self.may_move(session, moving, shard, done).await?;
+        let mut leaving = Leaving { keyed, moving, old: BTreeMap::new(), new: BTreeMap::new() };
+        let mut staying: BTreeMap<usize, Vec<Key>> = BTreeMap::new();
+        for (shard, keys) in &by_shard {
+            for key in keys {
+                let moved = keyed.moved(key, &values)?;
+                if keyed.home(&moved, shards)? == Some(*shard) {
+                    staying.entry(*shard).or_default().push(key.clone());
+                } else {
+                    leaving.old.entry(*shard).or_default().push(key.clone());
+                    leaving.new.entry(*shard).or_default().push(moved);
+                }
             }
         }
-        let text = keyed.text();
-        let calling = &self.scope.calling;
-        let mut statements = self.by_keys(&text, by_shard);
+        let Some(shard) = leaving.old.keys().next().copied() else {
+            return self.update(session, keyed, by_shard, given, done).await;
+        };
+        let bound = match done.bound.get(&moving.table) {
+            Some(bound) => *bound,
+            None => {
+                let bound = self.may_move(session, moving, shard, done).await?;
+                *done.bound.entry(Arc::clone(&moving.table)).or_insert(bound)
+            }
+        };
+        if !bound && !self.steps.ignores() {
+            self.update(session, keyed, by_shard, given, done).await?;
+            return self.relocate(session, leaving, done).await;
+        }
+        if !staying.is_empty() {
+            self.update(session, keyed, staying, given, done).await?;
+        }
+        match bound {
+            true => self.relocate_bound(session, leaving, given, done).await,
+            false => self.relocate_or_ignore(session, leaving, given, done).await,
+        }
+    }
+
+    /// Writes rows where they are.
+    async fn update(
+        &self,
+        session: &mut Session,
+        keyed: Keyed<'_>,
+        keys: BTreeMap<usize, Vec<Key>>,
+        given: &Given,
+        done: &mut Done,
+    ) -> Result<(), ErrorBody> {
+        let merge = if keyed.everywhere() { Merge::Replicated } else { Merge::Writes };
+        let statements = self.updates(keyed, keys, given);
+        let end = self.write_as(session, &merge, statements, &self.scope.calling, done).await?;
+        done.add(end);
+        Ok(())
+    }
+
+    /// The statements that write rows where they are.
+    pub(super) fn updates(
+        &self,
+        keyed: Keyed<'_>,
+        keys: BTreeMap<usize, Vec<Key>>,
+        given: &Given,
+    ) -> Vec<ShardStatement> {
+        let mut statements = self.by_keys(&keyed.text(), keys);
         for statement in statements.iter_mut().filter(|_| !given.is_empty()) {
             let binds = Arc::make_mut(&mut statement.binds);
             given.iter().for_each(|(name, value)| binds.set(name.as_str(), value.clone()));
         }
-        let end = self.write(session, statements, calling, done).await?;
-        done.add(end);
-        match moves {
-            Some((moving, moved)) => self.relocate(session, keyed, moving, moved, done).await,
-            None => Ok(()),
-        }
+        statements
     }
 
     /// A text for the rows of each shard.
@@ -133,26 +219,33 @@ impl Stepping<'_> {
     }
 }
 
-/// Refuses rows that would take the places of others which have to leave them first: MySQL's order decides whether they collide.
-fn follow_none(keyed: Keyed<'_>, groups: &[(Given, Vec<Key>)]) -> Result<(), ErrorBody> {
-    let (mut left, mut taken) = (HashSet::new(), Vec::new());
+/// Whether rows take the places of others which have to leave them first: MySQL's order decides whether they collide. `once`: or whether two take one
+/// place.
+fn follow_some(keyed: Keyed<'_>, groups: &[(Given, Vec<Key>)], once: bool) -> Result<bool, ErrorBody> {
+    let mut left: HashMap<String, usize> = HashMap::new();
+    let mut taken = Vec::new();
     for (given, keys) in groups {
         let values = values_of(given);
         for key in keys {
-            let (from, to) = (keyed.place(key)?, keyed.place(&keyed.moved(key, &values)?)?);
-            if from != to {
-                left.insert(from);
-                taken.push(to);
+            let moved = keyed.moved(key, &values)?;
+            let (from, to) = (keyed.place(key)?, keyed.place(&moved)?);
+            if from != to || keyed.changes_beside() {
+                *left.entry(from.clone()).or_default() += 1;
+                taken.push((from, to));
             }
         }
     }
-    if taken.iter().any(|place| left.contains(place)) {
-        return Err(failure::unsupported(
-            "rows of this UPDATE would get values of the sharding column that other rows of it have before, and the order in which MySQL changes \
-             them decides whether they collide; change them in two steps, by values that no row has",
-        ));
-    }
-    Ok(())
+    let meets_another =
+        |(from, to): &(String, String)| left.get(to).is_some_and(|rows| *rows > usize::from(from == to));
+    let mut places: HashSet<&String> = HashSet::new();
+    Ok(taken.iter().any(|taken| meets_another(taken) || once && !places.insert(&taken.1)))
+}
+
+fn order_decides() -> ErrorBody {
+    failure::unsupported(
+        "rows of this UPDATE would get values of the sharding column that other rows of it have before, and the order in which MySQL changes them \
+         decides whether they collide; name it by ORDER BY with all columns of a key, or change them in two steps, by values that no row has",
+    )
 }
 
 fn values_of(given: &Given) -> Vec<Value> {
@@ -160,7 +253,7 @@ fn values_of(given: &Given) -> Vec<Value> {
 }
 
 /// Cells one after the other, so that equal ones have equal bytes, and others not.
-fn bytes_of(cells: &[Option<&[u8]>]) -> Vec<u8> {
+pub(super) fn bytes_of(cells: &[Option<&[u8]>]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for cell in cells {
         match cell {

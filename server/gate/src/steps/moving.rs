@@ -1,7 +1,8 @@
 //! Rows whose sharding columns have changed go to the shard that these lead to now.
 //!
 //! They are updated where they were, so that MySQL itself decides what is stored; then they are read there whole, inserted at their new home, and
-//! deleted. Settings that could change a value on its way are those of no session: time zone and `sql_mode` are fixed.
+//! deleted. Settings that could change a value on its way are those of no session: time zone and `sql_mode` are fixed. Where foreign keys are, or a row
+//! may be ignored, the update is taken back before: it only tells what the rows become.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,62 +11,161 @@ use vitrail_planner::plan::{KEYS, Keyed, Merge, Moving, ShardStatement, Window};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
-use super::keyed::Key;
+use super::keyed::{Given, Key};
 use super::rows::{Rows, cells, malformed};
 use super::{Done, Stepping, values};
 use crate::calling::Calling;
 use crate::failure;
 use crate::session::{Session, TransactionState};
 use crate::settings;
+use crate::transaction::Guard;
+
+/// Rows on their way, and what is set.
+pub(super) struct Leaving<'k> {
+    pub(super) keyed: Keyed<'k>,
+    pub(super) moving: &'k Moving,
+    /// The keys that they have, by the shard where they are.
+    pub(super) old: BTreeMap<usize, Vec<Key>>,
+    /// The keys that they get.
+    pub(super) new: BTreeMap<usize, Vec<Key>>,
+}
 
 impl Stepping<'_> {
-    /// `moved`: the keys that rows have now, by the shard where they are.
+    /// Moves rows that were updated where they are.
     pub(super) async fn relocate(
         &self,
         session: &mut Session,
-        keyed: Keyed<'_>,
-        moving: &Moving,
-        moved: BTreeMap<usize, Vec<Key>>,
+        leaving: Leaving<'_>,
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
-        let shards = &self.keyspace.layout;
-        let mut leaving: BTreeMap<usize, Vec<Key>> = BTreeMap::new();
-        for (shard, keys) in moved {
-            for key in keys {
-                if keyed.home(&key, shards)?.is_some_and(|home| home != shard) {
-                    leaving.entry(shard).or_default().push(key);
-                }
-            }
-        }
-        if leaving.is_empty() {
+        let Leaving { keyed, moving, new, .. } = leaving;
+        let calling = self.neutral();
+        let rows = self.leaving_rows(session, moving, &new, done).await?;
+        let insertions = self.arrivals(keyed, moving, &rows)?;
+        self.arrive(session, &new, &insertions);
+        self.write(session, insertions, &calling, done).await?;
+        self.delete(session, moving, new, done).await
+    }
+
+    /// Moves rows that foreign keys hold: as they would be after the update, which is taken back. So MySQL judges what leaves and what arrives.
+    pub(super) async fn relocate_bound(
+        &self,
+        session: &mut Session,
+        leaving: Leaving<'_>,
+        given: &Given,
+        done: &mut Done,
+    ) -> Result<(), ErrorBody> {
+        let Leaving { keyed, moving, old, new } = leaving;
+        let shards: Vec<usize> = old.keys().copied().collect();
+        self.guard(session, &shards).await?;
+        let unchecked = settings::with(&self.scope.calling.settings, "foreign_key_checks", "0");
+        let unchecked = self.scope.calling.with_settings(unchecked);
+        let end = self.write(session, self.updates(keyed, old.clone(), given), &unchecked, done).await?;
+        done.add(end);
+        let rows = self.leaving_rows(session, moving, &new, done).await?;
+        self.undo(session, &shards).await?;
+        self.delete(session, moving, old, done).await?;
+        let insertions = self.arrivals(keyed, moving, &rows)?;
+        self.arrive(session, &new, &insertions);
+        self.write(session, insertions, &self.neutral(), done).await?;
+        Ok(())
+    }
+
+    /// Moves one row, if nothing is where it goes: IGNORE.
+    pub(super) async fn relocate_or_ignore(
+        &self,
+        session: &mut Session,
+        leaving: Leaving<'_>,
+        given: &Given,
+        done: &mut Done,
+    ) -> Result<(), ErrorBody> {
+        let Leaving { keyed, moving, old, new } = leaving;
+        let shards: Vec<usize> = old.keys().copied().collect();
+        self.guard(session, &shards).await?;
+        let updated = self.write(session, self.updates(keyed, old, given), &self.scope.calling, done).await?;
+        if updated.affected == 0 {
+            done.add(updated);
             return Ok(());
         }
-        let calling = self.neutral();
-        let count: usize = leaving.values().map(Vec::len).sum();
+        let rows = self.leaving_rows(session, moving, &new, done).await?;
+        let insertions = self.arrivals(keyed, moving, &rows)?;
+        self.arrive(session, &new, &insertions);
+        let inserted = self.write(session, insertions, &self.neutral(), done).await?;
+        let (stays, mut end) = (inserted.affected == 0, updated);
+        if stays {
+            self.undo(session, &shards).await?;
+            end.affected = 0;
+        } else {
+            self.delete(session, moving, new, done).await?;
+        }
+        // MariaDB does not tell of it.
+        if !self.scope.gate.is_mariadb() {
+            end.warnings = end.warnings.saturating_add(inserted.warnings);
+            end.warning_texts.extend(inserted.warning_texts);
+        }
+        done.add(end);
+        Ok(())
+    }
+
+    /// Reads rows whole that have these keys now.
+    async fn leaving_rows(
+        &self,
+        session: &mut Session,
+        moving: &Moving,
+        keys: &BTreeMap<usize, Vec<Key>>,
+        done: &mut Done,
+    ) -> Result<Rows, ErrorBody> {
         let Moving { table, select, names, .. } = moving;
         let text = format!("SELECT {select} FROM {table} WHERE {names} IN ::{KEYS} FOR UPDATE");
-        let statements = self.by_keys(&text, leaving.clone());
+        let statements = self.by_keys(&text, keys.clone());
         let merge = if statements.len() == 1 { Merge::Pass } else { Merge::Concat(Window::default()) };
         let resolved = self.statements(statements, merge, true);
-        let (rows, _) = self.read(session, &resolved, &calling, done).await?;
-        if rows.list.len() != count {
+        let (rows, _) = self.read(session, &resolved, &self.neutral(), done).await?;
+        if rows.list.len() != keys.values().map(Vec::len).sum::<usize>() {
             return Err(failure::unsupported(format!(
                 "rows of {table} have other sharding columns after this UPDATE than it gave them, as a trigger or a conversion does; delete them and \
                  insert them anew"
             )));
         }
-        let insertions = self.arrivals(keyed, moving, &rows)?;
-        // Where a row arrives is committed first: if the rest fails, it is there twice, and never lost.
+        Ok(rows)
+    }
+
+    /// Where a row arrives is committed first: if the rest fails, it is there twice, and never lost.
+    fn arrive(&self, session: &mut Session, leaving: &BTreeMap<usize, Vec<Key>>, insertions: &[ShardStatement]) {
         let arrive = insertions.iter().map(|statement| statement.shard).filter(|shard| !leaving.contains_key(shard));
         let arrive: Vec<_> = arrive.map(|shard| Arc::clone(&self.keyspace.shards[shard].name)).collect();
-        self.write(session, insertions, &calling, done).await?;
         if let TransactionState::Open(transaction) = &mut session.transaction {
             transaction.commits_first(&self.keyspace.name, &arrive);
         }
-        let text = format!("DELETE FROM {table} WHERE {names} IN ::{KEYS}");
-        let deletions = self.by_keys(&text, leaving);
-        self.write(session, deletions, &calling, done).await?;
+    }
+
+    async fn delete(
+        &self,
+        session: &mut Session,
+        moving: &Moving,
+        keys: BTreeMap<usize, Vec<Key>>,
+        done: &mut Done,
+    ) -> Result<(), ErrorBody> {
+        let text = format!("DELETE FROM {} WHERE {} IN ::{KEYS}", moving.table, moving.names);
+        let deletions = self.by_keys(&text, keys);
+        self.write(session, deletions, &self.neutral(), done).await?;
         Ok(())
+    }
+
+    async fn guard(&self, session: &mut Session, shards: &[usize]) -> Result<(), ErrorBody> {
+        let names = self.names(shards);
+        let TransactionState::Open(transaction) = &session.transaction else { return Err(malformed()) };
+        transaction.guard(Guard::Move, &self.keyspace.name, &names, &self.scope.calling).await
+    }
+
+    async fn undo(&self, session: &mut Session, shards: &[usize]) -> Result<(), ErrorBody> {
+        let names = self.names(shards);
+        let TransactionState::Open(transaction) = &mut session.transaction else { return Err(malformed()) };
+        transaction.undo(Guard::Move, &self.keyspace.name, &names, &[], &self.scope.calling).await
+    }
+
+    fn names(&self, shards: &[usize]) -> Vec<Arc<str>> {
+        shards.iter().map(|shard| Arc::clone(&self.keyspace.shards[*shard].name)).collect()
     }
 
     /// Texts that insert the rows at their new homes.
@@ -98,7 +198,8 @@ impl Stepping<'_> {
                     format!("({})", binds.join(", "))
                 })
                 .collect();
-            let sql = format!("INSERT INTO {} ({}) VALUES {}", moving.table, moving.insert, texts.join(", "));
+            let ignore = if self.steps.ignores() { "IGNORE " } else { "" };
+            let sql = format!("INSERT {ignore}INTO {} ({}) VALUES {}", moving.table, moving.insert, texts.join(", "));
             let binds = self.with(rows.into_iter().enumerate().flat_map(|(number, row)| {
                 row.into_iter().enumerate().map(move |(column, value)| (bind(number, column), value))
             }));
@@ -107,28 +208,35 @@ impl Stepping<'_> {
         Ok(by_shard.into_iter().map(statement).collect())
     }
 
-    /// Whether rows of the table can move as if they were updated: nothing else happens when one is inserted or deleted, and none depends on
-    /// a row of another shard.
+    /// How rows of the table can move as if they were updated: nothing else may happen when one is inserted or deleted, and none may depend on a row
+    /// of another shard. Gives whether foreign keys hold them.
     pub(super) async fn may_move(
         &self,
         session: &mut Session,
         moving: &Moving,
         shard: usize,
         done: &mut Done,
-    ) -> Result<(), ErrorBody> {
+    ) -> Result<bool, ErrorBody> {
         let table = moving.table.trim_matches('`').replace("``", "`");
         let sql = "SELECT (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = \
                    :vitrail_table AND EVENT_MANIPULATION <> 'UPDATE') + (SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE \
-                   UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND :vitrail_table IN (REFERENCED_TABLE_NAME, TABLE_NAME))";
+                   UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME = :vitrail_table AND (TABLE_NAME = :vitrail_table OR \
+                   UPDATE_RULE NOT IN ('RESTRICT', 'NO ACTION') OR DELETE_RULE NOT IN ('RESTRICT', 'NO ACTION'))), (SELECT COUNT(*) FROM \
+                   information_schema.REFERENTIAL_CONSTRAINTS WHERE UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND :vitrail_table IN \
+                   (REFERENCED_TABLE_NAME, TABLE_NAME)), (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = \
+                   DATABASE() AND EVENT_OBJECT_TABLE = :vitrail_table)";
         let binds = self.with([("vitrail_table".to_owned(), Value::Text(table))]);
         let resolved = self.statements(vec![ShardStatement { shard, sql: sql.into(), binds }], Merge::Pass, false);
         let (rows, _) = self.read(session, &resolved, &self.neutral(), done).await?;
         let row = rows.list.first().ok_or_else(malformed)?;
-        match cells(row, 1)?[..] {
-            [Some(b"0")] => Ok(()),
+        let taken_back = self.steps.ignores();
+        match cells(row, 3)?[..] {
+            [Some(b"0"), Some(b"0"), Some(triggers)] if !taken_back || triggers == b"0" => Ok(false),
+            // What triggers do would be taken back, too.
+            [Some(b"0"), Some(_), Some(b"0")] if !taken_back => Ok(true),
             _ => Err(failure::unsupported(format!(
-                "rows of {} would move to another shard, and the table has triggers or foreign keys, or foreign keys point to it: they would take \
-                 that for a deletion; delete the rows and insert them anew",
+                "rows of {} would move to another shard, and the table has triggers, or foreign keys that change what hangs on a row, or that are \
+                 beside IGNORE or triggers: they would take that for a deletion; delete the rows and insert them anew",
                 moving.table
             ))),
         }

@@ -91,7 +91,7 @@ pub(crate) fn check(from: &Column, to: &ColumnSchema, settings: &Settings, prove
 pub(super) fn ambiguous<'c>(columns: impl Iterator<Item = &'c ColumnSchema>) -> ErrorBody {
     let names: Vec<String> = columns.map(|column| format!("`{}`", column.name)).collect();
     failure::unsupported(format!(
-        "this INSERT … SELECT over several shards may read a value for {} that text cannot carry: an instant of the hour that comes twice in a \
+        "this INSERT over several shards may read a value for {} that text cannot carry: an instant of the hour that comes twice in a \
          year (SET time_zone = '+00:00' before it), or a JSON document with dates or decimals",
         names.join(", ")
     ))

@@ -58,7 +58,7 @@ impl Plan {
             _ => None,
         };
         let steps = match &self.steps {
-            Some(steps) if statements.len() > 1 => Some(Box::new(Steps::of(steps, self, &values)?)),
+            Some(steps) if statements.len() > 1 || steps.always() => Some(Box::new(Steps::of(steps, self, &values)?)),
             _ => None,
         };
         let row_key = self.row.as_ref().filter(|_| statements.len() == 1);

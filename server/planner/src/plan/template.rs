@@ -9,6 +9,7 @@ use super::{Asked, Comparison, ExactPlan, Filling, Grouping, JoinPlan, RowTempla
 use crate::planner::access::Needs;
 use crate::schema::{ColumnClass, ColumnSchema};
 use crate::vindex::{Part, Vindex};
+use crate::vschema::ShardingColumn;
 
 /// A plan for every statement with one key. Small; holds no AST.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +91,13 @@ pub(crate) struct Divider {
     pub(crate) part: Part,
     /// What MySQL's schema knows of it.
     pub(crate) known: Option<Box<ColumnSchema>>,
+}
+
+impl Divider {
+    /// Of a column that is known.
+    pub(crate) fn of(column: &ShardingColumn, known: &ColumnSchema) -> Divider {
+        Divider { vindex: column.vindex, part: column.part, known: Some(Box::new(known.clone())) }
+    }
 }
 
 /// Values of sharding columns.

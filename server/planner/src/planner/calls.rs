@@ -108,8 +108,8 @@ fn is_aggregate(function: &Function) -> bool {
     functions::nature(&function.name.to_string()) == Nature::Aggregate
 }
 
-/// Whether an expression has a subquery.
-pub(super) fn contains_query(expr: &Expr) -> bool {
+/// Whether there is a subquery in it.
+pub(super) fn contains_query<V: Visit>(part: &V) -> bool {
     struct Finder;
     impl Visitor for Finder {
         type Break = ();
@@ -118,7 +118,7 @@ pub(super) fn contains_query(expr: &Expr) -> bool {
             ControlFlow::Break(())
         }
     }
-    expr.visit(&mut Finder).is_break()
+    part.visit(&mut Finder).is_break()
 }
 
 /// Whether the value of something depends on time or chance.

@@ -46,6 +46,8 @@ pub(super) enum Clause {
     Limit,
     /// `FOR UPDATE`, `LOCK IN SHARE MODE` and the like.
     Lock,
+    /// Of DELETE.
+    Returning,
 }
 
 /// Each clause with its tokens, its keyword among them, in order.
@@ -205,6 +207,8 @@ pub(super) fn begins(text: &Text<'_>, index: usize) -> Option<Clause> {
         Some(Clause::Limit)
     } else if pair("FOR", "UPDATE") || pair("FOR", "SHARE") || pair("LOCK", "IN") {
         Some(Clause::Lock)
+    } else if is("RETURNING") && text.is_word(&text.tokens[0], "DELETE") {
+        Some(Clause::Returning)
     } else {
         None
     }

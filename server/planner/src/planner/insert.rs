@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use sqlparser::ast::{Expr, Insert, OnInsert, SetExpr, TableObject, Value as SqlValue};
 
+use super::calls::contains_query;
 use super::insert_select::{self, Target};
 use super::names::is_default;
 use super::text::Given;
@@ -56,12 +57,6 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
             done => done,
         };
     }
-    if walk.placements.mark() > 0 {
-        return Err(Refusal::unsupported(
-            "insert-subquery",
-            "a value of INSERT cannot read a sharded table; read it before",
-        ));
-    }
     let schema = walk.schema(&named.keyspace.name, &table);
     let rows: Vec<&[Expr]> = match insert.source.as_deref().map(|source| &*source.body) {
         Some(SetExpr::Values(values)) => values.rows.iter().map(|row| row.content.as_slice()).collect(),
@@ -74,13 +69,36 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
         return Err(wrong_count(row));
     }
     let auto = named.table.and_then(|table| table.auto_increment.as_ref());
+    let placement = named.table.map(|table| &table.placement);
+    if reads_first(insert, placement, &columns, &rows, walk.placements.mark() > 0) {
+        return steps::completion(walk, insert, schema, &columns, &rows);
+    }
+    if walk.placements.mark() > 0 {
+        return Err(Refusal::unsupported(
+            "insert-subquery",
+            "ON DUPLICATE KEY UPDATE and RETURNING of an INSERT cannot read a sharded table; read it before",
+        ));
+    }
     match auto {
         Some(auto) => walk.filling = Some(filling::fill(walk, insert, auto, &columns, &rows)?),
         None => auto_increment(insert, schema, &columns, &rows)?,
     }
-    match named.table.map(|table| &table.placement) {
+    match placement {
         Some(Placement::Sharded(sharding)) => {
             keeps_sharding(insert, sharding)?;
+            let set: Vec<&Expr> = insert.assignments.iter().map(|assignment| &assignment.value).collect();
+            let row = |values| asking::Row {
+                table: &table,
+                schema,
+                columns: &columns,
+                values,
+                named: !insert.assignments.is_empty() || !insert.columns.is_empty(),
+                filled: auto.map(|auto| &*auto.column),
+            };
+            let given: Vec<asking::Row<'_>> = match insert.source {
+                None => vec![row(set)],
+                Some(_) => rows.iter().map(|values| row(values.iter().collect())).collect(),
+            };
             let mut dividers = Vec::with_capacity(sharding.columns.len());
             let mut sources = Vec::with_capacity(sharding.columns.len());
             for ShardingColumn { column, vindex, part } in &sharding.columns {
@@ -89,7 +107,7 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
                     (0..rows.len().max(1)).map(|row| Source::Bind(Filling::bind(row).into())).collect()
                 } else {
                     match columns.iter().position(|name| name.eq_ignore_ascii_case(column)) {
-                        Some(at) => values_of(walk, insert, &rows, at, known)?,
+                        Some(at) => values_of(walk, insert, &given, at, known)?,
                         None => {
                             let default = known.and_then(ColumnSchema::default_value).ok_or_else(|| {
                                 Refusal::unsupported(
@@ -112,6 +130,24 @@ pub(super) fn insert(walk: &mut Walk<'_>, insert: &Insert) -> Result<(Route, Mer
     }
 }
 
+/// Whether values have to be read before the rows can be inserted: those that read sharded tables (`over_shards`: something in the statement does), and
+/// those that tell where a row goes.
+fn reads_first(
+    insert: &Insert,
+    placement: Option<&Placement>,
+    columns: &[String],
+    rows: &[&[Expr]],
+    over_shards: bool,
+) -> bool {
+    let decides = |at: usize| match placement {
+        Some(Placement::Sharded(sharding)) => columns.get(at).is_some_and(|name| sharding.position(name).is_some()),
+        _ => false,
+    };
+    let is_read = |(at, value): (usize, &Expr)| (over_shards || decides(at)) && contains_query(value);
+    let set = insert.assignments.iter().map(|assignment| &assignment.value);
+    set.enumerate().any(is_read) || rows.iter().any(|row| row.iter().enumerate().any(is_read))
+}
+
 /// An update of the row that is there already may not move it.
 fn keeps_sharding(insert: &Insert, sharding: &Sharding) -> Result<(), Refusal> {
     let Some(OnInsert::DuplicateKeyUpdate(assignments)) = &insert.on else { return Ok(()) };
@@ -121,35 +157,34 @@ fn keeps_sharding(insert: &Insert, sharding: &Sharding) -> Result<(), Refusal> {
     }
 }
 
-/// The value of one sharding column in each row.
+/// The value of one sharding column, which stands at `at`, in each row.
 fn values_of(
     walk: &mut Walk<'_>,
     insert: &Insert,
-    rows: &[&[Expr]],
+    rows: &[asking::Row<'_>],
     at: usize,
     column: Option<&ColumnSchema>,
 ) -> Result<Vec<Source>, Refusal> {
     let text = walk.text;
-    let mut source = |expr: &Expr, bytes: &dyn Fn() -> Option<Range<usize>>| match text.value(expr) {
-        // What a fraction is in a column that is not known would be a guess.
-        Some((_, Given::Fraction)) if column.is_none() => Err(Refusal::unsupported(
-            "sharding-value",
-            "the type of the sharding column is not known; give it an integer, a text or bytes",
-        )),
-        Some((source, _)) => Ok(source),
-        None => match column.and_then(ColumnSchema::default_value).filter(|_| is_default(expr)) {
-            Some(default) => Ok(Source::Constant(default)),
-            None => asking::ask(walk, expr, bytes(), column),
-        },
-    };
-    if insert.source.is_none() {
-        let assignment = insert.assignments.get(at).ok_or_else(|| wrong_count(0))?;
-        return Ok(vec![source(&assignment.value, &|| filling::assigned_value(text, at))?]);
-    }
-    let ranges = text.rows();
-    let mut of_row = |(index, row): (usize, &&[Expr])| {
-        let expr = row.get(at).ok_or_else(|| wrong_count(index))?;
-        source(expr, &|| filling::item(text, ranges.get(index)?, at))
+    let ranges = if insert.source.is_none() { Vec::new() } else { text.rows() };
+    let mut of_row = |(index, row): (usize, &asking::Row<'_>)| {
+        let expr = row.values.get(at).ok_or_else(|| wrong_count(index))?;
+        let bytes = || match insert.source {
+            None => filling::assigned_value(text, at),
+            Some(_) => filling::item(text, ranges.get(index)?, at),
+        };
+        match text.value(expr) {
+            // What a fraction is in a column that is not known would be a guess.
+            Some((_, Given::Fraction)) if column.is_none() => Err(Refusal::unsupported(
+                "sharding-value",
+                "the type of the sharding column is not known; give it an integer, a text or bytes",
+            )),
+            Some((source, _)) => Ok(source),
+            None => match column.and_then(ColumnSchema::default_value).filter(|_| is_default(expr)) {
+                Some(default) => Ok(Source::Constant(default)),
+                None => asking::ask(walk, expr, bytes(), column, (row, at)),
+            },
+        }
     };
     rows.iter().enumerate().map(&mut of_row).collect()
 }

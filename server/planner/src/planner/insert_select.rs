@@ -34,7 +34,7 @@ pub(super) fn plan<'a>(
         return Err(refuse("into a reference table is not supported"));
     };
     if insert.returning.is_some() {
-        return Err(Refusal::unsupported("returning", "RETURNING of INSERT … SELECT over shards is not supported"));
+        return Err(refuse("with RETURNING is not supported where each shard inserts what it reads"));
     }
     let counts = |schema: &TableSchema| schema.columns.iter().any(|column| column.auto_increment);
     if target.named.table.is_some_and(|table| table.auto_increment.is_some()) || target.schema.is_none_or(counts) {

@@ -11,7 +11,7 @@ use super::placement::{Member, Placements};
 use super::streams::{self, Rows};
 use super::text::Text;
 use super::{PlanContext, catalog, facts};
-use crate::plan::{Edit, Expression, Filling, Ids, JoinPlan, Replacement, StepsPlan};
+use crate::plan::{Asked, Edit, Filling, Ids, JoinPlan, Replacement, StepsPlan};
 use crate::refusal::Refusal;
 use crate::schema::TableSchema;
 use crate::vschema::{Placement, Sharding};
@@ -69,7 +69,7 @@ pub(super) struct Walk<'a> {
     /// The column that a sequence fills.
     pub(super) filling: Option<Filling>,
     /// Expressions that tell where rows go.
-    pub(super) asked: Vec<Expression>,
+    pub(super) asked: Asked,
     /// How, then.
     pub(super) join: Option<Arc<JoinPlan>>,
     /// How it is written in steps.
@@ -105,7 +105,7 @@ impl<'a> Walk<'a> {
             system: false,
             ids: Ids::default(),
             filling: None,
-            asked: Vec::new(),
+            asked: Asked::default(),
             join: None,
             steps: None,
             joined: false,

@@ -1,9 +1,11 @@
 //! Plans for UPDATE and DELETE over sharded keyspaces.
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, TableFactor, TableWithJoins, Update,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, OrderByExpr, SelectItem, TableFactor,
+    TableWithJoins, Update,
 };
 
+use super::calls::contains_query;
 use super::names::idents;
 use super::placement::Spread;
 use super::walk::{Item, Scope, Walk};
@@ -53,11 +55,12 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         tables: std::slice::from_ref(&update.table),
         assignments: &update.assignments,
         condition: update.selection.as_ref(),
+        order_by: &update.order_by,
         written,
         single,
         limited: update.limit.is_some() || !single && !update.order_by.is_empty(),
         moves,
-        returns: false,
+        returning: None,
         verb: "UPDATE",
     };
     spread(walk, &writing)
@@ -98,11 +101,12 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
         tables,
         assignments: &[],
         condition: delete.selection.as_ref(),
+        order_by: &delete.order_by,
         written,
         single,
         limited: delete.limit.is_some() || !single && !delete.order_by.is_empty(),
         moves: false,
-        returns: delete.returning.is_some(),
+        returning: delete.returning.as_deref(),
         verb: "DELETE",
     };
     spread(walk, &writing)
@@ -125,6 +129,7 @@ struct Writing<'w, 'a> {
     tables: &'w [TableWithJoins],
     assignments: &'w [Assignment],
     condition: Option<&'w Expr>,
+    order_by: &'w [OrderByExpr],
     /// The items that it writes, if it is clear which.
     written: Option<Vec<usize>>,
     /// Of one table by itself.
@@ -133,8 +138,8 @@ struct Writing<'w, 'a> {
     limited: bool,
     /// Sharding columns may change.
     moves: bool,
-    /// RETURNING: it gives rows back.
-    returns: bool,
+    /// RETURNING: what it gives back.
+    returning: Option<&'w [SelectItem]>,
     verb: &'static str,
 }
 
@@ -148,10 +153,14 @@ fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, 
     if limited && !single {
         return match walk.placements.spread() {
             Spread::Pinned(pins) if writes_sharded && !moves => Ok((Route::Pinned(pins), MergePlan::Pass)),
+            _ if walk.context.scratch.is_some_and(|scratch| scratch.reopens) && is_constant(writing) => {
+                in_steps(walk, writing, false)
+            }
             _ => Err(Refusal::unsupported(
                 "limited-write",
                 format!(
-                    "{verb} of several tables over several shards takes no ORDER BY and no LIMIT; pin it by the sharding column"
+                    "{verb} of several tables over several shards takes ORDER BY and LIMIT only where the MySQL is a MariaDB, and SET has literals alone: \
+                     it computes others of rows that it does not write; pin it by the sharding column"
                 ),
             )),
         };
@@ -166,29 +175,58 @@ fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, 
     }
 }
 
+/// It is an UPDATE that sets what is the same in all rows. Of a join that is ordered or limited, MariaDB computes what reads columns from the row that it
+/// has read last.
+fn is_constant(writing: &Writing<'_, '_>) -> bool {
+    !writing.assignments.is_empty()
+        && writing.assignments.iter().all(|assignment| steps::is_constant(&assignment.value))
+}
+
 /// Its rows are found first. `together`: subqueries find what they read on the row's shard.
 fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) -> Result<(Route, MergePlan), Refusal> {
-    if writing.returns {
+    if writing.returning.is_some_and(|items| items.iter().any(contains_query)) {
         return Err(Refusal::unsupported(
             "returning",
-            "RETURNING of a DELETE over several shards whose rows are found first (LIMIT, tables that lie apart) is not supported; read the rows before",
+            "RETURNING with a subquery, of a DELETE over several shards whose rows are found first (LIMIT, tables that lie apart), is not supported; \
+             read the rows before",
         ));
     }
-    let item = match writing.written.as_deref() {
-        Some([item, others @ ..]) if others.iter().all(|other| other == item) => *item,
-        _ => {
-            return Err(Refusal::unsupported(
-                "multi-table-write",
-                format!(
-                    "{} over several tables and shards may write one of them, or sharded ones that are joined by their sharding columns, and \
-                     must tell which; name the table of each column",
-                    writing.verb
-                ),
-            ));
-        }
+    let Some(written) = &writing.written else {
+        return Err(Refusal::unsupported(
+            "multi-table-write",
+            format!(
+                "{} over several tables and shards must tell which of them it writes; name the table of each column",
+                writing.verb
+            ),
+        ));
     };
-    let &Writing { scope, tables, assignments, condition, .. } = writing;
-    steps::keyed(walk, &steps::Target { scope, item, tables, assignments, condition, together })
+    let mut items: Vec<usize> = Vec::new();
+    written.iter().for_each(|item| {
+        if !items.contains(item) {
+            items.push(*item)
+        }
+    });
+    let twice = |number: usize| {
+        let table = |item: &usize| named_table(writing, *item);
+        items[..number].iter().any(|other| table(other).is_none() || table(other) == table(&items[number]))
+    };
+    if (1..items.len()).any(twice) {
+        return Err(Refusal::unsupported(
+            "multi-table-write",
+            format!(
+                "{} over several shards cannot write one table by two names; write one after the other",
+                writing.verb
+            ),
+        ));
+    }
+    let &Writing { scope, tables, assignments, condition, order_by, returning, .. } = writing;
+    let returns = returning.is_some();
+    steps::keyed(walk, &steps::Target { scope, items, tables, assignments, condition, order_by, together, returns })
+}
+
+/// The name of the table behind an item of FROM; `None`: it is not known.
+fn named_table(writing: &Writing<'_, '_>, item: usize) -> Option<String> {
+    steps::factor(writing.tables, item, writing.scope.items.len()).map(|(_, name)| last(name).to_lowercase())
 }
 
 /// The same write on every shard; it must do the same on each.

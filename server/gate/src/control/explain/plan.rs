@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vitrail_planner::plan::{Node, Plan, Resolved, Steps, Write};
+use vitrail_planner::plan::{Keyed, Node, Plan, Resolved, Steps, Write};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::value::Binds;
 use vitrail_sql::normalise::Normalised;
@@ -151,8 +151,10 @@ fn said_of(node: Node, resolved: &Resolved, keyspace: &Keyspace, binds: &Arc<Bin
 /// The text that writes rows, once it is known which.
 fn written(steps: &Steps) -> String {
     match steps.write() {
-        Write::Keyed(keyed) => keyed.text(),
+        Write::Keyed(tables) => tables.iter().map(Keyed::text).collect::<Vec<_>>().join("; "),
+        Write::Allot(allotment) => allotment.text(1),
         Write::Insert(insertion) => insertion.text(1),
+        Write::Complete(completion) => completion.statement().text.to_string(),
     }
 }
 

@@ -25,11 +25,11 @@ pub(super) struct Assigned {
     pub(super) set: Vec<Part>,
 }
 
-/// Takes SET apart. `joined`: several tables are read. `moved`: columns whose values have to be known, whatever they are made of.
+/// Takes SET apart, as far as it is of the table: `own` has these assignments. `joined`: several tables are read. `moved`: columns whose values have to be known, whatever they are made of.
 pub(super) fn assigned(
     text: &Text<'_>,
     clauses: &Clauses,
-    assignments: &[Assignment],
+    (assignments, own): (&[Assignment], &[&Assignment]),
     item: &Item<'_>,
     joined: bool,
     moved: &[&str],
@@ -47,6 +47,9 @@ pub(super) fn assigned(
     }
     let mut all = Assigned { read: Vec::new(), columns: Vec::new(), set: Vec::new() };
     for (number, (assignment, part)) in assignments.iter().zip(&parts).enumerate() {
+        if !own.iter().any(|own| std::ptr::eq(*own, assignment)) {
+            continue;
+        }
         // The rest sees what was set before it.
         let before = |name: &str| {
             names
@@ -57,7 +60,7 @@ pub(super) fn assigned(
         if finds(&assignment.value, |expr| name_of(expr).is_some_and(before)) {
             return Err(refuse("a value of SET that reads a column which SET changes elsewhere"));
         }
-        if number > 0 {
+        if !all.set.is_empty() {
             all.set.push(phrase(", "));
         }
         let slice = |bytes: std::ops::Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
@@ -90,7 +93,7 @@ fn name_of(expr: &Expr) -> Option<&str> {
 }
 
 /// Whether a value names nothing: DEFAULT, literals, binds, and what is made of them.
-fn is_constant(value: &Expr) -> bool {
+pub(in super::super) fn is_constant(value: &Expr) -> bool {
     let default = |name: &str| name.eq_ignore_ascii_case("default");
     let names = |expr: &Expr| !is_clock(expr) && name_of(expr).is_some_and(|name| !default(name));
     !contains_query(value) && !finds(value, names)
@@ -98,7 +101,16 @@ fn is_constant(value: &Expr) -> bool {
 
 /// MySQL's error for a table that is written and read by a subquery at once; a refusal where it depends on how MySQL reads it.
 pub(super) fn read_and_written<V: Visit>(part: &V, table: &str) -> Result<(), Refusal> {
-    let mut reads = Reads { table, derived: 0, nested: 0 };
+    judged(part, Reads { table, another_name: true, derived: 0, nested: 0 })
+}
+
+/// The same for a value of INSERT, whose subqueries may read the table by another name.
+pub(super) fn read_and_inserted<V: Visit>(part: &V, table: &str) -> Result<(), Refusal> {
+    judged(part, Reads { table, another_name: false, derived: 0, nested: 0 })
+}
+
+fn judged<V: Visit>(part: &V, mut reads: Reads<'_>) -> Result<(), Refusal> {
+    let table = reads.table;
     match part.visit(&mut reads) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(true) => Err(refuse("a derived table that reads the table which is written")),
@@ -109,8 +121,15 @@ pub(super) fn read_and_written<V: Visit>(part: &V, table: &str) -> Result<(), Re
     }
 }
 
+/// Whether a subquery of it reads this table.
+pub(super) fn reads<V: Visit>(part: &V, table: &str) -> bool {
+    part.visit(&mut Reads { table, another_name: true, derived: 0, nested: 0 }).is_break()
+}
+
 struct Reads<'t> {
     table: &'t str,
+    /// It counts by whichever name it is read.
+    another_name: bool,
     derived: usize,
     nested: usize,
 }
@@ -133,9 +152,14 @@ impl Visitor for Reads<'_> {
         let is = |name: &ObjectName| {
             idents(name).and_then(|parts| parts.last().map(|last| last.value.eq_ignore_ascii_case(self.table)))
         };
+        let is_named = |name: &str| name.eq_ignore_ascii_case(self.table);
         match factor {
             TableFactor::Derived { .. } => self.derived += 1,
-            TableFactor::Table { name, .. } if self.nested > 0 && is(name) == Some(true) => {
+            TableFactor::Table { name, alias, .. }
+                if self.nested > 0
+                    && is(name) == Some(true)
+                    && (self.another_name || alias.as_ref().is_none_or(|alias| is_named(&alias.name.value))) =>
+            {
                 return ControlFlow::Break(self.derived > 0);
             }
             _ => {}

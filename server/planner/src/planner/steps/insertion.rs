@@ -1,18 +1,19 @@
 //! INSERT … SELECT whose rows go to other shards than they are read from: the gate reads them, and inserts each where it belongs.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Insert, OnInsert, Query, SelectItem, SetExpr, TableObject, Visit, Visitor};
+use sqlparser::ast::{Insert, OnInsert, Query, SelectItem, SetExpr, TableObject};
 use vitrail_sql::lexer::TokenKind;
 
-use super::super::calls::{finds, is_clock};
+use super::super::calls::{contains_query, finds, is_clock};
 use super::super::clauses::Clauses;
 use super::super::insert_select::Target;
 use super::super::names::idents;
 use super::super::text::Text;
 use super::super::walk::{Scope, Walk};
-use super::super::write::replicated;
+use super::super::write::{last, replicated};
+use super::duplicates::{Duplicates, Names, duplicates};
 use super::keys::quote;
 use super::lossless::{self, Lossless};
 use super::{phrase, reading};
@@ -56,8 +57,7 @@ pub(in super::super) fn insertion<'a>(
                     let message = format!("the INSERT gives no value for the sharding column `{}`", of.column);
                     Refusal::unsupported("no-sharding-column", message)
                 })?;
-                let known = Some(Box::new(columns[place].clone()));
-                dividers.push((place, Divider { vindex: of.vindex, part: of.part, known }));
+                dividers.push((place, Divider::of(of, &columns[place])));
             }
             Home::Divided(dividers)
         }
@@ -66,30 +66,58 @@ pub(in super::super) fn insertion<'a>(
             Home::Everywhere
         }
     };
-    let (source, tail) = parts(text, insert.on.is_some()).ok_or_else(|| refuse("whose SELECT cannot be told apart"))?;
-    let mut after = Vec::new();
-    if let (Some(OnInsert::DuplicateKeyUpdate(assignments)), Some(tail)) = (&insert.on, tail) {
-        let mut named = Named { scope, schema, table: target_name(name), values: 0 };
-        if assignments.iter().any(|assignment| assignment.value.visit(&mut named).is_break()) {
-            return Err(refuse(
-                "whose ON DUPLICATE KEY UPDATE reads a column of the SELECT, or a subquery; use VALUES(column)",
-            ));
+    if insert.returning.as_ref().is_some_and(contains_query) {
+        return Err(Refusal::unsupported(
+            "returning",
+            "RETURNING with a subquery, of INSERT … SELECT over several shards, is not supported; read the rows after it",
+        ));
+    }
+    let returns = insert.returning.is_some();
+    let (source, tail) =
+        parts(text, insert.on.is_some(), returns).ok_or_else(|| refuse("whose SELECT cannot be told apart"))?;
+    let slice = |bytes: Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
+    let (mut after, mut beside) = (Vec::new(), Vec::new());
+    match (&insert.on, tail) {
+        (Some(OnInsert::DuplicateKeyUpdate(assignments)), Some(tail)) => {
+            let names = Names { scope, schema, table: last(name) };
+            let Duplicates { tail, read } = duplicates(text, &names, assignments, tail).ok_or_else(|| {
+                refuse(
+                    "whose ON DUPLICATE KEY UPDATE reads a subquery, or of the SELECT more than columns as they are, integers and decimals in \
+                     arithmetic and texts in CONCAT; use VALUES(column)",
+                )
+            })?;
+            after.push(phrase(" "));
+            after.extend(tail);
+            beside = read;
         }
-        after.extend([phrase(" "), Part::Slice(text.anchor(tail.start), text.anchor(tail.end))]);
+        (_, Some(tail)) => after.extend([phrase(" "), slice(tail)]),
+        _ => {}
     }
     let end = idents(name).and_then(|parts| text.end(parts.last()?));
     let end = end.ok_or_else(|| refuse("into a table whose place in the text is not known"))?;
     let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
     let start = text.statement.body.start;
-    let before =
-        vec![Part::Slice(text.anchor(start), text.anchor(end)), Part::Text(format!(" ({})", names.join(", ")).into())];
+    let before = vec![slice(start..end), Part::Text(format!(" ({})", names.join(", ")).into())];
     let rewritten =
         insert.source.as_deref().and_then(|query| lossless::lossless(walk, query, scope, &columns, source.start));
-    let (mut read, rest, proved) = match rewritten {
+    let (mut read, mut rest, proved) = match rewritten {
         Some(Lossless { list, rest, proved }) => (list, rest, proved),
         None => (Vec::new(), source.start, Vec::new()),
     };
-    read.push(Part::Slice(text.anchor(rest), text.anchor(source.end)));
+    if !beside.is_empty() {
+        let query = insert.source.as_deref();
+        let behind = query.and_then(|query| lossless::behind_list(text, query, source.start));
+        let behind = behind.ok_or_else(|| {
+            refuse("with groups, DISTINCT or a form that cannot be taken apart, whose ON DUPLICATE KEY UPDATE reads the SELECT")
+        })?;
+        // What was rewritten ends there.
+        if read.is_empty() {
+            read.push(slice(rest..behind));
+        }
+        read.extend(beside.iter().map(|(name, _)| phrase(&format!(", {name}"))));
+        rest = behind;
+    }
+    read.push(slice(rest..source.end));
     if is_unlimited(insert.source.as_deref()) && Clauses::of(text).is_some() {
         // `sql_select_limit` would cut; MySQL does not heed it here.
         read.push(Part::Text(format!(" LIMIT {}", u64::MAX).into()));
@@ -98,8 +126,14 @@ pub(in super::super) fn insertion<'a>(
     let merge = if matches!(home, Home::Everywhere) { MergePlan::Replicated } else { MergePlan::Writes };
     let clocked = insert.source.as_deref().map_or_else(Vec::new, |query| clocked(query, &columns));
     let (proved, clocked) = (proved.into(), clocked.into());
-    let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling, proved, clocked });
-    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore }));
+    let beside = beside.into_iter().map(|(_, beside)| beside).collect();
+    let returning = returns.then(|| {
+        let nulls = vec!["NULL"; columns.len()];
+        let none = Part::Text(format!(" SELECT {} FROM DUAL WHERE 1 = 0", nulls.join(", ")).into());
+        before.iter().cloned().chain([none]).chain(after.iter().cloned()).collect()
+    });
+    let write = WritePlan::Insert(InsertPlan { before, after, columns, home, filling, proved, clocked, beside });
+    walk.steps = Some(Arc::new(StepsPlan { read, write, ignores: insert.ignore, returning }));
     Ok((Route::AllShards, merge))
 }
 
@@ -176,7 +210,7 @@ fn is_one_column(item: &SelectItem) -> bool {
 }
 
 /// The bytes of the SELECT, and of what stands behind it.
-fn parts(text: &Text<'_>, updates: bool) -> Option<(Range<usize>, Option<Range<usize>>)> {
+fn parts(text: &Text<'_>, updates: bool, returns: bool) -> Option<(Range<usize>, Option<Range<usize>>)> {
     let mut depth = 0;
     let mut start = None;
     let mut tail = None;
@@ -189,7 +223,9 @@ fn parts(text: &Text<'_>, updates: bool) -> Option<(Range<usize>, Option<Range<u
             start = Some(index);
         }
         let duplicate = text.tokens.get(index + 1).is_some_and(|next| text.is_word(next, "DUPLICATE"));
-        if updates && depth == 0 && start.is_some() && text.is_word(token, "ON") && duplicate {
+        let on = updates && text.is_word(token, "ON") && duplicate;
+        let returning = returns && text.is_word(token, "RETURNING");
+        if depth == 0 && start.is_some() && tail.is_none() && (on || returning) {
             tail = Some(index);
         }
         depth += text.nesting(token);
@@ -207,62 +243,6 @@ fn is_unlimited(query: Option<&Query>) -> bool {
             && query.locks.is_empty()
             && matches!(&*query.body, SetExpr::Select(_))
     })
-}
-
-fn target_name(name: &sqlparser::ast::ObjectName) -> String {
-    super::super::write::last(name)
-}
-
-/// Breaks at what is no column of the table that is inserted into, no VALUES, and no plain value.
-struct Named<'n, 'a> {
-    scope: &'n Scope<'a>,
-    schema: &'n TableSchema,
-    table: String,
-    /// How many calls of VALUES are around.
-    values: usize,
-}
-
-impl Named<'_, '_> {
-    fn is_own(&self, column: &str) -> bool {
-        let elsewhere =
-            |item: &super::super::walk::Item<'_>| item.schema.is_none_or(|schema| schema.column(column).is_some());
-        self.schema.column(column).is_some() && !self.scope.items.iter().any(elsewhere)
-    }
-
-    fn is_values(expr: &Expr) -> bool {
-        matches!(expr, Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("values"))
-    }
-}
-
-impl Visitor for Named<'_, '_> {
-    type Break = ();
-
-    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-        ControlFlow::Break(())
-    }
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        let allowed = match expr {
-            expr if Named::is_values(expr) => {
-                self.values += 1;
-                true
-            }
-            _ if self.values > 0 => true,
-            Expr::Identifier(name) => name.value.starts_with('@') || self.is_own(&name.value),
-            Expr::CompoundIdentifier(parts) => {
-                let alias = |item: &super::super::walk::Item<'_>| item.alias.eq_ignore_ascii_case(&self.table);
-                matches!(parts.as_slice(), [table, _] if table.value.eq_ignore_ascii_case(&self.table))
-                    && !self.scope.items.iter().any(alias)
-            }
-            _ => true,
-        };
-        if allowed { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    }
-
-    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        self.values -= usize::from(Named::is_values(expr));
-        ControlFlow::Continue(())
-    }
 }
 
 fn refuse(what: &str) -> Refusal {

@@ -5,11 +5,11 @@ use sqlparser::ast::{Assignment, AssignmentTarget};
 use super::super::names::is_default;
 use super::super::order::quoted;
 use super::super::walk::{Item, Walk};
-use super::super::write::last;
+use super::super::write::{assigned, last};
 use super::refuse;
 use crate::plan::{Divider, Home, Moving, MovingPlan, Source};
 use crate::refusal::Refusal;
-use crate::schema::{ColumnClass, ColumnSchema, Domain};
+use crate::schema::{ColumnClass, ColumnSchema, Domain, TableSchema};
 use crate::vschema::Sharding;
 
 /// Columns whose values name one row of all shards.
@@ -23,7 +23,21 @@ pub(super) fn choose<'a>(item: &Item<'a>, table: &str) -> Result<Key<'a>, Refusa
     let unknown = || refuse(&format!("a table whose columns are not known (`{table}`)"));
     let schema = item.schema.ok_or_else(unknown)?;
     let sharding = item.sharded.map(|(_, sharding)| sharding);
-    let fits = |column: &ColumnSchema| {
+    let mut columns = unique_key(schema).ok_or_else(|| {
+        refuse(&format!("a table without a primary or unique key of numbers, dates, bytes or text (`{table}`)"))
+    })?;
+    for sharding in sharding.iter().flat_map(|sharding| &sharding.columns) {
+        let column = schema.column(&sharding.column).ok_or_else(unknown)?;
+        if !columns.iter().any(|known| known.name == column.name) {
+            columns.push(column);
+        }
+    }
+    Ok(Key { columns, sharding })
+}
+
+/// The columns of the first unique key without NULL whose values name rows.
+fn unique_key(schema: &TableSchema) -> Option<Vec<&ColumnSchema>> {
+    let fits = |column: &&ColumnSchema| {
         let exact = matches!(
             column.class,
             ColumnClass::Integer
@@ -36,18 +50,19 @@ pub(super) fn choose<'a>(item: &Item<'a>, table: &str) -> Result<Key<'a>, Refusa
     };
     let of_key = |key: &Vec<String>| {
         let columns = key.iter().map(|name| schema.column(name)).collect::<Option<Vec<_>>>()?;
-        columns.iter().all(|column| fits(column)).then_some(columns)
+        columns.iter().all(fits).then_some(columns)
     };
-    let mut columns = schema.unique_keys.iter().find_map(of_key).ok_or_else(|| {
-        refuse(&format!("a table without a primary or unique key of numbers, dates, bytes or text (`{table}`)"))
-    })?;
-    for sharding in sharding.iter().flat_map(|sharding| &sharding.columns) {
-        let column = schema.column(&sharding.column).ok_or_else(unknown)?;
-        if !columns.iter().any(|known| known.name == column.name) {
-            columns.push(column);
-        }
-    }
-    Ok(Key { columns, sharding })
+    schema.unique_keys.iter().find_map(of_key)
+}
+
+/// Whether rows of a table can be named; one whose columns are not known may have a key.
+pub(super) fn has_key(item: &Item<'_>) -> bool {
+    item.schema.is_none_or(|schema| unique_key(schema).is_some())
+}
+
+/// Whether an UPDATE sets sharding columns.
+pub(super) fn sets_sharding(sharding: &Sharding, assignments: &[Assignment]) -> bool {
+    assigned(assignments).iter().any(|name| sharding.position(&last(name)).is_some())
 }
 
 impl Key<'_> {
@@ -68,8 +83,7 @@ impl Key<'_> {
         let Some(sharding) = self.sharding else { return Home::Everywhere };
         let divider = |column: &crate::vschema::ShardingColumn| {
             let place = self.place(&column.column)?;
-            let known = Some(Box::new(self.columns[place].clone()));
-            Some((place, Divider { vindex: column.vindex, part: column.part, known }))
+            Some((place, Divider::of(column, self.columns[place])))
         };
         Home::Divided(sharding.columns.iter().filter_map(divider).collect())
     }
@@ -90,7 +104,7 @@ pub(super) fn moving(
     item: &Item<'_>,
     table: &str,
     key: &Key<'_>,
-    assignments: &[Assignment],
+    assignments: &[&Assignment],
 ) -> Result<Option<MovingPlan>, Refusal> {
     let (Some(sharding), Some(schema)) = (key.sharding, item.schema) else { return Ok(None) };
     let mut set = Vec::new();
@@ -98,8 +112,8 @@ pub(super) fn moving(
         match &assignment.target {
             AssignmentTarget::ColumnName(name) => set.push((last(name), &assignment.value)),
             AssignmentTarget::Tuple(names) => {
-                if names.iter().any(|name| sharding.position(&last(name)).is_some()) {
-                    return Err(refuse("a sharding column that is set in a tuple"));
+                if names.iter().any(|name| key.place(&last(name)).is_some()) {
+                    return Err(refuse("a column of the table's key that is set in a tuple"));
                 }
             }
         }
@@ -110,11 +124,8 @@ pub(super) fn moving(
     let (mut assigned, mut read) = (Vec::new(), Vec::new());
     for (name, value) in &set {
         let Some(place) = key.place(name) else { continue };
-        if sharding.position(name).is_none() {
-            return Err(refuse("a sharding column that changes together with another column of the table's key"));
-        }
         if assigned.iter().any(|(known, _)| *known == place) || read.contains(&place) {
-            return Err(refuse("a sharding column that is set twice"));
+            return Err(refuse("a column of the table's key that is set twice"));
         }
         match walk.text.value(value) {
             Some((source, _)) => assigned.push((place, source)),
@@ -123,7 +134,7 @@ pub(super) fn moving(
                     Refusal::unsupported(
                         "sharding-column-update",
                         format!(
-                            "the sharding column `{name}` tells where the row goes, and what its DEFAULT is, is not known; give the value itself"
+                            "the column `{name}` tells where the row goes or which it is, and what its DEFAULT is, is not known; give the value itself"
                         ),
                     )
                 })?;
@@ -132,14 +143,11 @@ pub(super) fn moving(
             None => read.push(place),
         }
     }
-    let in_key = |name: &String| {
-        let of_sharding = |key: &&Vec<String>| key.iter().any(|column| sharding.position(column).is_some());
-        schema.unique_keys.iter().filter(of_sharding).flatten().any(|column| column.eq_ignore_ascii_case(name))
-    };
-    // The order in which rows change would decide whether they collide on their way.
-    if set.iter().any(|(name, _)| sharding.position(name).is_none() && in_key(name)) {
-        return Err(refuse("a sharding column that changes together with another column of a unique key"));
-    }
+    // Rows may collide on their way by another unique key.
+    let of_sharding = |key: &&Vec<String>| key.iter().any(|column| sharding.position(column).is_some());
+    let colliding = schema.unique_keys.iter().filter(of_sharding).flatten().chain(&schema.colliding);
+    let beside = colliding.filter(|name| sharding.position(name).is_none());
+    let beside = beside.into_iter().any(|name| set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name)));
     let columns: Vec<ColumnSchema> = schema.columns.iter().filter(|column| !column.generated).cloned().collect();
     let mut select = Vec::with_capacity(columns.len() + 1);
     let mut documents = Vec::new();
@@ -172,7 +180,7 @@ pub(super) fn moving(
         names: names(table, &key.columns).into(),
         checked,
     };
-    Ok(Some(MovingPlan { moving, assigned, read }))
+    Ok(Some(MovingPlan { moving, assigned, read, beside }))
 }
 
 /// The condition under which a document is the same once it was sent as text.

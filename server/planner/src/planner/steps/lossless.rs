@@ -109,6 +109,16 @@ pub(super) fn lossless(
     Some(Lossless { list, rest, proved })
 }
 
+/// Where the list of a SELECT ends that begins at byte `start`, if further columns can be read behind it.
+pub(super) fn behind_list(text: &Text<'_>, query: &Query, start: usize) -> Option<usize> {
+    let SetExpr::Select(block) = &*query.body else { return None };
+    let select = text.tokens.iter().position(|token| token.start == start)?;
+    if query.with.is_some() || !is_plain(block) || !text.is_word(&text.tokens[select], "SELECT") {
+        return None;
+    }
+    Some(listed(text, select, end_of_list(text, select)?).last()?.end)
+}
+
 /// Whether each row gives its own columns, and nothing reads the list but ORDER BY.
 fn is_plain(block: &Select) -> bool {
     let mut calls = Calls::default();
