@@ -156,6 +156,12 @@ fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, 
             _ if walk.context.scratch.is_some_and(|scratch| scratch.reopens) && is_constant(writing) => {
                 in_steps(walk, writing, false)
             }
+            // As MySQL says it, which never takes them.
+            _ if verb == "UPDATE" && walk.context.scratch.is_some_and(|scratch| !scratch.reopens) => {
+                let clause = if writing.order_by.is_empty() { "LIMIT" } else { "ORDER BY" };
+                Err(Refusal::invalid("limited-write", format!("Incorrect usage of UPDATE and {clause}"))
+                    .with_errno(1221, "HY000"))
+            }
             _ => Err(Refusal::unsupported(
                 "limited-write",
                 format!(
