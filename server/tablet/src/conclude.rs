@@ -128,7 +128,7 @@ impl Shared {
 
     /// Holds a connection again, unless it is to be held no more.
     async fn put(shared: &Arc<Shared>, id: ConnectionId, lease: Lease, place: Place) {
-        if let Err(lease) = shared.held.put(id, lease) {
+        if let Some(lease) = shared.held.put(id, lease) {
             Shared::clean_up(shared, lease, place).await;
         }
     }

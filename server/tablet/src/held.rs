@@ -131,7 +131,7 @@ impl Held {
     }
 
     /// Puts a connection back after a call. If it was released or has expired meanwhile, it comes back to be cleaned up.
-    pub(crate) fn put(&self, id: ConnectionId, mut lease: Lease) -> Result<(), Lease> {
+    pub(crate) fn put(&self, id: ConnectionId, mut lease: Lease) -> Option<Lease> {
         match self.entries.get_mut(&id) {
             Some(mut entry) if matches!(entry.state, State::Busy) && !entry.expire.is_cancelled() => {
                 if entry.place == Place::Reserved {
@@ -141,15 +141,15 @@ impl Held {
                     entry.expires = limit.filter(|_| open);
                 }
                 entry.state = State::Idle { lease, since: Instant::now() };
-                Ok(())
+                None
             }
             Some(mut entry) => {
                 if matches!(entry.state, State::Busy) {
                     entry.state = State::Lost { why: too_old(entry.place), since: Instant::now() };
                 }
-                Err(lease)
+                Some(lease)
             }
-            None => Err(lease),
+            None => Some(lease),
         }
     }
 

@@ -44,7 +44,7 @@ impl Run {
         match fate {
             Fate::Kept => {
                 if let Some(lease) = self.lease.take()
-                    && let Err(lease) = self.shared.held.put(id, lease)
+                    && let Some(lease) = self.shared.held.put(id, lease)
                 {
                     Shared::clean_up(&self.shared, lease, self.place).await;
                 }
@@ -112,7 +112,7 @@ impl Run {
         match why {
             None => {
                 if let Some(lease) = self.lease.take()
-                    && let Err(lease) = self.shared.held.put(id, lease)
+                    && let Some(lease) = self.shared.held.put(id, lease)
                 {
                     Shared::clean_up(&self.shared, lease, self.place).await;
                 }
