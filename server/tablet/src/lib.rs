@@ -6,7 +6,7 @@
 //! * [`tablet`]: [`Tablet`], the [`vitrail_service::QueryService`] over one MySQL. `shared`: what its calls share; `connect` and `health`:
 //!   how MySQL is reached, and looked after.
 //! * `execute` and `conclude`: a statement that is to run, a transaction that is to end.
-//! * [`guard`]: refuses what would leave its mark on a connection that others use.
+//! * [`guard`]: refuses what would leave its mark on a connection that others use. `reading`: what is known of texts that come again.
 //! * `hot_rows`: lines of those who write one row.
 //! * `lease`, `settings` and `values`: a connection in a call's hands, brought to the call's settings by difference, and to what the statement
 //!   sees of its session.
