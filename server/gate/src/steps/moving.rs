@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use vitrail_planner::plan::{KEYS, Keyed, Merge, Moving, ShardStatement, Window};
 use vitrail_proto::error::ErrorBody;
+use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Value;
 
 use super::keyed::{Given, Key};
@@ -39,11 +40,8 @@ impl Stepping<'_> {
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
         let Leaving { keyed, moving, new, .. } = leaving;
-        let calling = self.neutral();
         let rows = self.leaving_rows(session, moving, &new, done).await?;
-        let insertions = self.arrivals(keyed, moving, &rows)?;
-        self.arrive(session, &new, &insertions);
-        self.write(session, insertions, &calling, done).await?;
+        self.settle(session, (keyed, moving), &new, &rows, done).await?;
         self.delete(session, moving, new, done).await
     }
 
@@ -65,9 +63,7 @@ impl Stepping<'_> {
         let rows = self.leaving_rows(session, moving, &new, done).await?;
         self.undo(session, &shards).await?;
         self.delete(session, moving, old, done).await?;
-        let insertions = self.arrivals(keyed, moving, &rows)?;
-        self.arrive(session, &new, &insertions);
-        self.write(session, insertions, &self.neutral(), done).await?;
+        self.settle(session, (keyed, moving), &new, &rows, done).await?;
         Ok(())
     }
 
@@ -88,9 +84,7 @@ impl Stepping<'_> {
             return Ok(());
         }
         let rows = self.leaving_rows(session, moving, &new, done).await?;
-        let insertions = self.arrivals(keyed, moving, &rows)?;
-        self.arrive(session, &new, &insertions);
-        let inserted = self.write(session, insertions, &self.neutral(), done).await?;
+        let inserted = self.settle(session, (keyed, moving), &new, &rows, done).await?;
         let (stays, mut end) = (inserted.affected == 0, updated);
         if stays {
             self.undo(session, &shards).await?;
@@ -130,13 +124,22 @@ impl Stepping<'_> {
         Ok(rows)
     }
 
-    /// Where a row arrives is committed first: if the rest fails, it is there twice, and never lost.
-    fn arrive(&self, session: &mut Session, leaving: &BTreeMap<usize, Vec<Key>>, insertions: &[ShardStatement]) {
+    /// Inserts rows at their new homes. Where a row arrives is committed first: if the rest fails, it is there twice, and never lost.
+    async fn settle(
+        &self,
+        session: &mut Session,
+        (keyed, moving): (Keyed<'_>, &Moving),
+        leaving: &BTreeMap<usize, Vec<Key>>,
+        rows: &Rows,
+        done: &mut Done,
+    ) -> Result<ResultEnd, ErrorBody> {
+        let insertions = self.arrivals(keyed, moving, rows)?;
         let arrive = insertions.iter().map(|statement| statement.shard).filter(|shard| !leaving.contains_key(shard));
         let arrive: Vec<_> = arrive.map(|shard| Arc::clone(&self.keyspace.shards[shard].name)).collect();
         if let TransactionState::Open(transaction) = &mut session.transaction {
             transaction.commits_first(&self.keyspace.name, &arrive);
         }
+        self.write(session, insertions, &self.neutral(), done).await
     }
 
     async fn delete(
