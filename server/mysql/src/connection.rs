@@ -11,6 +11,10 @@
 //! gets lost. So a task can wait for rows and for a cancel at once, have the statement killed, and read on to its end. A future
 //! that *sends* (`send`, and all that begins with it) breaks the connection if it is dropped half-way: [`Connection::is_clean`] then
 //! says no for ever, and the next command fails instead of reading another one's answer.
+//!
+//! **Several statements** may go out at once (see `pipeline`): their answers come one after the other.
+
+mod pipeline;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -95,6 +99,8 @@ pub struct Connection {
     /// Written by session tracking, read by `reset`.
     schema_changed: bool,
     max_allowed_packet: u64,
+    /// Statements that were sent behind the one whose answer is being read.
+    following: usize,
     created: Instant,
     /// Written and read by the owner of the connection; see [`Connection::memo`].
     memo: Option<Box<dyn Any + Send + Sync>>,
@@ -130,6 +136,7 @@ impl Connection {
             status: end.status,
             schema_changed: false,
             max_allowed_packet: 1 << 20,
+            following: 0,
             created: Instant::now(),
             memo: None,
         };
@@ -153,12 +160,7 @@ impl Connection {
 
     /// Sends a statement; [`Connection::response`] comes next. Breaks the connection if dropped.
     pub async fn send(&mut self, sql: &[u8]) -> Result<()> {
-        // The command byte counts, and the server refuses what is equal to its limit.
-        if sql.len() as u64 + 1 >= self.max_allowed_packet {
-            let (size, limit) = (sql.len() as u64, self.max_allowed_packet);
-            return Err(Error::TooLarge { what: "statement", size, limit });
-        }
-        self.command(capability::COM_QUERY, sql).await
+        self.send_with(sql, &[]).await
     }
 
     /// Reads the beginning of the next result: after `send`, and after an end whose status says [`Status::more_results`].
@@ -292,7 +294,7 @@ impl Connection {
 
     /// Ready for a command, with nothing left over from the one before.
     pub fn is_clean(&self) -> bool {
-        self.state == State::Ready && self.channel.is_drained()
+        self.state == State::Ready && self.following == 0 && self.channel.is_drained()
     }
 
     /// Lost, or out of step with the server: good for nothing but being dropped. A connection whose result is half-read is neither
@@ -336,13 +338,19 @@ impl Connection {
     }
 
     async fn command(&mut self, command: u8, body: &[u8]) -> Result<()> {
-        if self.state != State::Ready {
+        self.commands(command, body, &[]).await
+    }
+
+    /// Sends one command, and others of the same kind behind it.
+    async fn commands(&mut self, command: u8, body: &[u8], others: &[Bytes]) -> Result<()> {
+        if self.state != State::Ready || self.following > 0 {
             return Err(self.not_ready());
         }
         self.state = State::Sending;
-        match self.channel.send_command(command, body).await {
+        match self.channel.send_commands(command, body, others).await {
             Ok(()) => {
                 self.state = State::Response;
+                self.following = others.len();
                 Ok(())
             }
             Err(error) => {
@@ -363,6 +371,7 @@ impl Connection {
         Error::NotReady(match self.state {
             State::Broken => "it was lost",
             State::Sending => "a statement was given up while it was sent",
+            State::Ready => "answers of statements that were sent with the previous one were not read",
             _ => "the previous result was not read to its end",
         })
     }

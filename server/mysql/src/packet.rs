@@ -115,9 +115,32 @@ impl Channel {
 
     /// Sends a command: `head` and then `body` make the payload. A new exchange begins: sequence 0.
     pub(crate) async fn send_command(&mut self, head: u8, body: &[u8]) -> Result<()> {
+        self.send_commands(head, body, &[]).await
+    }
+
+    /// Sends a command, and `others` with the same `head` behind it; if there are any, each of all fits into a packet.
+    pub(crate) async fn send_commands(&mut self, head: u8, body: &[u8], others: &[Bytes]) -> Result<()> {
         self.sequence = 0;
         self.doing = "reading the answer";
-        self.send(&[head], body).await
+        if others.is_empty() {
+            return self.send(&[head], body).await;
+        }
+        let bodies = || std::iter::once(body).chain(others.iter().map(|body| &**body));
+        let mut packets = Vec::with_capacity(bodies().map(|body| HEADER + 1 + body.len()).sum());
+        for body in bodies() {
+            debug_assert!(body.len() + 1 < FULL, "statements that go together are short");
+            packets.put_uint_le(body.len() as u64 + 1, 3);
+            packets.extend_from_slice(&[0, head]);
+            packets.extend_from_slice(body);
+        }
+        self.begin_answer();
+        self.write(&packets, &mut Sent::Nothing).await?;
+        self.flush().await
+    }
+
+    /// The answer to a command of one packet begins.
+    pub(crate) fn begin_answer(&mut self) {
+        self.sequence = 1;
     }
 
     /// Sends a payload that answers the peer, in the exchange under way.
@@ -146,23 +169,30 @@ impl Channel {
             } else {
                 chunk
             };
-            for part in [&first[..], second] {
-                let mut part = part;
-                while !part.is_empty() {
-                    match self.transport.write(part).await {
-                        Ok(0) => return Err(self.write_failed(io::ErrorKind::WriteZero.into(), sent)),
-                        Ok(written) => {
-                            sent = Sent::Something;
-                            part = &part[written..];
-                        }
-                        Err(source) => return Err(self.write_failed(source, sent)),
-                    }
-                }
-            }
+            self.write(&first, &mut sent).await?;
+            self.write(second, &mut sent).await?;
             if length < FULL {
                 break;
             }
         }
+        self.flush().await
+    }
+
+    async fn write(&mut self, mut part: &[u8], sent: &mut Sent) -> Result<()> {
+        while !part.is_empty() {
+            match self.transport.write(part).await {
+                Ok(0) => return Err(self.write_failed(io::ErrorKind::WriteZero.into(), *sent)),
+                Ok(written) => {
+                    *sent = Sent::Something;
+                    part = &part[written..];
+                }
+                Err(source) => return Err(self.write_failed(source, *sent)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
         self.transport.flush().await.map_err(|source| Error::Io { source, sent: Sent::Something, doing: "sending" })
     }
 

@@ -6,6 +6,10 @@
 //!
 //! **Streams.** Whoever reads a long result may move its connection among the streams, of which there are a few: its place goes to the
 //! next who waits, so that short statements do not wait for long results. The server sees at most `size + streams` connections.
+//!
+//! **Riding.** Those who wait may let their statements be sent behind somebody else's, on its connection (see [`riding`]).
+
+mod riding;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -19,7 +23,9 @@ use crate::connection::Connection;
 use crate::connector::Connector;
 use crate::error::Result;
 use crate::options::ConnectOptions;
-use crate::queue::{Limits, Overload, Place, Queue};
+use crate::queue::{Limits, Overload, Passenger, Place, Queue, Turn};
+
+pub use self::riding::{Ride, Riders};
 
 /// Bounds of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +82,8 @@ pub struct PoolStats {
     pub waited_total: u64,
     /// How long they waited, together.
     pub wait_time_total: Duration,
+    /// Callers of them whose statements went behind others, on their connections.
+    pub boarded_total: u64,
     /// Callers that were refused because others waited for too long already.
     pub shed_total: u64,
     /// Callers that were refused because too many waited.
@@ -96,10 +104,12 @@ pub struct Pool {
 pub struct Pooled {
     /// Always there until drop. Boxed: it changes hands often.
     connection: Option<Box<Connection>>,
+    /// Whose statements follow on it.
+    riders: Riders,
     /// When this connection is too old to go back.
     expires: Instant,
     shared: Arc<Shared>,
-    place: Place,
+    place: Place<Pooled>,
     /// The place is one of the streams'.
     streams: bool,
 }
@@ -108,9 +118,9 @@ struct Shared {
     connector: Arc<Connector>,
     options: PoolOptions,
     /// A place for each connection, open or not.
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Pooled>>,
     /// The streams' places, for which nobody waits.
-    streams: Arc<Queue>,
+    streams: Arc<Queue<Pooled>>,
     /// The last given back is the first taken. Never more than `size` and `streams` together.
     idle: Mutex<Vec<Idle>>,
     /// Whoever names no user.
@@ -163,18 +173,36 @@ impl Pool {
     /// [`Error::WaitTimeout`](crate::Error::WaitTimeout), [`Error::PoolClosed`](crate::Error::PoolClosed), and what opening a connection
     /// can fail with, which is tried once.
     pub async fn get_for(&self, user: &Arc<str>, deadline: Option<Instant>) -> Result<Pooled> {
-        let place = self.shared.queue.take(user, deadline).await?;
+        match self.wait(user, deadline, None).await? {
+            Ride::Connection(connection) => Ok(connection),
+            Ride::Answer(_) | Ride::Left => unreachable!("nobody takes along whoever brings no passenger"),
+        }
+    }
+
+    /// The same for a statement that may go behind another one; see [`riding`].
+    ///
+    /// Errors: as [`Pool::get_for`].
+    pub async fn ride_for(&self, user: &Arc<str>, deadline: Option<Instant>, passenger: Passenger) -> Result<Ride> {
+        self.wait(user, deadline, Some(passenger)).await
+    }
+
+    async fn wait(&self, user: &Arc<str>, deadline: Option<Instant>, passenger: Option<Passenger>) -> Result<Ride> {
+        let place = match self.shared.queue.take(user, deadline, passenger).await? {
+            Turn::Place(place) => place,
+            Turn::Ride(connection) => return Ok(Ride::Answer(connection)),
+            Turn::Left => return Ok(Ride::Left),
+        };
         // Newest first: if that one idled for too long, so did all others.
         while let Some(mut idle) = self.shared.pop_idle() {
             if idle.connection.is_alive().await {
-                return Ok(self.pooled(idle.connection, idle.expires, place));
+                return Ok(Ride::Connection(self.pooled(idle.connection, idle.expires, place)));
             }
         }
         // Boxed, as it is rare.
         let connection = Box::pin(self.shared.connector.open(deadline)).await?;
         let lived = self.shared.options.max_age.mul_f64(1.0 - rand::rng().random_range(0.0..0.1));
         let expires = connection.created() + lived;
-        Ok(self.pooled(Box::new(connection), expires, place))
+        Ok(Ride::Connection(self.pooled(Box::new(connection), expires, place)))
     }
 
     /// What the pool does at the moment.
@@ -190,6 +218,7 @@ impl Pool {
             delay: queue.delay,
             waited_total: queue.waited,
             wait_time_total: queue.wait_time,
+            boarded_total: queue.boarded,
             shed_total: queue.shed,
             overflowed_total: queue.overflowed,
             streams_total: streams.served,
@@ -225,8 +254,9 @@ impl Pool {
         }
     }
 
-    fn pooled(&self, connection: Box<Connection>, expires: Instant, place: Place) -> Pooled {
-        Pooled { connection: Some(connection), expires, shared: self.shared.clone(), place, streams: false }
+    fn pooled(&self, connection: Box<Connection>, expires: Instant, place: Place<Pooled>) -> Pooled {
+        let riders = Riders::default();
+        Pooled { connection: Some(connection), riders, expires, shared: self.shared.clone(), place, streams: false }
     }
 }
 

@@ -8,12 +8,17 @@
 //! before it noticed gives the place to the next. So there is a free place only while nobody may have it; every
 //! change keeps that so, and hands over at most one place.
 //!
+//! **Passengers.** A waiter whose statement may go on the connection of somebody else waits with a passenger, which says so. Whoever holds a place may
+//! take those who are next along (see [`Queue::board`]): they stand in no line from then on, and are handed what they wait for by whom they
+//! are with.
+//!
 //! **Overload.** The delay of a line is the age of its oldest waiter. Once it has been above the target for an interval, the line is
 //! overloaded: those who would wait in it for longer than the target are refused at once, so that those who wait already are
 //! served in time and every place goes on being used. How long they would wait is how many stand before them times the pace at which
 //! the line moves; the age of the oldest tells of it a whole wait too late, and a line that is opened and closed by it swings between empty and full. A
 //! line that refused nobody and whose delay was below the target for an interval is overloaded no more.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,32 +81,50 @@ pub(crate) struct Figures {
     pub(crate) waited: u64,
     /// How long those waited, together.
     pub(crate) wait_time: Duration,
+    /// Of them, those that somebody took along.
+    pub(crate) boarded: u64,
     /// Refused because of overload, so far.
     pub(crate) shed: u64,
     /// Refused because there were too many waiters, so far.
     pub(crate) overflowed: u64,
 }
 
-/// The queue. Shared by those who hold its places.
-pub(crate) struct Queue {
+/// The queue. Shared by those who hold its places. `R`: what a passenger is handed.
+pub(crate) struct Queue<R> {
     limits: Limits,
     /// Written under the lock of `state`.
     closed: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<State<R>>,
 }
 
 /// A place; given back when dropped.
-pub(crate) struct Place {
-    queue: Arc<Queue>,
+pub(crate) struct Place<R> {
+    queue: Arc<Queue<R>>,
     user: usize,
 }
 
-struct State {
+/// Why somebody may go along, for who takes them along to look at.
+pub type Passenger = Box<dyn Any + Send>;
+
+/// How a wait ends well.
+pub(crate) enum Turn<R> {
+    /// With a place.
+    Place(Place<R>),
+    /// With what somebody hands over who took it along.
+    Ride(R),
+    /// Whoever took it along has left it behind: it has to wait anew.
+    Left,
+}
+
+/// Somebody who was taken along, and waits for what they are handed. Dropped, they learn that they were left.
+pub(crate) type Seat<R> = oneshot::Sender<Turn<R>>;
+
+struct State<R> {
     free: usize,
     waiting: usize,
     /// Where each user stands in `users`.
     names: HashMap<Arc<str>, usize>,
-    users: Vec<User>,
+    users: Vec<User<R>>,
     /// Numbers in `users` that are nobody's.
     vacant: Vec<usize>,
     /// With so many users, the idle ones are forgotten.
@@ -113,23 +136,25 @@ struct State {
     served: u64,
     waited: u64,
     wait_time: Duration,
+    boarded: u64,
     shed: u64,
     overflowed: u64,
 }
 
-struct User {
+struct User<R> {
     held: usize,
     /// Grows whenever the user goes to the back.
     turn: u64,
     /// By ticket: the oldest first.
-    line: BTreeMap<u64, Waiter>,
+    line: BTreeMap<u64, Waiter<R>>,
     pressure: Pressure,
     pace: Pace,
 }
 
-struct Waiter {
+struct Waiter<R> {
     since: Instant,
-    served: oneshot::Sender<()>,
+    served: Seat<R>,
+    passenger: Option<Passenger>,
 }
 
 /// How long the delay of a line has been above the target, or below.
@@ -151,23 +176,21 @@ struct Pace {
     moved: Option<Instant>,
 }
 
-/// Somebody in a line. Dropped, it leaves, with its place if it was served.
-struct Waiting<'a> {
-    queue: &'a Arc<Queue>,
+/// Somebody in a line. Dropped, it leaves; what it was sent and did not notice goes with the receiver.
+struct Waiting<'a, R> {
+    queue: &'a Arc<Queue<R>>,
     user: usize,
     ticket: u64,
-    served: oneshot::Receiver<()>,
-    /// The place went on as a [`Place`].
-    taken: bool,
+    served: oneshot::Receiver<Turn<R>>,
 }
 
-enum Entry<'a> {
-    Served(Place),
-    Waiting(Waiting<'a>),
+enum Entry<'a, R> {
+    Served(Place<R>),
+    Waiting(Waiting<'a, R>),
 }
 
-impl Queue {
-    pub(crate) fn new(limits: Limits) -> Arc<Queue> {
+impl<R> Queue<R> {
+    pub(crate) fn new(limits: Limits) -> Arc<Queue<R>> {
         let state = State {
             free: limits.size,
             waiting: 0,
@@ -180,32 +203,54 @@ impl Queue {
             served: 0,
             waited: 0,
             wait_time: Duration::ZERO,
+            boarded: 0,
             shed: 0,
             overflowed: 0,
         };
         Arc::new(Queue { limits, closed: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
-    /// A place for `user`, by `deadline` if there is one.
+    /// A place for `user`, by `deadline` if there is one, or what a `passenger` is handed that goes along with somebody.
     ///
     /// Errors: [`Error::QueueFull`] and [`Error::Overloaded`] at once, [`Error::WaitTimeout`], [`Error::PoolClosed`].
-    pub(crate) async fn take(self: &Arc<Self>, user: &Arc<str>, deadline: Option<Instant>) -> Result<Place> {
-        let mut waiting = match self.enter(user, deadline)? {
-            Entry::Served(place) => return Ok(place),
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        user: &Arc<str>,
+        deadline: Option<Instant>,
+        passenger: Option<Passenger>,
+    ) -> Result<Turn<R>> {
+        let mut waiting = match self.enter(user, deadline, passenger)? {
+            Entry::Served(place) => return Ok(Turn::Place(place)),
             Entry::Waiting(waiting) => waiting,
         };
         let start = Instant::now();
         let limit = start + self.limits.wait;
         let until = deadline.map_or(limit, |deadline| deadline.min(limit));
         match timeout_at(until, &mut waiting.served).await {
-            Ok(Ok(())) => Ok(waiting.into_place()),
-            Ok(Err(_)) => Err(Error::PoolClosed),
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) if self.is_closed() => Err(Error::PoolClosed),
+            Ok(Err(_)) => Ok(Turn::Left),
             Err(_) => Err(Error::WaitTimeout { waited: start.elapsed(), deadline: until < limit }),
         }
     }
 
+    /// Takes the one along who is next, if it waits with a passenger whom `accept` takes: of those who may have a place, or else of those
+    /// who wait for the user who has this one. Those behind it stay where they are: nobody is overtaken.
+    ///
+    /// `accept` is called under the queue's lock, and may take no place.
+    pub(crate) fn board(&self, place: &Place<R>, accept: impl FnOnce(&(dyn Any + Send)) -> bool) -> Option<Seat<R>> {
+        let mut state = self.state.lock();
+        let next = state.ready.first().map_or(place.user, |&(_, _, next)| next);
+        let (_, waiter) = state.users[next].line.first_key_value()?;
+        if !accept(&**waiter.passenger.as_ref()?) {
+            return None;
+        }
+        state.boarded += 1;
+        Some(self.call(&mut state, next, 0).served)
+    }
+
     /// A place for `user`, if one is free and nobody who waits may have it.
-    pub(crate) fn try_take(self: &Arc<Self>, user: &Arc<str>) -> Option<Place> {
+    pub(crate) fn try_take(self: &Arc<Self>, user: &Arc<str>) -> Option<Place<R>> {
         let mut state = self.state.lock();
         let number = state.user(user);
         self.try_serve(&mut state, number)
@@ -237,12 +282,23 @@ impl Queue {
             delay: oldest.map(|since| since.elapsed()).unwrap_or_default(),
             waited: state.waited,
             wait_time: state.wait_time,
+            boarded: state.boarded,
             shed: state.shed,
             overflowed: state.overflowed,
         }
     }
 
-    fn enter(self: &Arc<Self>, user: &Arc<str>, deadline: Option<Instant>) -> Result<Entry<'_>> {
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.lock().waiting
+    }
+
+    fn enter(
+        self: &Arc<Self>,
+        user: &Arc<str>,
+        deadline: Option<Instant>,
+        passenger: Option<Passenger>,
+    ) -> Result<Entry<'_, R>> {
         let mut state = self.state.lock();
         if self.is_closed() {
             return Err(Error::PoolClosed);
@@ -275,13 +331,13 @@ impl Queue {
                 user.turn = ticket;
                 user.pace.begin(now);
             }
-            user.line.insert(ticket, Waiter { since: now, served: sender });
+            user.line.insert(ticket, Waiter { since: now, served: sender, passenger });
         });
         state.waiting += 1;
-        Ok(Entry::Waiting(Waiting { queue: self, user: number, ticket, served, taken: false }))
+        Ok(Entry::Waiting(Waiting { queue: self, user: number, ticket, served }))
     }
 
-    fn try_serve(self: &Arc<Self>, state: &mut State, number: usize) -> Option<Place> {
+    fn try_serve(self: &Arc<Self>, state: &mut State<R>, number: usize) -> Option<Place<R>> {
         if self.is_closed() || state.free == 0 || state.users[number].held >= self.limits.per_user {
             return None;
         }
@@ -291,35 +347,41 @@ impl Queue {
         Some(Place { queue: Arc::clone(self), user: number })
     }
 
-    /// Takes a place back; whom it goes to is to be told outside the lock.
-    fn give_back(&self, state: &mut State, number: usize) -> Option<oneshot::Sender<()>> {
+    /// Takes a place back, and finds who gets it.
+    fn give_back(self: &Arc<Self>, state: &mut State<R>, number: usize) -> Option<(Seat<R>, Place<R>)> {
         state.free += 1;
         self.change(state, number, |user| user.held -= 1);
         let &(_, _, next) = state.ready.first()?;
         state.free -= 1;
+        let waiter = self.call(state, next, 1);
+        debug_assert!(state.free == 0 || state.ready.is_empty(), "a place is free that somebody waits for");
+        Some((waiter.served, Place { queue: Arc::clone(self), user: next }))
+    }
+
+    /// Takes the first one of a user's line out of it, who gets so many places.
+    fn call(&self, state: &mut State<R>, number: usize, places: usize) -> Waiter<R> {
         let turn = state.number();
-        let waiter = self.change(state, next, |user| {
-            user.held += 1;
+        let waiter = self.change(state, number, |user| {
+            user.held += places;
             user.turn = turn;
             user.line.pop_first()
         });
         let (_, waiter) = waiter.expect("a user who is ready has somebody in line");
         let now = Instant::now();
         let waited = now - waiter.since;
-        let user = &mut state.users[next];
+        let user = &mut state.users[number];
         user.pressure.note(now, waited, self.limits.overload);
         user.pace.note(now, self.limits.overload.target / WINDOWS);
         if user.line.is_empty() {
             user.pressure.note(now, Duration::ZERO, self.limits.overload);
         }
         state.left(waited);
-        debug_assert!(state.free == 0 || state.ready.is_empty(), "a place is free that somebody waits for");
-        Some(waiter.served)
+        waiter
     }
 
     /// Changes a user, and its rank among those who are ready.
-    fn change<T>(&self, state: &mut State, number: usize, change: impl FnOnce(&mut User) -> T) -> T {
-        let rank = |user: &User| {
+    fn change<T>(&self, state: &mut State<R>, number: usize, change: impl FnOnce(&mut User<R>) -> T) -> T {
+        let rank = |user: &User<R>| {
             (!user.line.is_empty() && user.held < self.limits.per_user).then_some((user.held, user.turn, number))
         };
         let user = &mut state.users[number];
@@ -338,7 +400,7 @@ impl Queue {
     }
 }
 
-impl State {
+impl<R> State<R> {
     /// The number of a user, new or known.
     fn user(&mut self, name: &Arc<str>) -> usize {
         if let Some(number) = self.names.get(name) {
@@ -438,44 +500,22 @@ impl Pace {
     }
 }
 
-impl Waiting<'_> {
-    fn into_place(mut self) -> Place {
-        self.taken = true;
-        Place { queue: Arc::clone(self.queue), user: self.user }
-    }
-}
-
-impl Drop for Waiting<'_> {
+impl<R> Drop for Waiting<'_, R> {
     fn drop(&mut self) {
-        if self.taken {
-            return;
-        }
-        let next = {
-            let mut state = self.queue.state.lock();
-            let left = self.queue.change(&mut state, self.user, |user| user.line.remove(&self.ticket));
-            match left {
-                Some(waiter) => {
-                    state.left(waiter.since.elapsed());
-                    None
-                }
-                // Closing took it out of its line; in a closed queue no place matters.
-                None if self.queue.is_closed() => None,
-                // It was served, whether it has been told or not.
-                None => self.queue.give_back(&mut state, self.user),
-            }
-        };
-        if let Some(next) = next {
-            // Whoever it is stands in no line any more, and takes the place or gives it on.
-            let _ = next.send(());
+        let mut state = self.queue.state.lock();
+        // It stands in no line any more if it was served or taken along, or the queue was closed.
+        if let Some(waiter) = self.queue.change(&mut state, self.user, |user| user.line.remove(&self.ticket)) {
+            state.left(waiter.since.elapsed());
         }
     }
 }
 
-impl Drop for Place {
+impl<R> Drop for Place<R> {
     fn drop(&mut self) {
         let next = self.queue.give_back(&mut self.queue.state.lock(), self.user);
-        if let Some(next) = next {
-            let _ = next.send(());
+        if let Some((seat, place)) = next {
+            // Told outside the lock. Whoever has gone meanwhile leaves the place to be dropped, and so given to the next.
+            let _ = seat.send(Turn::Place(place));
         }
     }
 }

@@ -46,6 +46,38 @@ async fn rows(connection: &mut Connection, max_bytes: usize) -> (Vec<Vec<u8>>, v
     }
 }
 
+on_every_flavour!(server, database, several_statements_go_out_at_once, {
+    for old_eof in [false, true] {
+        let mut options = server.connect_options(&database);
+        options.old_eof = old_eof;
+        let mut connection = Connection::connect(&options).await.unwrap();
+        let long = format!("SELECT REPEAT('x', 300000) UNION ALL SELECT '{}'", "y".repeat(9000));
+        let others = ["SELECT nothing", "DO 1", &long, "SELECT 'z' WHERE FALSE", "SELECT 5"];
+        let others: Vec<bytes::Bytes> = others.iter().map(|sql| sql.as_bytes().to_vec().into()).collect();
+        connection.send_with(b"SELECT 1 UNION ALL SELECT 2", &others).await.unwrap();
+        assert!(!connection.next_statement(), "the first one is not answered yet");
+        let Response::Columns(_) = connection.response().await.unwrap() else { panic!("it has columns") };
+        assert!(!connection.next_statement(), "it has rows");
+        assert_eq!(rows(&mut connection, 1 << 20).await.0, [b"\x011", b"\x012"]);
+        assert!(connection.has_ended() && connection.is_followed() && !connection.is_clean());
+        assert!(matches!(connection.query(b"SELECT 7").await, Err(Error::NotReady(_))));
+        assert!(connection.next_statement());
+        assert_eq!(connection.response().await.unwrap_err().server().unwrap().errno, 1054);
+        assert!(connection.next_statement(), "a failure is that of one statement");
+        assert!(matches!(connection.response().await.unwrap(), Response::Ok(_)));
+        assert!(connection.next_statement());
+        let Response::Columns(_) = connection.response().await.unwrap() else { panic!("it has columns") };
+        let long: Vec<usize> = rows(&mut connection, 1 << 20).await.0.iter().map(Vec::len).collect();
+        assert_eq!(long, [300_004, 9_003]);
+        assert!(connection.next_statement());
+        let Response::Columns(_) = connection.response().await.unwrap() else { panic!("it has columns") };
+        assert!(rows(&mut connection, 1 << 20).await.0.is_empty());
+        connection.drain_all().await.unwrap();
+        assert!(connection.is_clean() && !connection.next_statement());
+        assert_eq!(connection.fetch_cell("SELECT 8").await.unwrap().as_deref(), Some("8"));
+    }
+});
+
 on_every_flavour!(server, database, rows_come_as_the_server_wrote_them, {
     for old_eof in [false, true] {
         let mut options = server.connect_options(&database);

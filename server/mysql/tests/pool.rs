@@ -1,15 +1,20 @@
 //! Pools and kills against real servers: order, bounds, replacement.
 
+use std::any::Any;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, timeout};
 use vitrail_harness::{flavours, server};
-use vitrail_mysql::{Address, ConnectOptions, Connection, Connector, Error, Flavour, Killer, Pool, PoolOptions};
+use vitrail_mysql::{
+    Address, ConnectOptions, Connection, Connector, Error, Flavour, Killer, Pool, PoolOptions, Response, Ride,
+    RowsOrEnd,
+};
 use vitrail_proto::error::Code;
 
 /// Takes seconds, if it is let run to its end.
@@ -37,6 +42,66 @@ async fn connections_are_shared_and_counted() {
         assert_eq!(pool.get(None).await.unwrap().thread_id(), id);
         pool.close().await;
         assert!(matches!(pool.get(None).await, Err(Error::PoolClosed)));
+    }
+}
+
+/// Somebody who waits with a statement that may ride.
+fn rider(pool: &Pool, sql: &'static str) -> tokio::task::JoinHandle<Ride> {
+    let pool = pool.clone();
+    tokio::spawn(async move { pool.ride_for(&Arc::from("anna"), None, Box::new(sql)).await.unwrap() })
+}
+
+/// The next answer of a connection, one number.
+async fn number(connection: &mut Connection) -> String {
+    let Response::Columns(_) = connection.response().await.unwrap() else { panic!("a SELECT has columns") };
+    let RowsOrEnd::Rows(batch) = connection.next_rows(1 << 16).await.unwrap() else { panic!("a row") };
+    let RowsOrEnd::End(_) = connection.next_rows(1 << 16).await.unwrap() else { panic!("one row") };
+    String::from_utf8(batch.bytes[5..].to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn those_who_wait_may_ride() {
+    for flavour in flavours() {
+        let pool = Pool::new(server(flavour).await.connect_options(""), small(1));
+        let mut own = pool.get(None).await.unwrap();
+        let mut riders = Vec::new();
+        for (at, sql) in ["SELECT 1", "SELECT 2", "SELECT 3", "stays", "SELECT 5"].into_iter().enumerate() {
+            riders.push(rider(&pool, sql));
+            while pool.stats().waiting == at {
+                yield_now().await;
+            }
+        }
+        let accept = |passenger: &(dyn Any + Send)| {
+            let sql = *passenger.downcast_ref::<&str>()?;
+            (sql != "stays").then(|| Bytes::from_static(sql.as_bytes()))
+        };
+        let others = own.board(2, accept);
+        assert_eq!(others, ["SELECT 1", "SELECT 2"], "no more than were asked for");
+        let others = [others, own.board(9, accept)].concat();
+        assert_eq!((others.len(), pool.stats().waiting, pool.stats().boarded_total), (3, 2, 3), "nobody is overtaken");
+        own.send_with(b"SELECT 0", &others).await.unwrap();
+        assert_eq!(number(&mut own).await, "0");
+        assert!(own.has_ended() && !own.is_clean());
+        assert!(matches!(own.ping().await, Err(Error::NotReady(_))), "answers are under way");
+        let thread = own.thread_id();
+        // The second one has gone, the third one is let off.
+        let [first, second, third, stays, last] = <[_; 5]>::try_from(riders).ok().unwrap();
+        second.abort();
+        assert!(second.await.is_err());
+        assert!(own.hand_on().is_none());
+        let Ride::Answer(mut own) = first.await.unwrap() else { panic!("it rides") };
+        assert_eq!((number(&mut own).await.as_str(), own.thread_id()), ("1", thread));
+        let mut own = own.hand_on().expect("the second one has gone");
+        own.with_riders().1.let_off();
+        assert!(matches!(third.await.unwrap(), Ride::Left));
+        own.drain_all().await.unwrap();
+        assert!(own.is_clean());
+        drop(own);
+        let Ride::Connection(own) = stays.await.unwrap() else { panic!("it waits for a connection") };
+        assert_eq!(own.thread_id(), thread, "it has gone back");
+        drop(own);
+        assert!(matches!(last.await.unwrap(), Ride::Connection(_)));
+        assert_eq!((pool.stats().in_use, pool.stats().idle), (0, 1));
     }
 }
 

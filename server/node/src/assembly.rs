@@ -54,6 +54,7 @@ async fn service(config: &Config, keyspace: &str, shard: &ShardConfig) -> Result
                 comment: config.tablet.comment,
                 pool: config.tablet.pool.clone(),
                 streams: config.tablet.streams.clone(),
+                pipeline: config.tablet.pipeline.clone(),
                 transactions: config.tablet.transactions.clone(),
                 overload: config.tablet.overload.clone(),
                 hot_rows: config.tablet.hot_rows.clone(),

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use vitrail_proto::limits::{AUTHENTICATION_TIME, MAX_UNAUTHENTICATED, MAX_UNAUTHENTICATED_PER_ADDRESS};
 use vitrail_proto::message::Share;
 use vitrail_tablet::config::{
-    ConsolidatorConfig, HotRowConfig, LimitConfig, MysqlConfig, OverloadConfig, PoolConfig, StreamConfig,
-    TransactionConfig,
+    ConsolidatorConfig, HotRowConfig, LimitConfig, MysqlConfig, OverloadConfig, PipelineConfig, PoolConfig,
+    StreamConfig, TransactionConfig,
 };
 use vitrail_tablet::units;
 
@@ -275,6 +275,8 @@ pub struct TabletDefaults {
     pub pool: PoolConfig,
     /// Further connections for long results, per shard.
     pub streams: StreamConfig,
+    /// Short reads that go to MySQL behind one another, per shard.
+    pub pipeline: PipelineConfig,
     /// Connections for transactions and reservations, per shard.
     pub transactions: TransactionConfig,
     /// When calls are refused because those before them wait for too long already.
@@ -293,6 +295,7 @@ impl Default for TabletDefaults {
             comment: true,
             hot_rows: HotRowConfig::default(),
             pool: PoolConfig::default(),
+            pipeline: PipelineConfig::default(),
             streams: StreamConfig::default(),
             transactions: TransactionConfig::default(),
             overload: OverloadConfig::default(),

@@ -240,6 +240,9 @@ impl Snapshot {
             ("tablet_lost_transactions", "Transactions lost.", |s| s.transactions_lost),
             ("tablet_lost_reservations", "Reservations lost.", |s| s.reservations_lost),
             ("pool_waited", "Calls that had to wait for a connection.", |s| s.pool.waited_total),
+            ("pool_boarded", "Calls of them whose statements went behind others, on one connection.", |s| {
+                s.pool.boarded_total
+            }),
             ("pool_shed", "Calls refused because others waited for too long.", |s| s.pool.shed_total),
             ("pool_overflowed", "Calls refused because too many waited.", |s| s.pool.overflowed_total),
             ("hot_row_waited", "Statements that had to wait in line for a row.", |s| s.hot_rows.waited_total),

@@ -12,6 +12,8 @@ pub(crate) struct Clock {
     waited: Duration,
     /// When the first byte of the call went to MySQL; settings and the beginning of a transaction are part of it.
     sent: Option<Instant>,
+    /// How long MySQL was at work, when it was asked last.
+    pub(crate) took: Duration,
 }
 
 impl Clock {
@@ -26,9 +28,9 @@ impl Clock {
     }
 
     /// How it ran, when the last byte of a result has just been read.
-    pub(crate) fn ran(&self) -> Ran {
-        let mysql = self.sent.map_or(Duration::ZERO, |sent| sent.elapsed());
-        Ran { shards: 1, wait_us: micros(self.waited), mysql_us: micros(mysql), ..Ran::default() }
+    pub(crate) fn ran(&mut self) -> Ran {
+        self.took = self.sent.map_or(Duration::ZERO, |sent| sent.elapsed());
+        Ran { shards: 1, wait_us: micros(self.waited), mysql_us: micros(self.took), ..Ran::default() }
     }
 }
 

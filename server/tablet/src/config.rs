@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units;
 
-pub use protection::{HotRowConfig, OverloadConfig, StreamConfig};
+pub use protection::{HotRowConfig, OverloadConfig, PipelineConfig, StreamConfig};
 
 /// Configuration of one tablet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct TabletConfig {
     pub pool: PoolConfig,
     /// Further connections for long results.
     pub streams: StreamConfig,
+    /// Short reads behind one another.
+    pub pipeline: PipelineConfig,
     /// Connections for transactions and reservations, each held by one session.
     pub transactions: TransactionConfig,
     /// When calls are refused because those before them wait for too long already.
@@ -51,6 +53,7 @@ impl Default for TabletConfig {
             comment: true,
             pool: PoolConfig::default(),
             streams: StreamConfig::default(),
+            pipeline: PipelineConfig::default(),
             transactions: TransactionConfig::default(),
             overload: OverloadConfig::default(),
             hot_rows: HotRowConfig::default(),

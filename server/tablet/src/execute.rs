@@ -98,6 +98,8 @@ impl Shared {
             clock: Clock::default(),
             registered: Some(registered),
             executing: Some(shared.running.execute()),
+            text: None,
+            answered: false,
             stopped: None,
             sent: false,
             killed: false,

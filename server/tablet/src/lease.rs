@@ -1,8 +1,10 @@
 //! A pooled connection in the hands of one call, and what its session was brought to.
 
-use vitrail_mysql::{Connection, Pooled};
+use bytes::Bytes;
+use vitrail_mysql::{Connection, Pooled, Riders};
 
 use crate::hot_rows::Turn;
+use crate::riding::Passenger;
 use crate::settings::Applied;
 
 /// A connection out of a pool. Dropped clean, it goes back to the pool with its settings; dropped in any other state, or while
@@ -62,6 +64,47 @@ impl Lease {
         self.connection.as_mut().expect(TAKEN).stream()
     }
 
+    /// Takes reads along that wait and fit behind the one that goes next, at most so many. Gives their texts.
+    pub(crate) fn board(&mut self, most: usize) -> Vec<Bytes> {
+        let Lease { connection, applied, .. } = self;
+        let connection = connection.as_mut().expect(TAKEN);
+        let (escapes, limit) = (connection.status().no_backslash_escapes(), connection.max_allowed_packet());
+        connection.board(most, |passenger| passenger.downcast_ref::<Passenger>()?.board(applied, escapes, limit))
+    }
+
+    /// The connection, and those who are behind on it.
+    pub(crate) fn with_riders(&mut self) -> (&mut Connection, &mut Riders) {
+        self.connection.as_mut().expect(TAKEN).with_riders()
+    }
+
+    /// Somebody is behind, or what somebody was answered who was.
+    pub(crate) fn is_followed(&mut self) -> bool {
+        let (connection, riders) = self.with_riders();
+        connection.is_followed() || !riders.is_empty()
+    }
+
+    /// The next one can have the connection as it is.
+    pub(crate) fn can_be_handed_on(&mut self) -> bool {
+        let marked = self.marked;
+        let (connection, riders) = self.with_riders();
+        !marked && !riders.is_empty() && connection.has_ended() && !connection.status().in_transaction()
+    }
+
+    /// Hands the connection to the next one who is behind. Gives it back if that one has gone.
+    pub(crate) fn hand_on(mut self) -> Option<Lease> {
+        let mut connection = self.connection.take()?;
+        self.remember(&mut connection);
+        connection.hand_on().map(Lease::new)
+    }
+
+    /// Leaves what the session was brought to with its connection.
+    fn remember(&mut self, connection: &mut Connection) {
+        *connection.memo() = match self.applied.is_fresh() {
+            true => None,
+            false => Some(Box::new(std::mem::take(&mut self.applied))),
+        };
+    }
+
     /// Rolls back what is open. `false`: the connection is lost.
     pub(crate) async fn roll_back(&mut self) -> bool {
         let rolled_back = self.connection().execute("ROLLBACK").await.is_ok();
@@ -90,10 +133,8 @@ impl Drop for Lease {
         let Some(mut connection) = self.connection.take() else { return };
         if self.marked || self.applied.user_variables.are_too_many() {
             connection.discard();
-        } else if self.applied.is_fresh() {
-            *connection.memo() = None;
         } else {
-            *connection.memo() = Some(Box::new(std::mem::take(&mut self.applied)));
+            self.remember(&mut connection);
         }
     }
 }

@@ -6,7 +6,9 @@
 //! * [`tablet`]: [`Tablet`], the [`vitrail_service::QueryService`] over one MySQL. `shared`: what its calls share; `connect` and `health`:
 //!   how MySQL is reached, and looked after.
 //! * `execute` and `conclude`: a statement that is to run, a transaction that is to end.
-//! * [`guard`]: refuses what would leave its mark on a connection that others use. `reading`: what is known of texts that come again.
+//! * [`guard`]: refuses what would leave its mark on a connection that others use. `reading`, with `pace`: what is known of texts that
+//!   come again.
+//! * `riding`: reads that go to MySQL behind one another while connections are few.
 //! * `hot_rows`: lines of those who write one row.
 //! * `lease`, `settings` and `values`: a connection in a call's hands, brought to the call's settings by difference, and to what the statement
 //!   sees of its session.
@@ -39,9 +41,11 @@ mod lease;
 pub mod mysql_errors;
 pub mod names;
 mod outbox;
+mod pace;
 pub mod position;
 pub mod preflight;
 mod reading;
+mod riding;
 mod run;
 mod running;
 mod schema;

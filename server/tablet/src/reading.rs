@@ -1,4 +1,4 @@
-//! What is known of statements that come again and again: that the guard lets them pass, and where their binds stand.
+//! What is known of statements that come again and again: that the guard lets them pass, where their binds stand, and how long they take.
 //!
 //! Applications have few texts and many values, so a statement is mostly one that came a moment ago. Whoever finds its text here need
 //! not read it.
@@ -14,6 +14,7 @@ use vitrail_sql::bind::Template;
 use vitrail_sql::lexer::LexMode;
 
 use crate::guard::{self, Passed, Place};
+use crate::pace::Pace;
 
 /// Texts that are kept at most.
 const KEPT: usize = 512;
@@ -25,6 +26,8 @@ const LONGEST: usize = 4096;
 pub(crate) struct Reading {
     pub(crate) passed: Passed,
     pub(crate) template: Template,
+    /// How long it takes; known only of texts that come again.
+    pub(crate) pace: Pace,
     /// Where it may run so.
     place: Place,
 }
@@ -78,7 +81,7 @@ impl Reading {
     ) -> Result<Arc<Reading>, ErrorBody> {
         let passed = guard::check(sql, place, mode, values)?;
         let template = Template::read(Arc::clone(sql), mode)?;
-        Ok(Arc::new(Reading { passed, template, place }))
+        Ok(Arc::new(Reading { passed, template, pace: Pace::default(), place }))
     }
 
     fn is_of(&self, sql: &str, place: Place, mode: LexMode) -> bool {

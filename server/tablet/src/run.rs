@@ -13,6 +13,7 @@ mod rows;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::Span;
 use vitrail_mysql::Response;
@@ -56,6 +57,10 @@ pub(crate) struct Run {
     pub(crate) registered: Option<Registered>,
     /// The tablet does not end before the execution has.
     pub(crate) executing: Option<Executing>,
+    /// Its text, written before there is a connection; `None`: it goes alone, and is written on its connection.
+    pub(crate) text: Option<Bytes>,
+    /// It was sent behind another one: its answer is what comes next on its connection.
+    pub(crate) answered: bool,
     /// A stop has been acted upon: there is no second one.
     pub(crate) stopped: Option<Why>,
     /// MySQL may have begun to run the statement itself.
@@ -83,6 +88,9 @@ impl Run {
             self.lease.turn = turn;
             outcome = Box::pin(self.attempt()).await;
         }
+        if outcome.is_ok() {
+            self.reading.pace.note(self.clock.took);
+        }
         let outcome = self.give_back(outcome).await;
         if let Err(error) = &outcome {
             self.shared.counters.error(error);
@@ -104,6 +112,10 @@ impl Run {
 
     async fn attempt(&mut self) -> Result<(), Failure> {
         self.clock.send();
+        if std::mem::take(&mut self.answered) {
+            self.sent = true;
+            return self.results(None).await;
+        }
         self.apply_settings().await?;
         if let Some(options) = self.begin.clone() {
             let (isolation, start) = begin::statements(&options);
@@ -134,12 +146,19 @@ impl Run {
             return Err(self.stop_failure(Why::Cancelled));
         }
         self.sent = true;
-        let mut response = match self.query(&sql).await {
+        let others = self.board();
+        self.results(Some((sql, others))).await
+    }
+
+    /// Sends the statement with those behind it, unless it was sent, and hands its results on.
+    async fn results(&mut self, unsent: Option<(Bytes, Vec<Bytes>)>) -> Result<(), Failure> {
+        let step = self.query(unsent.as_ref().map(|(sql, others)| (&**sql, &**others))).await;
+        drop(unsent);
+        let mut response = match step {
             Step::Done(response) => response.map_err(|error| self.failed(&error))?,
             Step::Stopped(why, outcome) => Box::pin(self.stopped_at_first(why, outcome)).await?,
             Step::Stuck(why) => return Err(self.stuck(why)),
         };
-        drop(sql);
         loop {
             let (end, more) = match response {
                 Response::Ok(end) => (self.result_end(&end, 0, None), end.status.more_results()),
@@ -152,7 +171,7 @@ impl Run {
             if !more {
                 break;
             }
-            response = match Box::pin(self.next_result()).await {
+            response = match Box::pin(self.query(None)).await {
                 Step::Done(response) => response.map_err(|error| self.failed(&error))?,
                 Step::Stopped(why, outcome) => Box::pin(self.stopped_at_first(why, outcome)).await?,
                 Step::Stuck(why) => return Err(self.stuck(why)),

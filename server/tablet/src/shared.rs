@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 use tokio::time::Instant;
 use tracing::field::Empty;
-use vitrail_mysql::{Connector, Error, Killer, Overload, Pool, PoolOptions};
+use vitrail_mysql::{Connector, Error, Killer, Overload, Pool, PoolOptions, Pooled};
 use vitrail_proto::error::ErrorBody;
 use vitrail_service::Result;
 use vitrail_service::call::{Call, Statement};
@@ -155,7 +155,12 @@ impl Shared {
     /// A connection for a place, for a user.
     pub(crate) async fn lease(&self, place: Place, user: &Arc<str>, deadline: Option<Instant>) -> Result<Lease> {
         let pool = if place == Place::Shared { &self.pool } else { &self.held_pool };
-        match pool.get_for(user, deadline).await {
+        self.leased(pool.get_for(user, deadline).await)
+    }
+
+    /// Notes whether MySQL can be reached.
+    pub(crate) fn leased(&self, connection: std::result::Result<Pooled, Error>) -> Result<Lease> {
+        match connection {
             Ok(connection) => {
                 self.healthy.store(true, Ordering::Relaxed);
                 Ok(Lease::new(connection))

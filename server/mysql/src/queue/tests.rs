@@ -21,8 +21,20 @@ fn is_shed<T>(outcome: &Result<T>) -> bool {
     matches!(outcome, Err(Error::Overloaded { .. }))
 }
 
+impl Queue<()> {
+    /// A place for somebody who brings no passenger.
+    async fn place(self: &Arc<Self>, user: &Arc<str>, deadline: Option<Instant>) -> Result<Place<()>> {
+        Ok(place(self.take(user, deadline, None).await?))
+    }
+}
+
+fn place(turn: Turn<()>) -> Place<()> {
+    let Turn::Place(place) = turn else { panic!("nobody takes anybody along") };
+    place
+}
+
 /// What the queue should do, by going through everybody each time.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Model {
     /// Ticket, user, in order of arrival.
     waiting: Vec<(u64, usize)>,
@@ -58,20 +70,29 @@ impl Model {
     fn release(&mut self, user: usize) -> Option<u64> {
         self.free += 1;
         *self.held.get_mut(&user).expect("it held one") -= 1;
-        let next = self
-            .waiting
-            .iter()
-            .filter(|(_, user)| self.held(*user) < self.per_user)
-            .map(|(_, user)| (self.held(*user), self.turns[user], *user))
-            .min()?
-            .2;
-        let at = self.waiting.iter().position(|(_, user)| *user == next).expect("it waits");
-        let (ticket, _) = self.waiting.remove(at);
+        let next = self.next()?;
         self.free -= 1;
         *self.held.entry(next).or_default() += 1;
+        self.call(next)
+    }
+
+    /// Somebody who has a place takes the next one along.
+    fn board(&mut self, owner: usize) -> Option<u64> {
+        self.call(self.next().unwrap_or(owner))
+    }
+
+    /// The user who is next.
+    fn next(&self) -> Option<usize> {
+        let ready = self.waiting.iter().filter(|(_, user)| self.held(*user) < self.per_user);
+        ready.map(|(_, user)| (self.held(*user), self.turns[user], *user)).min().map(|(.., user)| user)
+    }
+
+    /// The first one of a user's line leaves it.
+    fn call(&mut self, user: usize) -> Option<u64> {
+        let at = self.waiting.iter().position(|(_, known)| *known == user)?;
         self.clock += 1;
-        self.turns.insert(next, self.clock);
-        Some(ticket)
+        self.turns.insert(user, self.clock);
+        Some(self.waiting.remove(at).0)
     }
 }
 
@@ -81,19 +102,21 @@ fn the_queue_does_what_a_simple_model_does() {
         let mut chance = StdRng::seed_from_u64(seed);
         let (size, users) = (chance.random_range(1..6), chance.random_range(1..5));
         let per_user = chance.random_range(1..=size);
-        let queue = Queue::new(Limits { per_user, ..limits(size) });
+        let queue = Queue::<()>::new(Limits { per_user, ..limits(size) });
         let mut model = Model { free: size, per_user, ..Model::default() };
-        let mut waiting: HashMap<u64, Waiting<'_>> = HashMap::new();
+        let mut waiting: HashMap<u64, Waiting<'_, ()>> = HashMap::new();
         // Served, and told so or not.
-        let mut places: Vec<(usize, Place)> = Vec::new();
-        let mut untold: Vec<(usize, Waiting<'_>)> = Vec::new();
+        let mut places: Vec<(usize, Place<()>)> = Vec::new();
+        let mut untold: Vec<(usize, Waiting<'_, ()>)> = Vec::new();
         let mut owners: HashMap<u64, usize> = HashMap::new();
         for ticket in 0..400 {
             let mut served = None;
             match chance.random_range(0..10) {
                 0..5 => {
                     let owner = chance.random_range(0..users);
-                    let entry = queue.enter(&user(owner), None).unwrap();
+                    let entry = queue
+                        .enter(&user(owner), None, (ticket % 3 > 0).then(|| Box::new(ticket) as Passenger))
+                        .unwrap();
                     let expected = model.arrive(ticket, owner);
                     owners.insert(ticket, owner);
                     match entry {
@@ -124,15 +147,31 @@ fn the_queue_does_what_a_simple_model_does() {
                     drop(entry);
                     served = model.release(owner);
                 }
+                // Somebody takes the next one along, if it likes to.
+                _ if !places.is_empty() && chance.random_bool(0.5) => {
+                    let mut taken = None;
+                    let (owner, place) = &places[chance.random_range(0..places.len())];
+                    let seat = queue.board(place, |passenger| {
+                        taken = passenger.downcast_ref::<u64>().copied();
+                        true
+                    });
+                    let next = model.clone().board(*owner);
+                    assert_eq!(taken, next.filter(|ticket| ticket % 3 > 0), "seed {seed}: who is taken along");
+                    assert_eq!(seat.is_some(), taken.is_some());
+                    if let Some(ticket) = taken {
+                        model.board(*owner);
+                        drop(waiting.remove(&ticket).expect("it waited"));
+                    }
+                }
                 _ => {
-                    for (owner, entry) in untold.drain(..) {
-                        places.push((owner, entry.into_place()));
+                    for (owner, mut entry) in untold.drain(..) {
+                        places.push((owner, place(entry.served.try_recv().expect("it was served"))));
                     }
                 }
             }
             let mut told: Vec<u64> = Vec::new();
-            for (ticket, entry) in &mut waiting {
-                if entry.served.try_recv().is_ok() {
+            for (ticket, entry) in &waiting {
+                if !entry.served.is_empty() {
                     told.push(*ticket);
                 }
             }
@@ -163,7 +202,7 @@ async fn nothing_is_lost_between_threads() {
                 let patience = chance.random_range(0..20);
                 let place = tokio::select! {
                     biased;
-                    place = queue.take(&me, None) => place.unwrap(),
+                    place = queue.place(&me, None) => place.unwrap(),
                     () = async { for _ in 0..patience { yield_now().await } } => continue,
                 };
                 served += 1;
@@ -185,15 +224,15 @@ async fn nothing_is_lost_between_threads() {
 
 #[tokio::test(start_paused = true)]
 async fn one_who_waits_alone_is_not_behind_ten_thousand() {
-    let queue = Queue::new(limits(4));
+    let queue = Queue::<()>::new(limits(4));
     let places: Vec<_> = (0..4).map(|_| queue.try_take(&user(0)).unwrap()).collect();
     let mut crowd = Vec::new();
     for _ in 0..9_999 {
-        let Entry::Waiting(entry) = queue.enter(&user(0), None).unwrap() else { panic!("all places are taken") };
+        let Entry::Waiting(entry) = queue.enter(&user(0), None, None).unwrap() else { panic!("all places are taken") };
         crowd.push(entry);
     }
-    let Entry::Waiting(mut alone) = queue.enter(&user(1), None).unwrap() else { panic!("all places are taken") };
-    let full = queue.enter(&user(1), None).map(|_| ());
+    let Entry::Waiting(mut alone) = queue.enter(&user(1), None, None).unwrap() else { panic!("all places are taken") };
+    let full = queue.enter(&user(1), None, None).map(|_| ());
     assert!(matches!(full, Err(Error::QueueFull { size: 4, waiting: 10_000 })), "{full:?}");
     assert_eq!(queue.figures().overflowed, 1);
     drop(places.into_iter().next());
@@ -210,7 +249,7 @@ async fn users_share_the_places_however_long_their_statements_are() {
             let (queue, name) = (Arc::clone(&queue), Arc::clone(name));
             tasks.spawn(async move {
                 loop {
-                    let place = queue.take(&name, None).await.unwrap();
+                    let place = queue.place(&name, None).await.unwrap();
                     tokio::time::sleep(Duration::from_millis(millis)).await;
                     drop(place);
                 }
@@ -238,7 +277,7 @@ async fn overload_refuses_the_newest_and_keeps_every_place_busy() {
             let (queue, me) = (Arc::clone(&queue), Arc::clone(&me));
             async move {
                 let asked = Instant::now();
-                let place = queue.take(&me, None).await?;
+                let place = queue.place(&me, None).await?;
                 let waited = asked.elapsed();
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 drop(place);
@@ -257,7 +296,7 @@ async fn overload_refuses_the_newest_and_keeps_every_place_busy() {
         }
         // Somebody else, who asks little, is served all the time.
         if number % 100 == 0 {
-            other_refused += usize::from(is_shed(&queue.take(&other, None).await));
+            other_refused += usize::from(is_shed(&queue.place(&other, None).await));
         }
     }
     let took = start.elapsed();
@@ -296,7 +335,7 @@ async fn an_overloaded_line_stays_as_long_as_its_target_allows() {
         }
         tasks.spawn(async move {
             let asked = Instant::now();
-            let place = queue.take(&me, None).await?;
+            let place = queue.place(&me, None).await?;
             let waited = asked.elapsed();
             tokio::time::sleep(Duration::from_millis(10)).await;
             drop(place);
@@ -317,8 +356,8 @@ async fn a_standstill_that_is_over_refuses_nobody_for_ever() {
     let queue = Queue::new(Limits { overload, ..limits(1) });
     let me = user(0);
     let mut tasks = JoinSet::new();
-    let work = async |queue: Arc<Queue>, me: Arc<str>, takes: Duration| {
-        let place = queue.take(&me, None).await?;
+    let work = async |queue: Arc<Queue<()>>, me: Arc<str>, takes: Duration| {
+        let place = queue.place(&me, None).await?;
         tokio::time::sleep(takes).await;
         drop(place);
         Ok::<_, Error>(())
@@ -349,12 +388,12 @@ async fn a_burst_is_no_overload_and_a_standstill_is() {
     let queue = Queue::new(Limits { overload, ..limits(1) });
     let me = user(0);
     let place = queue.try_take(&me).unwrap();
-    let Entry::Waiting(first) = queue.enter(&me, None).unwrap() else { panic!("the place is taken") };
+    let Entry::Waiting(first) = queue.enter(&me, None, None).unwrap() else { panic!("the place is taken") };
     tokio::time::advance(Duration::from_millis(1400)).await;
-    let Entry::Waiting(second) = queue.enter(&me, None).unwrap() else { panic!("the place is taken") };
+    let Entry::Waiting(second) = queue.enter(&me, None, None).unwrap() else { panic!("the place is taken") };
     tokio::time::advance(Duration::from_millis(101)).await;
     // Nothing has moved for the target and an interval.
-    let refused = queue.take(&me, None).await.map(|_| ());
+    let refused = queue.place(&me, None).await.map(|_| ());
     assert!(
         matches!(&refused, Err(Error::Overloaded { delay }) if *delay >= Duration::from_millis(1500)),
         "{refused:?}"
@@ -364,11 +403,12 @@ async fn a_burst_is_no_overload_and_a_standstill_is() {
     assert!(body.retry_after_ms.is_some_and(|ms| ms >= 1500), "{body}");
     // It moves again: whoever comes is let in.
     drop((place, first));
-    let place = second.into_place();
-    let Entry::Waiting(third) = queue.enter(&me, None).unwrap() else { panic!("the place is taken") };
+    let mut second = second;
+    let place = self::place(second.served.try_recv().expect("it was served"));
+    let Entry::Waiting(third) = queue.enter(&me, None, None).unwrap() else { panic!("the place is taken") };
     // Yet not one whose own deadline would pass meanwhile.
     tokio::time::advance(Duration::from_millis(300)).await;
-    let hurried = queue.take(&me, Some(Instant::now() + Duration::from_millis(200))).await;
+    let hurried = queue.place(&me, Some(Instant::now() + Duration::from_millis(200))).await;
     assert!(is_shed(&hurried));
     drop((place, third));
     assert_eq!(queue.figures().taken, 0);
@@ -379,27 +419,27 @@ async fn waits_end_in_time_and_with_the_queue() {
     let queue = Queue::new(Limits { wait: Duration::from_secs(5), ..limits(1) });
     let me = user(0);
     let place = queue.try_take(&me).unwrap();
-    let late = queue.take(&me, None).await.map(|_| ());
+    let late = queue.place(&me, None).await.map(|_| ());
     assert!(matches!(late, Err(Error::WaitTimeout { deadline: false, .. })), "{late:?}");
-    let late = queue.take(&me, Some(Instant::now() + Duration::from_secs(1))).await.map(|_| ());
+    let late = queue.place(&me, Some(Instant::now() + Duration::from_secs(1))).await.map(|_| ());
     assert!(matches!(late, Err(Error::WaitTimeout { deadline: true, .. })), "{late:?}");
     let waiting = tokio::spawn({
         let (queue, me) = (Arc::clone(&queue), Arc::clone(&me));
-        async move { queue.take(&me, None).await.map(|_| ()) }
+        async move { queue.place(&me, None).await.map(|_| ()) }
     });
     while queue.figures().waiting == 0 {
         yield_now().await;
     }
     queue.close();
     assert!(matches!(waiting.await.unwrap(), Err(Error::PoolClosed)));
-    assert!(matches!(queue.take(&me, None).await.map(|_| ()), Err(Error::PoolClosed)));
+    assert!(matches!(queue.place(&me, None).await.map(|_| ()), Err(Error::PoolClosed)));
     drop(place);
     assert_eq!(queue.figures().taken, 0);
 }
 
 #[test]
 fn users_who_do_nothing_are_forgotten() {
-    let queue = Queue::new(limits(1));
+    let queue = Queue::<()>::new(limits(1));
     for number in 0..10_000 {
         drop(queue.try_take(&user(number)).expect("it is free"));
         assert!(queue.state.lock().names.len() <= REMEMBERED_USERS);
@@ -440,7 +480,7 @@ async fn figures_of_the_queue() {
                     for _ in 0..rounds {
                         let asked = Instant::now();
                         if fair {
-                            let place = queue.take(&me, None).await.unwrap();
+                            let place = queue.place(&me, None).await.unwrap();
                             waits.push(asked.elapsed());
                             yield_now().await;
                             drop(place);

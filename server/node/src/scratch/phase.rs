@@ -200,6 +200,7 @@ fn tablet(config: &Config) -> TabletConfig {
         mysql: MysqlConfig::default(),
         comment: common.comment,
         pool: PoolConfig { size: connections, per_user: 0, wait: limits.wait, ..common.pool.clone() },
+        pipeline: common.pipeline.clone(),
         streams: StreamConfig { size: 0, ..common.streams.clone() },
         transactions: TransactionConfig {
             size: connections,

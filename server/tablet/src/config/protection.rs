@@ -1,4 +1,5 @@
-//! What keeps MySQL working under load: long results apart from short ones, refusals in time, and lines before hot rows.
+//! What keeps MySQL working under load: long results apart from short ones, short reads behind one another, refusals in time, and lines before
+//! hot rows.
 
 use std::time::Duration;
 
@@ -20,6 +21,27 @@ pub struct StreamConfig {
 impl Default for StreamConfig {
     fn default() -> Self {
         StreamConfig { size: 4, after: 1 << 20 }
+    }
+}
+
+/// Short reads that go to MySQL behind one another, on one connection, while all connections are in use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PipelineConfig {
+    /// Most reads that go behind another one, if so many wait. 0: each waits for a connection.
+    pub depth: usize,
+    /// A read is short if its statement took no longer of late, as a mean.
+    #[serde(with = "units::duration")]
+    pub quick: Duration,
+    /// When one takes longer than this, those behind it wait for a connection after all.
+    #[serde(with = "units::duration")]
+    pub patience: Duration,
+}
+
+impl Default for PipelineConfig {
+    /// MySQL on a busy machine takes some milliseconds for what it does in a fraction of one otherwise.
+    fn default() -> Self {
+        PipelineConfig { depth: 7, quick: Duration::from_millis(4), patience: Duration::from_millis(20) }
     }
 }
 

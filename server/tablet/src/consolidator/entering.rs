@@ -48,7 +48,7 @@ impl Consolidator {
             Way::Formed(round) => {
                 let run = self.run(tablet, &round, &asked);
                 let span = tablet.span(&run.call);
-                let leads = run.lead(Arc::clone(&round));
+                let leads = run.lead(Arc::clone(&round), Arc::clone(self));
                 round.run.carry(if span.is_disabled() { Box::pin(leads) } else { Box::pin(leads.instrument(span)) });
                 (round, None)
             }
@@ -83,6 +83,8 @@ impl Consolidator {
             clock: Clock::default(),
             registered: None,
             executing: Some(tablet.running.execute()),
+            text: None,
+            answered: false,
             stopped: None,
             sent: false,
             killed: false,

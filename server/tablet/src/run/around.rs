@@ -1,5 +1,6 @@
 //! What is done on the connection around a statement: settings and values before it, its text, and what it has left after it.
 
+use bytes::Bytes;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::Warning;
 use vitrail_sql::bind::substitute;
@@ -51,7 +52,7 @@ impl Run {
 
     /// Runs a statement that only prepares the connection; whatever happens to it, the call's own statement was not sent.
     pub(super) async fn prepare(&mut self, sql: &str) -> Result<(), Failure> {
-        match self.query(sql.as_bytes()).await {
+        match self.query(Some((sql.as_bytes(), &[]))).await {
             Step::Done(Ok(_)) => Ok(()),
             Step::Done(Err(error)) => {
                 let lost = self.lease.connection().is_broken();
@@ -71,11 +72,23 @@ impl Run {
 
     /// The statement's text with its binds, quoted as the connection itself reads strings, behind the comment that says whose it is.
     /// A text that has no room for the comment goes without.
-    pub(super) fn text(&mut self) -> Result<Vec<u8>, Failure> {
+    pub(super) fn text(&mut self) -> Result<Bytes, Failure> {
         let connection = self.lease.connection();
         let read = &self.reading.template;
         let mode = LexMode { no_backslash_escapes: connection.status().no_backslash_escapes(), ..read.mode() };
         let limit = self.shared.config.limits.statement_bytes.min(connection.max_allowed_packet().saturating_sub(2));
+        if let Some(text) = &self.text
+            && read.mode() == mode
+            && text.len() as u64 <= limit
+        {
+            return Ok(text.clone());
+        }
+        self.write(mode, limit).map(Bytes::from).map_err(|body| Failure { body, fate: Fate::Kept, unsent: false })
+    }
+
+    /// Writes the text for a connection that reads it in `mode`.
+    pub(super) fn write(&self, mode: LexMode, limit: u64) -> Result<Vec<u8>, Box<ErrorBody>> {
+        let read = &self.reading.template;
         let mut sql = Vec::with_capacity(read.sql().len() + 128);
         if self.shared.config.comment {
             comment::write(&self.call.application, &self.call.caller, &mut sql);
@@ -86,7 +99,7 @@ impl Run {
             true => read.write(binds, limit as usize, &mut sql),
             false => substitute(read.sql(), binds, mode, limit as usize, &mut sql),
         };
-        written.map_err(|error| Failure { body: Box::new(error.into()), fate: Fate::Kept, unsent: false })?;
+        written.map_err(|error| Box::new(error.into()))?;
         if sql.len() as u64 > limit {
             sql.drain(..comment);
         }

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use vitrail_mysql::{Error, Response, RowsOrEnd};
@@ -11,6 +12,7 @@ use vitrail_mysql::{Error, Response, RowsOrEnd};
 use super::Run;
 use crate::guard::Place;
 use crate::outbox::Outbox;
+use crate::riding::patient;
 use crate::stats::add;
 use crate::stop::{Step, Stops, Why, guarded};
 
@@ -18,24 +20,20 @@ use crate::stop::{Step, Stops, Why, guarded};
 const SLOW_READER: Duration = Duration::from_millis(500);
 
 impl Run {
-    pub(super) async fn query(&mut self, sql: &[u8]) -> Step<Result<Response, Error>> {
+    /// Sends a statement, with others behind it, unless that was done, and awaits the beginning of the next result.
+    pub(super) async fn query(&mut self, unsent: Option<(&[u8], &[Bytes])>) -> Step<Result<Response, Error>> {
         let thread = self.lease.thread();
         let shared = self.shared.clone();
         let step = {
             let stop = pin!(stop(&self.stops, &mut self.outbox, self.stopped));
-            let exchange = pin!(self.lease.connection().query(sql));
-            guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await
-        };
-        self.note(&step);
-        step
-    }
-
-    pub(super) async fn next_result(&mut self) -> Step<Result<Response, Error>> {
-        let thread = self.lease.thread();
-        let shared = self.shared.clone();
-        let step = {
-            let stop = pin!(stop(&self.stops, &mut self.outbox, self.stopped));
-            let exchange = pin!(self.lease.connection().response());
+            let (connection, riders) = self.lease.with_riders();
+            let exchange = async {
+                if let Some((sql, others)) = unsent {
+                    connection.send_with(sql, others).await?;
+                }
+                connection.response().await
+            };
+            let exchange = pin!(patient(exchange, riders, shared.config.pipeline.patience));
             guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await
         };
         self.note(&step);
@@ -72,7 +70,8 @@ impl Run {
         let shared = self.shared.clone();
         let step = {
             let stop = pin!(stop(&self.stops, &mut self.outbox, self.stopped));
-            let exchange = pin!(self.lease.connection().next_rows(batch));
+            let (connection, riders) = self.lease.with_riders();
+            let exchange = pin!(patient(connection.next_rows(batch), riders, shared.config.pipeline.patience));
             guarded(exchange, stop, &shared.killer, thread, shared.config.limits.kill_grace).await
         };
         self.note(&step);
@@ -91,6 +90,11 @@ impl Run {
         let Run { outbox, lease, stops, .. } = self;
         let (mut flushing, mut fired) = (pin!(outbox.flush()), pin!(stops.fired()));
         let mut slow = pin!(tokio::time::sleep(SLOW_READER));
+        if let Poll::Ready(alive) = futures_util::poll!(flushing.as_mut()) {
+            return if alive { Ok(()) } else { Err(Why::Abandoned) };
+        }
+        // Those who are behind need not wait for its reader.
+        lease.with_riders().1.let_off();
         loop {
             tokio::select! {
                 biased;
@@ -131,7 +135,7 @@ impl Run {
             guarded(exchange, pin!(now), &shared.killer, thread, grace).await
         };
         match drained {
-            Step::Done(_) | Step::Stopped(..) if self.lease.connection().is_clean() => Ok(()),
+            Step::Done(_) | Step::Stopped(..) if self.lease.connection().has_ended() => Ok(()),
             _ => Err(()),
         }
     }

@@ -17,12 +17,15 @@ impl Run {
         if outcome.is_err() {
             self.outbox.discard();
         }
+        if self.lease.is_followed() && (outcome.is_err() || self.killed || !self.lease.can_be_handed_on()) {
+            Box::pin(self.shared.call_off(&mut self.lease)).await;
+        }
         let grace = self.shared.config.limits.kill_grace;
         let settled = !self.killed || {
             let settle = self.lease.connection().settle_after_kill();
             matches!(Box::pin(tokio::time::timeout(grace, settle)).await, Ok(Ok(())))
         };
-        let lost = !settled || !self.lease.connection().is_clean();
+        let lost = !settled || !self.lease.connection().has_ended();
         if !lost && let Err(failure) = &mut outcome {
             Box::pin(self.look_what_a_routine_left(failure)).await;
         }
@@ -134,9 +137,11 @@ impl Run {
     }
 
     async fn retire_lease(&mut self, lost: bool) {
-        let Some(lease) = self.lease.take() else { return };
+        let Some(mut lease) = self.lease.take() else { return };
         if lost {
             lease.discard();
+        } else if lease.is_followed() {
+            Shared::hand_on(&self.shared, lease);
         } else {
             let place = if self.reading.passed.reset_after { Place::Reserved } else { self.place };
             Shared::clean_up(&self.shared, lease, place).await;

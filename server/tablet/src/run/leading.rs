@@ -4,26 +4,41 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::Span;
 
 use super::Run;
+use crate::consolidator::Consolidator;
 use crate::consolidator::round::Round;
+use crate::riding::{Got, Passenger};
+
+/// Longer texts go alone, bytes: several together are written at once.
+const LONGEST: usize = 8 << 10;
 
 impl Run {
     /// Runs a round's statement when its turn has come. Until it goes to MySQL, others may join.
     #[expect(clippy::manual_async_fn, reason = "an async fn would hold the run twice")]
-    pub(crate) fn lead(mut self, round: Arc<Round>) -> impl Future<Output = ()> + Send + 'static {
+    pub(crate) fn lead(
+        mut self,
+        round: Arc<Round>,
+        consolidator: Arc<Consolidator>,
+    ) -> impl Future<Output = ()> + Send + 'static {
         async move {
             let begin = Instant::now();
+            self.text = self.text_to_ride();
             let prepared = async {
                 round.turn().await;
-                self.shared.lease(self.place, &self.call.caller, None).await
+                let passenger = self.passenger(round, consolidator);
+                self.shared.lease_or_ride(&self.call.caller, passenger).await
             };
-            let lease = self.stops.unless_fired(pin!(prepared)).await.unwrap_or_else(|why| Err(why.error()));
-            match lease {
-                Ok(lease) => {
-                    self.lease = lease;
+            let got = self.stops.unless_fired(pin!(prepared)).await.unwrap_or_else(|why| Err(why.error()));
+            match got {
+                Ok(got) => {
+                    (self.lease, self.answered) = match got {
+                        Got::Lease(lease) => (lease, false),
+                        Got::Answer(lease) => (lease, true),
+                    };
                     self.clock.waited_since(begin);
                     self.run().await;
                 }
@@ -33,6 +48,31 @@ impl Run {
                     self.outbox.finish(Err(error)).await;
                 }
             }
+        }
+    }
+
+    /// The text of a read that may go behind others, and others behind it.
+    fn text_to_ride(&self) -> Option<Bytes> {
+        let (pipeline, limits) = (&self.shared.config.pipeline, &self.shared.config.limits);
+        let asks_afterwards = self.call.warnings > 0 || self.statement.values.is_some();
+        if pipeline.depth == 0 || asks_afterwards || !self.reading.pace.is_within(pipeline.quick) {
+            return None;
+        }
+        let text = self.write(self.reading.template.mode(), limits.statement_bytes).ok()?;
+        (text.len() <= LONGEST).then(|| Bytes::from(text))
+    }
+
+    fn passenger(&self, round: Arc<Round>, consolidator: Arc<Consolidator>) -> Option<Passenger> {
+        let text = self.text.clone()?;
+        let settings = Arc::clone(&self.call.settings);
+        Some(Passenger { round, consolidator, settings, text, mode: self.reading.template.mode() })
+    }
+
+    /// The texts of those who go behind it.
+    pub(super) fn board(&mut self) -> Vec<Bytes> {
+        match self.text {
+            Some(_) => self.lease.board(self.shared.config.pipeline.depth),
+            None => Vec::new(),
         }
     }
 }
