@@ -1,10 +1,8 @@
 //! Bind values on the wire: BSON's own types where they are exact, `{t, v}` where they are not.
 
-use bson::RawBsonRef;
-
 use super::literal;
 use super::{Binds, Value};
-use crate::document::{Field, Fields, Writer, index, shortened};
+use crate::document::{Datum, Field, Fields, Writer, index, shortened};
 use crate::error::ProtocolError;
 use crate::limits::{MAX_BIND_NAME, MAX_BINDS};
 
@@ -104,13 +102,13 @@ fn typed(writer: &mut Writer<'_>, name: &str, kind: &str, fill: impl FnOnce(&mut
 }
 
 fn decode(field: &Field<'_>) -> Result<Value> {
-    let RawBsonRef::Array(_) = field.value else { return scalar(field) };
+    let Datum::Array(_) = field.value else { return scalar(field) };
     let mut values = Vec::new();
     let mut width = None;
     for element in field.array()? {
         let element = element?;
         let value = match element.value {
-            RawBsonRef::Array(_) => tuple(&element)?,
+            Datum::Array(_) => tuple(&element)?,
             _ => scalar(&element)?,
         };
         let this = if let Value::Tuple(members) = &value { Some(members.len()) } else { None };
@@ -135,14 +133,14 @@ fn tuple(field: &Field<'_>) -> Result<Value> {
 
 fn scalar(field: &Field<'_>) -> Result<Value> {
     match field.value {
-        RawBsonRef::Null => Ok(Value::Null),
-        RawBsonRef::Boolean(value) => Ok(Value::Int(i64::from(value))),
-        RawBsonRef::Double(value) if value.is_finite() => Ok(Value::Double(value)),
-        RawBsonRef::Double(_) => Err(field.error("a double must be finite")),
-        RawBsonRef::String(value) => Ok(Value::Text(value.to_owned())),
-        RawBsonRef::Document(_) => typed_value(field),
-        RawBsonRef::Binary(_) => Ok(Value::Bytes(field.binary()?.to_vec())),
-        RawBsonRef::Array(_) => Err(field.error("lists nest no deeper than tuples of scalars")),
+        Datum::Null => Ok(Value::Null),
+        Datum::Boolean(value) => Ok(Value::Int(i64::from(value))),
+        Datum::Double(value) if value.is_finite() => Ok(Value::Double(value)),
+        Datum::Double(_) => Err(field.error("a double must be finite")),
+        Datum::Text(value) => Ok(Value::Text(value.to_owned())),
+        Datum::Document(_) => typed_value(field),
+        Datum::Binary(_) => Ok(Value::Bytes(field.binary()?.to_vec())),
+        Datum::Array(_) => Err(field.error("lists nest no deeper than tuples of scalars")),
         _ => Ok(Value::Int(field.integer()?)),
     }
 }

@@ -6,9 +6,10 @@ mod wire;
 
 use std::path::{Path, PathBuf};
 
+use bson::RawBsonRef;
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
-use vitrail_proto::document;
+use vitrail_proto::document::{self, Datum, Field, Fields};
 use vitrail_proto::error::{Code, ErrorBody, ProtocolError};
 use vitrail_proto::limits::{Limits, MAX_BINDS};
 use vitrail_proto::message::*;
@@ -85,9 +86,34 @@ fn documents() {
     for case in cases("documents.json", 40) {
         let body = bytes(text(&case, "body"));
         if expect(&case, document::check(&body)).is_some() {
-            assert!(bson::RawDocument::from_bytes(&body).unwrap().iter().all(|element| element.is_ok()));
+            assert_read_alike(Fields::open(&body).unwrap(), bson::RawDocument::from_bytes(&body).unwrap());
         }
     }
+}
+
+/// What we read is what another implementation of BSON reads.
+fn assert_read_alike(fields: Fields<'_>, document: &bson::RawDocument) {
+    let mut elements = document.iter();
+    for field in fields.iter() {
+        let Field { name, value } = field.unwrap();
+        let (other_name, other) = elements.next().expect("it has as many").unwrap();
+        assert_eq!(name, other_name.as_str());
+        match (value, other) {
+            (Datum::Document(fields), RawBsonRef::Document(document)) => assert_read_alike(fields, document),
+            (Datum::Array(fields), RawBsonRef::Array(array)) => {
+                assert_read_alike(fields, bson::RawDocument::from_bytes(array.as_bytes()).unwrap());
+            }
+            (Datum::Double(a), RawBsonRef::Double(b)) => assert_eq!(a.to_bits(), b.to_bits()),
+            (Datum::Text(a), RawBsonRef::String(b)) => assert_eq!(a, b),
+            (Datum::Binary(a), RawBsonRef::Binary(b)) => assert_eq!(a, b.bytes),
+            (Datum::Boolean(a), RawBsonRef::Boolean(b)) => assert_eq!(a, b),
+            (Datum::Int32(a), RawBsonRef::Int32(b)) => assert_eq!(a, b),
+            (Datum::Int64(a), RawBsonRef::Int64(b)) => assert_eq!(a, b),
+            (Datum::Null, RawBsonRef::Null) => {}
+            (value, other) => panic!("{name}: {value:?} and {other:?}"),
+        }
+    }
+    assert!(elements.next().is_none());
 }
 
 #[test]
@@ -95,6 +121,9 @@ fn messages() {
     for case in cases("messages.json", 100) {
         let body = bytes(text(&case, "body"));
         let mut out = Vec::new();
+        if let Ok(fields) = Fields::open(&body) {
+            assert_read_alike(fields, bson::RawDocument::from_bytes(&body).unwrap());
+        }
         let decoded = match text(&case, "type") {
             "client_hello" => ClientHello::decode(&body).map(|message| message.encode(&mut out)),
             "server_hello" => ServerHello::decode(&body).map(|message| message.encode(&mut out)),

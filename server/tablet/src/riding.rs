@@ -1,9 +1,11 @@
 //! Reads that go to MySQL behind one another, on one connection, because all connections are in use.
 //!
 //! Which may: reads that several calls may share, whose executions took no longer than `tablet.pipeline.quick` of late, with the settings that
-//! the connection has already, and of which nothing is asked afterwards (the texts of warnings). A connection takes its share of all who wait,
-//! so that nobody waits for longer than in the queue; and whoever has it for longer than `tablet.pipeline.patience` lets those go who are
-//! behind: they wait for a connection of their own then.
+//! the connection has already. A connection takes its share of all who wait, so that nobody waits for longer than in the queue; and whoever
+//! has it for longer than `tablet.pipeline.patience` lets those go who are behind: they wait for a connection of their own then.
+//!
+//! One that is followed gives nothing away before its end. If its answer turns out to be a long one, or to have warnings, whose texts have to be asked
+//! for before anything else runs, those who are behind are let off, and it runs anew, alone.
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -74,6 +74,15 @@ impl Run {
     pub(crate) async fn run(&mut self) {
         add(&self.shared.counters.statements, 1);
         let mut outcome = self.attempt().await;
+        if let Err(failure) = &mut outcome
+            && failure.again
+        {
+            if Box::pin(self.clear()).await {
+                outcome = Box::pin(self.attempt()).await;
+            } else {
+                failure.unsent = true;
+            }
+        }
         let again = Instant::now();
         if let Err(failure) = &outcome
             && failure.unsent
@@ -181,6 +190,9 @@ impl Run {
             return Err(failure);
         }
         self.read_values_back().await;
+        if self.misses_warnings() && self.lease.is_followed() {
+            return Err(self.not_behind_others());
+        }
         self.fetch_warnings().await;
         Ok(())
     }

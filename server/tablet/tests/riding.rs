@@ -119,22 +119,8 @@ async fn each_gets_its_own_answer() {
 }
 
 #[tokio::test]
-async fn nobody_rides_if_that_is_switched_off_or_who_asks_afterwards() {
-    for subject in subjects(|config| config.pool.size = 1).await {
-        prepare(&subject).await;
-        let held = lock(&subject).await;
-        let asks = |warnings| Call { warnings, ..call() };
-        let reads: Vec<_> = (0..5).map(|number| start(&subject, asks(9), number)).collect();
-        waiting(&subject, 4).await;
-        drop(held);
-        for (number, read) in (0..).zip(reads) {
-            check(&read.await.unwrap().unwrap(), number);
-        }
-        assert_eq!(subject.tablet.stats().pool.boarded_total, 0, "{}", subject.name);
-        assert_at_rest(&subject).await;
-    }
-    let off = |config: &mut TabletConfig| (config.pool.size, config.pipeline.depth) = (1, 0);
-    for subject in subjects(off).await {
+async fn nobody_rides_if_that_is_switched_off() {
+    for subject in subjects(|config| (config.pool.size, config.pipeline.depth) = (1, 0)).await {
         prepare(&subject).await;
         let held = lock(&subject).await;
         let reads: Vec<_> = (0..5).map(|number| start(&subject, call(), number)).collect();
@@ -144,6 +130,59 @@ async fn nobody_rides_if_that_is_switched_off_or_who_asks_afterwards() {
             check(&read.await.unwrap().unwrap(), number);
         }
         assert_eq!(subject.tablet.stats().pool.boarded_total, 0, "{}", subject.name);
+    }
+}
+
+#[tokio::test]
+async fn warnings_and_long_answers_are_whole() {
+    for subject in subjects(|config| {
+        config.pool.size = 1;
+        config.limits.batch_bytes = 1 << 10;
+    })
+    .await
+    {
+        prepare(&subject).await;
+        // Of some values it warns, and of some it gives more than a batch.
+        let statement = |number: i64| {
+            let mut binds = Binds::new();
+            binds.set("n".to_owned(), Value::Int(number));
+            binds.set(
+                "t".to_owned(),
+                Value::Text(if number % 3 == 1 { format!("{number}x") } else { number.to_string() }),
+            );
+            let sql = "SELECT v, CAST(:t AS UNSIGNED), REPEAT('-', 20 * (:n % 3)) FROM t WHERE v >= :n - 2";
+            Statement { binds: binds.into(), share: Share::Next, ..support::statement(sql, false) }
+        };
+        for _ in 0..5 {
+            subject.ask(call(), statement(99), On::Pool).await.unwrap();
+        }
+        let boarded = subject.tablet.stats().pool.boarded_total;
+        let busy = keep_busy(&subject);
+        eventually("the connection", async || subject.tablet.stats().pool.in_use == 1).await;
+        let reads: Vec<_> = (0..8)
+            .map(|number| {
+                let (service, statement) = (subject.service.clone(), statement(number));
+                let call = Call { warnings: 64, ..call() };
+                tokio::spawn(async move { collect(service.execute(call, statement, On::Pool).await?).await })
+            })
+            .collect();
+        waiting(&subject, 8).await;
+        subject.service.cancel(busy.0.id).await;
+        busy.1.await.unwrap();
+        for (number, read) in (0..8).zip(reads) {
+            let answer = read.await.unwrap().unwrap();
+            let from = (number - 2).max(0);
+            let expected: Vec<Vec<String>> = (from..100)
+                .map(|v| vec![v.to_string(), number.to_string(), "-".repeat(20 * (number as usize % 3))])
+                .collect();
+            assert_eq!(answer.text(), expected, "{}: {number}", subject.name);
+            let texts: Vec<&str> = answer.end.warning_texts.iter().map(|warning| warning.message.as_str()).collect();
+            assert_eq!(answer.end.warnings > 0, number % 3 == 1, "{}: {number}", subject.name);
+            assert_eq!(texts.len(), answer.end.warnings.min(64) as usize, "{}: {number}", subject.name);
+            assert!(texts.iter().all(|text| text.contains(&format!("'{number}x'"))), "{}: {texts:?}", subject.name);
+        }
+        assert!(subject.tablet.stats().pool.boarded_total > boarded, "{}", subject.name);
+        assert_at_rest(&subject).await;
     }
 }
 

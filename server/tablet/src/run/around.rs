@@ -23,7 +23,12 @@ impl Run {
         if hides && self.place == Place::Shared {
             let grace = self.shared.config.limits.kill_grace;
             if !Box::pin(tokio::time::timeout(grace, self.lease.reset())).await.unwrap_or(false) {
-                return Err(Failure { body: Box::new(lost_before_sent()), fate: Fate::Lost, unsent: true });
+                return Err(Failure {
+                    body: Box::new(lost_before_sent()),
+                    fate: Fate::Lost,
+                    unsent: true,
+                    again: false,
+                });
             }
         }
         let set = match self.lease.applied.difference(&self.call.settings, values.as_deref(), whole) {
@@ -32,7 +37,7 @@ impl Run {
                 return Ok(());
             }
             Ok(Some(set)) => set,
-            Err(body) => return Err(Failure { body: body.into(), fate: Fate::Kept, unsent: false }),
+            Err(body) => return Err(Failure { body: body.into(), fate: Fate::Kept, unsent: false, again: false }),
         };
         match Box::pin(self.prepare(&set)).await {
             Ok(()) => {
@@ -66,7 +71,9 @@ impl Run {
                 Err(failure)
             }
             Step::Stopped(why, _) => Err(self.stop_failure(why)),
-            Step::Stuck(why) => Err(Failure { body: why.error().into(), fate: Fate::Lost, unsent: false }),
+            Step::Stuck(why) => {
+                Err(Failure { body: why.error().into(), fate: Fate::Lost, unsent: false, again: false })
+            }
         }
     }
 
@@ -83,7 +90,12 @@ impl Run {
         {
             return Ok(text.clone());
         }
-        self.write(mode, limit).map(Bytes::from).map_err(|body| Failure { body, fate: Fate::Kept, unsent: false })
+        self.write(mode, limit).map(Bytes::from).map_err(|body| Failure {
+            body,
+            fate: Fate::Kept,
+            unsent: false,
+            again: false,
+        })
     }
 
     /// Writes the text for a connection that reads it in `mode`.
@@ -124,14 +136,19 @@ impl Run {
         }
     }
 
+    /// Whether there are warnings whose texts are wanted.
+    pub(super) fn misses_warnings(&mut self) -> bool {
+        self.call.warnings > 0 && self.outbox.last_end().is_some_and(|end| end.warnings > 0)
+    }
+
     /// Fetches the texts of warnings before the connection can be used by anybody else.
     pub(super) async fn fetch_warnings(&mut self) {
+        if !self.misses_warnings() {
+            return;
+        }
         let (wanted, names) = (self.call.warnings, self.shared.names.clone());
         let grace = self.shared.config.limits.kill_grace;
         let Some(end) = self.outbox.last_end() else { return };
-        if wanted == 0 || end.warnings == 0 {
-            return;
-        }
         let sql = format!("SHOW WARNINGS LIMIT {wanted}");
         match Box::pin(tokio::time::timeout(grace, self.lease.connection().fetch_all(&sql))).await {
             Ok(Ok(rows)) => end.warning_texts = rows.into_iter().filter_map(|row| warning(row, &names)).collect(),

@@ -62,6 +62,7 @@ impl Run {
             };
         }
         if self.outbox.holds_rows()
+            && !self.lease.is_followed()
             && let Err(why) = Box::pin(self.flush()).await
         {
             return self.kill_rest(why).await;
@@ -78,7 +79,7 @@ impl Run {
         step
     }
 
-    /// Sends what is pending. A read that must end while its reader is slow ends; a write has happened, and waits.
+    /// Sends what is pending, of a statement that nobody follows. A read that must end while its reader is slow ends; a write has happened, and waits.
     pub(super) async fn flush(&mut self) -> Result<(), Why> {
         if self.statement.writes {
             if !self.outbox.flush().await {
@@ -90,11 +91,6 @@ impl Run {
         let Run { outbox, lease, stops, .. } = self;
         let (mut flushing, mut fired) = (pin!(outbox.flush()), pin!(stops.fired()));
         let mut slow = pin!(tokio::time::sleep(SLOW_READER));
-        if let Poll::Ready(alive) = futures_util::poll!(flushing.as_mut()) {
-            return if alive { Ok(()) } else { Err(Why::Abandoned) };
-        }
-        // Those who are behind need not wait for its reader.
-        lease.with_riders().1.let_off();
         loop {
             tokio::select! {
                 biased;

@@ -30,6 +30,8 @@ pub(super) struct Failure {
     pub(super) fate: Fate,
     /// Nothing of the statement can have reached MySQL: another connection may be tried.
     pub(super) unsent: bool,
+    /// It is a read that should not have been followed by others: it runs anew, alone.
+    pub(super) again: bool,
 }
 
 impl Run {
@@ -45,7 +47,7 @@ impl Run {
              check what took effect, roll back, then begin anew",
         )
         .with_executed(Executed::Unknown);
-        Some(Failure { body: body.into(), fate: Fate::Ended, unsent: false })
+        Some(Failure { body: body.into(), fate: Fate::Ended, unsent: false, again: false })
     }
 
     /// A routine that failed may have written before, and may have ended its transaction, of which MySQL says nothing by itself.
@@ -80,7 +82,7 @@ impl Run {
         if self.statement.writes && self.place != Place::Transaction {
             body = body.with_executed(Executed::Unknown);
         }
-        Failure { body: body.into(), fate: if ended { Fate::Kept } else { Fate::Lost }, unsent: false }
+        Failure { body: body.into(), fate: if ended { Fate::Kept } else { Fate::Lost }, unsent: false, again: false }
     }
 
     /// A statement was stopped before its answer began.
@@ -117,7 +119,7 @@ impl Run {
             Why::Expired | Why::Closing => Fate::RolledBack,
             _ => Fate::Kept,
         };
-        Failure { body: why.error().into(), fate, unsent: false }
+        Failure { body: why.error().into(), fate, unsent: false, again: false }
     }
 
     pub(super) fn stuck(&self, why: Why) -> Failure {
@@ -126,7 +128,7 @@ impl Run {
             body.message.push_str("; MySQL did not say whether it took effect");
             body = body.with_executed(Executed::Unknown);
         }
-        Failure { body: body.into(), fate: Fate::Lost, unsent: false }
+        Failure { body: body.into(), fate: Fate::Lost, unsent: false, again: false }
     }
 
     pub(super) fn failed(&mut self, error: &Error) -> Failure {
@@ -140,6 +142,6 @@ impl Run {
         if let (Some(why), Some(1317)) = (self.stopped, error.server().map(|server| server.errno)) {
             body = why.error();
         }
-        Failure { body: body.into(), fate, unsent }
+        Failure { body: body.into(), fate, unsent, again: false }
     }
 }

@@ -3,12 +3,15 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::Span;
+use vitrail_proto::error::{Code, ErrorBody};
 
 use super::Run;
+use super::failure::{Failure, Fate};
 use crate::consolidator::Consolidator;
 use crate::consolidator::round::Round;
 use crate::riding::{Got, Passenger};
@@ -54,12 +57,27 @@ impl Run {
     /// The text of a read that may go behind others, and others behind it.
     fn text_to_ride(&self) -> Option<Bytes> {
         let (pipeline, limits) = (&self.shared.config.pipeline, &self.shared.config.limits);
-        let asks_afterwards = self.call.warnings > 0 || self.statement.values.is_some();
-        if pipeline.depth == 0 || asks_afterwards || !self.reading.pace.is_within(pipeline.quick) {
+        if pipeline.depth == 0 || self.statement.values.is_some() || !self.reading.pace.is_within(pipeline.quick) {
             return None;
         }
         let text = self.write(self.reading.template.mode(), limits.statement_bytes).ok()?;
         (text.len() <= LONGEST).then(|| Bytes::from(text))
+    }
+
+    /// Its answer is a long one, or the texts of its warnings have to be asked for before the next statement: it runs alone, now and for a while.
+    pub(super) fn not_behind_others(&mut self) -> Failure {
+        self.text = None;
+        self.reading.pace.note(Duration::MAX);
+        let body =
+            Box::new(ErrorBody::new(Code::Unavailable, "the statement was to run again, and its connection was lost"));
+        Failure { body, fate: Fate::Kept, unsent: false, again: true }
+    }
+
+    /// Takes those off who are behind it, and what was read, so that it can run anew. `false`: the connection was lost.
+    pub(super) async fn clear(&mut self) -> bool {
+        self.outbox.discard();
+        self.shared.call_off(&mut self.lease).await;
+        self.lease.connection().is_clean()
     }
 
     fn passenger(&self, round: Arc<Round>, consolidator: Arc<Consolidator>) -> Option<Passenger> {

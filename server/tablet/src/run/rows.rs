@@ -62,6 +62,9 @@ impl Run {
                 self.lease.stream();
             }
             if batch.count > 0 {
+                if self.outbox.holds_rows() && self.lease.is_followed() {
+                    return Err(self.not_behind_others());
+                }
                 if self.outbox.holds_rows()
                     && let Err(why) = Box::pin(self.flush()).await
                 {
