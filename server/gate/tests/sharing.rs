@@ -15,6 +15,7 @@ use vitrail_gate::Session;
 use vitrail_harness::{Cluster as Databases, Connection, Flavour};
 use vitrail_listener::service::Service;
 use vitrail_proto::message::{Op, Request, Share};
+use vitrail_tablet::Tablet;
 
 const SHARDED: &str = r#"{
     "sharded": true,
@@ -176,7 +177,7 @@ async fn five_hundred_sessions_reach_mysql_at_most_four_times() {
             let mut admin = world.databases.server.admin().await;
             admin.execute("SET GLOBAL log_output = 'TABLE'").await.unwrap();
             admin.execute("SET GLOBAL general_log = 1").await.unwrap();
-            // Slow, so that those who wait for their turn at two shards come to MySQL while it runs for others.
+            // So slow that its table can be locked while it runs.
             let sql = "SELECT COUNT(*) AS five_hundred FROM item a JOIN item b ON a.id = b.id WHERE BIT_COUNT(a.v) >= 0 AND \
                        LENGTH(SHA2(REPEAT(CONCAT(a.v, b.v), 900000), 512)) > 0";
             let mut readers = vec![start(&world, "", sql, None)];
@@ -197,6 +198,28 @@ async fn five_hundred_sessions_reach_mysql_at_most_four_times() {
             })
             .await;
             drop(locks);
+            // Whatever runs next, the table is locked behind it until those have come to the tablets who may, however slowly they do: all of them, or
+            // first as many as the gate has places for, and then the rest, who have waited for their turn together.
+            let places = world.tablets[0].stats().pool.size;
+            let waves = if shards == 1 { vec![498] } else { vec![places - 2, 500 - places - 3] };
+            for wave in waves {
+                eventually(&what, async || {
+                    let waiting = format!("{in_mysql} AND STATE LIKE 'Waiting%'");
+                    world.databases.server.admin().await.fetch_cell(&waiting).await.unwrap().as_deref() == Some("0")
+                })
+                .await;
+                let mut locks = Vec::new();
+                for shard in &world.databases.shards {
+                    let mut lock = world.databases.server.connect(shard).await;
+                    lock.execute("LOCK TABLES item WRITE").await.unwrap();
+                    locks.push(lock);
+                }
+                eventually(&format!("{what}: the wave of {wave}"), async || {
+                    let waiting = |tablet: &Arc<Tablet>| tablet.stats().consolidator.waiting;
+                    world.tablets.iter().all(|tablet| waiting(tablet) >= wave)
+                })
+                .await;
+            }
             let (mut answers, mut shared) = (Vec::new(), 0);
             for reader in readers {
                 let rows = reader.await.unwrap();
