@@ -21,7 +21,7 @@ use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
 use crate::steps::Stepping;
-use crate::{access, asked, catalog, control, diagnostics, failure, moment, route, sequences, values};
+use crate::{access, asked, catalog, control, diagnostics, failure, moment, route, routines, sequences, values};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
@@ -138,7 +138,10 @@ pub(crate) async fn run_plan(
     let expanded = planning::expanded(scope, session, statement)?;
     let (statement, planned) = match &expanded {
         Some((expanded, planned)) => (expanded, Arc::clone(planned)),
-        None => (statement, tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement))?),
+        None => match tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement)) {
+            Ok(planned) => (statement, planned),
+            Err(error) => return Err(Box::pin(routines::judge(scope, statement, all_binds, error)).await),
+        },
     };
     let values = scope.calling.values.clone();
     let outcome = run_planned(scope, session, statement, &planned, (binds, all_binds), clause, answer, watch).await;

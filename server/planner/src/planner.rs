@@ -39,6 +39,7 @@ mod order;
 mod passthrough;
 mod pinned;
 mod placement;
+pub mod routines;
 mod row_limit;
 mod select;
 mod sorting;
