@@ -7,13 +7,14 @@ use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectName, Query, Tabl
 use super::super::calls::{contains_query, finds, is_clock};
 use super::super::clauses::{Clause, Clauses, bytes, split_tokens};
 use super::super::names::idents;
+use super::super::targets;
 use super::super::text::Text;
-use super::super::walk::Item;
+use super::super::walk::{Item, Scope};
 use super::super::write::last;
 use super::{keys, phrase, refuse};
 use crate::plan::{Part, set_bind};
 use crate::refusal::Refusal;
-use crate::schema::ColumnSchema;
+use crate::schema::{ColumnClass, ColumnSchema};
 
 /// What SET is, once the values are known.
 pub(super) struct Assigned {
@@ -30,7 +31,7 @@ pub(super) fn assigned(
     text: &Text<'_>,
     clauses: &Clauses,
     (assignments, own): (&[Assignment], &[&Assignment]),
-    item: &Item<'_>,
+    (scope, item): (&Scope<'_>, &Item<'_>),
     joined: bool,
     moved: &[&str],
 ) -> Result<Assigned, Refusal> {
@@ -78,10 +79,28 @@ pub(super) fn assigned(
         let column = item.schema.and_then(|schema| schema.column(&names[number])).ok_or_else(unclear)?;
         let bind = set_bind(all.columns.len());
         all.set.push(Part::Text(format!("{} = :{bind}", keys::quote(&column.name)).into()));
-        all.read.push(vec![phrase("("), slice(value), phrase(")")]);
+        // The text of a FLOAT has fewer digits than its value.
+        let close = match (is_float(&assignment.value, scope), &column.class) {
+            (true, ColumnClass::Float | ColumnClass::Double) => " + 0e0)",
+            _ => ")",
+        };
+        all.read.push(vec![phrase("("), slice(value), phrase(close)]);
         all.columns.push(column.clone());
     }
     Ok(all)
+}
+
+/// Whether a value is a column of that type, and nothing else.
+fn is_float(value: &Expr, scope: &Scope<'_>) -> bool {
+    let name = match value {
+        Expr::Nested(inner) => return is_float(inner, scope),
+        Expr::Identifier(name) => ObjectName::from(vec![name.clone()]),
+        Expr::CompoundIdentifier(parts) => ObjectName::from(parts.clone()),
+        _ => return false,
+    };
+    let item = targets::of_columns(scope, std::slice::from_ref(&name)).and_then(|items| items.first().copied());
+    let column = item.and_then(|item| scope.items[item].schema?.column(&last(&name)));
+    column.is_some_and(|column| column.class == ColumnClass::Float)
 }
 
 fn name_of(expr: &Expr) -> Option<&str> {

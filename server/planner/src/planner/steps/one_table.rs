@@ -52,7 +52,9 @@ pub(super) fn one_table(
         moving.iter().flat_map(|moving| &moving.read).map(|place| &*key.columns[*place].name).collect();
     let foreign = several || joined && updates && !reads_its_own(target, number, &assignments);
     let worked_out = match updates && (asks || !moved.is_empty() || foreign) {
-        true => Some(values::assigned(text, clauses, (target.assignments, &assignments), item, joined, &moved)?),
+        true => {
+            Some(values::assigned(text, clauses, (target.assignments, &assignments), (scope, item), joined, &moved)?)
+        }
         false => None,
     };
     if walk.context.scratch.is_some_and(|scratch| !scratch.reopens) {
