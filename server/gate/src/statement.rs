@@ -154,6 +154,9 @@ pub(crate) async fn run_plan(
         Planned::Plan(plan) if plan.may_be_exact() && answer.restart() => {
             planning::exact(scope, session, statement, &error, (expanded.is_some(), false))
         }
+        Planned::Plan(plan) if plan.may_be_rehearsed() && answer.restart() => {
+            planning::rehearsal(scope, session, statement, &error)
+        }
         _ => None,
     };
     let Some(planned) = again else { return Err(error) };

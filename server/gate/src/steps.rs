@@ -5,11 +5,13 @@
 //! the rows of a statement before it changes them. They are kept meanwhile, up to [`MOST_BYTES`].
 
 mod allot;
+mod changes;
 mod complete;
 mod frame;
 mod insert;
 mod keyed;
 mod moving;
+mod rehearse;
 mod returned;
 pub(crate) mod rows;
 pub(crate) mod values;
@@ -95,6 +97,9 @@ impl Stepping<'_> {
     }
 
     async fn work(&self, session: &mut Session, done: &mut Done) -> Result<(), ErrorBody> {
+        if let Write::Rehearse(rehearsal) = self.steps.write() {
+            return Box::pin(self.rehearse(session, rehearsal, done)).await;
+        }
         self.enter(Node::Read);
         let (rows, end) = self.find(session, done).await?;
         self.judge(session, end, rows.list.is_empty(), done)?;
@@ -104,6 +109,7 @@ impl Stepping<'_> {
             Write::Allot(allotment) => self.allot(session, allotment, rows, done).await?,
             Write::Insert(insertion) => self.insert(session, insertion, rows, done).await?,
             Write::Complete(completion) => self.complete(session, completion, rows, done).await?,
+            Write::Rehearse(_) => return Err(failure::internal("a rehearsal reads its rows by itself")),
         }
         self.tell_columns(session, done).await
     }

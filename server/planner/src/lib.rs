@@ -17,4 +17,6 @@ pub mod schema;
 pub mod vindex;
 pub mod vschema;
 
-pub use planner::{PlanContext, Scratch, access, catalog, needs_of, plan, plan_exact, plan_pinned, routines, views};
+pub use planner::{
+    PlanContext, Scratch, access, catalog, needs_of, plan, plan_exact, plan_pinned, plan_rehearsal, routines, views,
+};

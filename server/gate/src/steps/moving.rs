@@ -135,14 +135,19 @@ impl Stepping<'_> {
     ) -> Result<ResultEnd, ErrorBody> {
         let insertions = self.arrivals(keyed, moving, rows)?;
         let arrive = insertions.iter().map(|statement| statement.shard).filter(|shard| !leaving.contains_key(shard));
-        let arrive: Vec<_> = arrive.map(|shard| Arc::clone(&self.keyspace.shards[shard].name)).collect();
-        if let TransactionState::Open(transaction) = &mut session.transaction {
-            transaction.commits_first(&self.keyspace.name, &arrive);
-        }
+        self.arrive_first(session, &arrive.collect::<Vec<_>>());
         self.write(session, insertions, &self.neutral(), done).await
     }
 
-    async fn delete(
+    /// Has the shards where rows arrive commit before those where they leave.
+    pub(super) fn arrive_first(&self, session: &mut Session, shards: &[usize]) {
+        let names = self.names(shards);
+        if let TransactionState::Open(transaction) = &mut session.transaction {
+            transaction.commits_first(&self.keyspace.name, &names);
+        }
+    }
+
+    pub(super) async fn delete(
         &self,
         session: &mut Session,
         moving: &Moving,
@@ -192,23 +197,30 @@ impl Stepping<'_> {
             let home = keyed.home(&key, &self.keyspace.layout)?.ok_or_else(malformed)?;
             by_shard.entry(home).or_default().push(values);
         }
+        let ignore = if self.steps.ignores() { "IGNORE " } else { "" };
+        Ok(by_shard.into_iter().map(|(shard, rows)| self.insertion(moving, ignore, shard, rows)).collect())
+    }
+
+    /// The statement that inserts rows on a shard.
+    pub(super) fn insertion(
+        &self,
+        moving: &Moving,
+        ignore: &str,
+        shard: usize,
+        rows: Vec<Vec<Value>>,
+    ) -> ShardStatement {
         let bind = |row: usize, column: usize| format!("vitrail_value_{row}_{column}");
-        let statement = |(shard, rows): (usize, Vec<Vec<Value>>)| {
-            let texts: Vec<String> = (0..rows.len())
-                .map(|row| {
-                    let binds: Vec<String> =
-                        (0..moving.columns.len()).map(|column| format!(":{}", bind(row, column))).collect();
-                    format!("({})", binds.join(", "))
-                })
-                .collect();
-            let ignore = if self.steps.ignores() { "IGNORE " } else { "" };
-            let sql = format!("INSERT {ignore}INTO {} ({}) VALUES {}", moving.table, moving.insert, texts.join(", "));
-            let binds = self.with(rows.into_iter().enumerate().flat_map(|(number, row)| {
-                row.into_iter().enumerate().map(move |(column, value)| (bind(number, column), value))
-            }));
-            ShardStatement { shard, sql: sql.into(), binds }
+        let row = |row: usize| {
+            let binds: Vec<String> =
+                (0..moving.columns.len()).map(|column| format!(":{}", bind(row, column))).collect();
+            format!("({})", binds.join(", "))
         };
-        Ok(by_shard.into_iter().map(statement).collect())
+        let texts: Vec<String> = (0..rows.len()).map(row).collect();
+        let sql = format!("INSERT {ignore}INTO {} ({}) VALUES {}", moving.table, moving.insert, texts.join(", "));
+        let binds = self.with(rows.into_iter().enumerate().flat_map(|(number, row)| {
+            row.into_iter().enumerate().map(move |(column, value)| (bind(number, column), value))
+        }));
+        ShardStatement { shard, sql: sql.into(), binds }
     }
 
     /// How rows of the table can move as if they were updated: nothing else may happen when one is inserted or deleted, and none may depend on a row
@@ -246,7 +258,7 @@ impl Stepping<'_> {
     }
 
     /// Settings under which a value is stored as it was read.
-    fn neutral(&self) -> Calling<'_> {
+    pub(super) fn neutral(&self) -> Calling<'_> {
         let calling = &self.scope.calling;
         let zone = settings::with(&calling.settings, "time_zone", "'+00:00'");
         calling.with_settings(settings::with(&zone, "sql_mode", "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"))

@@ -9,6 +9,7 @@ mod insertion;
 mod keys;
 mod lossless;
 mod one_table;
+pub(super) mod rehearsal;
 
 use std::ops::Range;
 use std::sync::Arc;

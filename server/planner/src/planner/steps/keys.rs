@@ -20,19 +20,22 @@ pub(super) struct Key<'a> {
 
 /// The key of a table: that of a unique key without NULL, and the sharding columns.
 pub(super) fn choose<'a>(item: &Item<'a>, table: &str) -> Result<Key<'a>, Refusal> {
-    let unknown = || refuse(&format!("a table whose columns are not known (`{table}`)"));
-    let schema = item.schema.ok_or_else(unknown)?;
-    let sharding = item.sharded.map(|(_, sharding)| sharding);
-    let mut columns = unique_key(schema).ok_or_else(|| {
+    let schema = item.schema.ok_or_else(|| refuse(&format!("a table whose columns are not known (`{table}`)")))?;
+    of(schema, item.sharded.map(|(_, sharding)| sharding)).ok_or_else(|| {
         refuse(&format!("a table without a primary or unique key of numbers, dates, bytes or text (`{table}`)"))
-    })?;
+    })
+}
+
+/// The same; `None`: there is none.
+pub(super) fn of<'a>(schema: &'a TableSchema, sharding: Option<&'a Sharding>) -> Option<Key<'a>> {
+    let mut columns = unique_key(schema)?;
     for sharding in sharding.iter().flat_map(|sharding| &sharding.columns) {
-        let column = schema.column(&sharding.column).ok_or_else(unknown)?;
+        let column = schema.column(&sharding.column)?;
         if !columns.iter().any(|known| known.name == column.name) {
             columns.push(column);
         }
     }
-    Ok(Key { columns, sharding })
+    Some(Key { columns, sharding })
 }
 
 /// The columns of the first unique key without NULL whose values name rows.
@@ -148,6 +151,12 @@ pub(super) fn moving(
     let colliding = schema.unique_keys.iter().filter(of_sharding).flatten().chain(&schema.colliding);
     let beside = colliding.filter(|name| sharding.position(name).is_none());
     let beside = beside.into_iter().any(|name| set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name)));
+    let moving = row(schema, table, &key.columns)?;
+    Ok(Some(MovingPlan { moving, assigned, read, beside }))
+}
+
+/// A row of a table as it is read and written: all that can be.
+pub(super) fn row(schema: &TableSchema, table: &str, key: &[&ColumnSchema]) -> Result<Moving, Refusal> {
     let columns: Vec<ColumnSchema> = schema.columns.iter().filter(|column| !column.generated).cloned().collect();
     let mut select = Vec::with_capacity(columns.len() + 1);
     let mut documents = Vec::new();
@@ -172,15 +181,14 @@ pub(super) fn moving(
         select.push(documents.join(" AND "));
     }
     let insert: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
-    let moving = Moving {
+    Ok(Moving {
         table: quote(table).into(),
         select: select.join(", ").into(),
         insert: insert.join(", ").into(),
         columns,
-        names: names(table, &key.columns).into(),
+        names: names(table, key).into(),
         checked,
-    };
-    Ok(Some(MovingPlan { moving, assigned, read, beside }))
+    })
 }
 
 /// The condition under which a document is the same once it was sent as text.

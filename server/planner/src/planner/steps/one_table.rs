@@ -110,7 +110,7 @@ pub(super) fn one_table(
     let mut read: Vec<Vec<Part>> = key.columns.iter().map(of_key).collect();
     read.extend(worked_out.iter().flat_map(|assigned| assigned.read.iter().cloned()));
     let (home, alone) = (key.home(), key.is_alone(item));
-    let in_order = updates && !joined && item.schema.is_some_and(|schema| in_order(target, schema));
+    let in_order = updates && !joined && item.schema.is_some_and(|schema| in_order(target.order_by, schema));
     let plan = KeyedPlan {
         before,
         after,
@@ -130,13 +130,13 @@ pub(super) fn one_table(
 }
 
 /// Whether ORDER BY tells the place of each row: it names all columns of a unique key without NULL.
-fn in_order(target: &Target<'_, '_>, schema: &TableSchema) -> bool {
+pub(super) fn in_order(order_by: &[OrderByExpr], schema: &TableSchema) -> bool {
     let named = |expr: &OrderByExpr| match &expr.expr {
         Expr::Identifier(name) => Some(name.value.clone()),
         Expr::CompoundIdentifier(parts) => parts.last().map(|name| name.value.clone()),
         _ => None,
     };
-    let names: Vec<String> = target.order_by.iter().filter_map(named).collect();
+    let names: Vec<String> = order_by.iter().filter_map(named).collect();
     let is_named = |column: &String| {
         let never_null = schema.column(column).is_some_and(|column| !column.nullable);
         never_null && names.iter().any(|name| name.eq_ignore_ascii_case(column))
