@@ -90,7 +90,13 @@ impl Stepping<'_> {
             let cells = cells(row, place.end)?;
             let (of_key, of_set) = cells[place.start..].split_at(columns.len());
             // An outer join has no row of it.
-            if of_key.contains(&None) || keyed.repeats() && !seen.insert(bytes_of(of_key)) {
+            if of_key.contains(&None) {
+                continue;
+            }
+            if keyed.repeats() && !seen.insert(bytes_of(of_key)) {
+                if keyed.once() {
+                    return Err(join_decides());
+                }
                 continue;
             }
             if keyed.hidden() > 0
@@ -245,6 +251,13 @@ fn order_decides() -> ErrorBody {
     failure::unsupported(
         "rows of this UPDATE would get values of the sharding column that other rows of it have before, and the order in which MySQL changes them \
          decides whether they collide; name it by ORDER BY with all columns of a key, or change them in two steps, by values that no row has",
+    )
+}
+
+fn join_decides() -> ErrorBody {
+    failure::unsupported(
+        "a row of this UPDATE of joined tables is found with several rows of another table, which get values of what the row has before it is changed \
+         itself, and MySQL's order of the join decides which of them do; update one table after the other",
     )
 }
 

@@ -44,6 +44,10 @@ pub(super) struct Target<'t, 'a> {
     pub(super) together: bool,
     /// RETURNING: it gives the rows back.
     pub(super) returns: bool,
+    /// It writes a table by several names.
+    pub(super) twice: bool,
+    /// Items of which values of others are made, as they were.
+    pub(super) read: &'t [usize],
 }
 
 /// Plans such a write. `Err`: what cannot be read, or is not known.

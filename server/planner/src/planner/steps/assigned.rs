@@ -51,14 +51,18 @@ pub(super) fn assigned(
         if !own.iter().any(|own| std::ptr::eq(*own, assignment)) {
             continue;
         }
-        // The rest sees what was set before it.
-        let before = |name: &str| {
-            names
-                .iter()
-                .enumerate()
-                .any(|(other, set)| set.eq_ignore_ascii_case(name) && (other < number || (joined && other != number)))
+        // The rest of a table's own sees what was set before it. What is set in other tables is read before.
+        let changes = |expr: &Expr, name: &str| {
+            names.iter().enumerate().any(|(other, set)| {
+                let own = || own.iter().any(|own| std::ptr::eq(*own, &assignments[other]));
+                let seen = match joined {
+                    true => other != number && (own() || item_of(expr, scope).is_none()),
+                    false => other < number,
+                };
+                seen && set.eq_ignore_ascii_case(name) && !(joined && is_of_another(expr, (scope, item)))
+            })
         };
-        if finds(&assignment.value, |expr| name_of(expr).is_some_and(before)) {
+        if finds(&assignment.value, |expr| name_of(expr).is_some_and(|name| changes(expr, name))) {
             return Err(refuse("a value of SET that reads a column which SET changes elsewhere"));
         }
         if !all.set.is_empty() {
@@ -90,16 +94,28 @@ pub(super) fn assigned(
     Ok(all)
 }
 
-/// Whether a value is a column of that type, and nothing else.
-fn is_float(value: &Expr, scope: &Scope<'_>) -> bool {
-    let name = match value {
-        Expr::Nested(inner) => return is_float(inner, scope),
+/// The item of the scope whose column an expression is, if it is surely one.
+fn item_of<'s, 'a>(expr: &Expr, scope: &'s Scope<'a>) -> Option<&'s Item<'a>> {
+    let name = match expr {
         Expr::Identifier(name) => ObjectName::from(vec![name.clone()]),
         Expr::CompoundIdentifier(parts) => ObjectName::from(parts.clone()),
-        _ => return false,
+        _ => return None,
     };
-    let item = targets::of_columns(scope, std::slice::from_ref(&name)).and_then(|items| items.first().copied());
-    let column = item.and_then(|item| scope.items[item].schema?.column(&last(&name)));
+    let items = targets::of_columns(scope, std::slice::from_ref(&name))?;
+    Some(&scope.items[*items.first()?])
+}
+
+/// Whether an expression is surely a column of another item than this one.
+fn is_of_another(expr: &Expr, (scope, item): (&Scope<'_>, &Item<'_>)) -> bool {
+    item_of(expr, scope).is_some_and(|of| !std::ptr::eq(of, item))
+}
+
+/// Whether a value is a column of that type, and nothing else.
+fn is_float(value: &Expr, scope: &Scope<'_>) -> bool {
+    if let Expr::Nested(inner) = value {
+        return is_float(inner, scope);
+    }
+    let column = item_of(value, scope).and_then(|item| item.schema?.column(name_of(value)?));
     column.is_some_and(|column| column.class == ColumnClass::Float)
 }
 

@@ -73,6 +73,14 @@ impl Key<'_> {
         self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
     }
 
+    /// Whether some of its columns are set.
+    pub(super) fn is_set(&self, assignments: &[&Assignment]) -> bool {
+        assignments.iter().any(|assignment| match &assignment.target {
+            AssignmentTarget::ColumnName(name) => self.place(&last(name)).is_some(),
+            AssignmentTarget::Tuple(_) => true,
+        })
+    }
+
     /// Whether only this key decides if rows of one shard collide, and its values are equal where their bytes are.
     pub(super) fn is_alone(&self, item: &Item<'_>) -> bool {
         let plain = |column: &&ColumnSchema| !matches!(column.class, ColumnClass::Text(_));

@@ -48,6 +48,9 @@ pub(super) fn one_table(
     let table = last(name);
     let key = keys::choose(item, &table)?;
     let moving = keys::moving(walk, item, &table, &key, &assignments)?;
+    if target.twice && key.is_set(&assignments) {
+        return Err(refuse("columns of a key that are set by one of several names of a table"));
+    }
     let moved: Vec<&str> =
         moving.iter().flat_map(|moving| &moving.read).map(|place| &*key.columns[*place].name).collect();
     let foreign = several || joined && updates && !reads_its_own(target, number, &assignments);
@@ -119,6 +122,7 @@ pub(super) fn one_table(
         assigned: worked_out.map(|assigned| assigned.columns).unwrap_or_default(),
         home,
         repeats: joined,
+        once: target.read.contains(&number),
         updates,
         judged,
         moving,
