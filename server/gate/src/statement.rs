@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracing::Instrument;
-use vitrail_planner::plan::{Asked, InsertId, Merge, Plan, Resolved};
+use vitrail_planner::plan::{Asked, InsertId, Merge, Plan, Resolved, Write};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::{ResultEnd, SessionValues};
 use vitrail_proto::value::Binds;
@@ -281,7 +281,12 @@ async fn run_planned(
         (None, Some(steps)) => {
             let stepping = Stepping { scope, keyspace, resolved: &resolved, steps, binds: all_binds };
             Box::pin(stepping.run(session, answer)).await.map(|(end, first)| {
-                insert_id = first.map_or(insert_id, InsertId::Sequence);
+                insert_id = match first {
+                    Some(first) => InsertId::Sequence(first),
+                    // Rows that would be numbered are refused.
+                    None if matches!(steps.write(), Write::Rehearse(_)) => InsertId::Given,
+                    None => insert_id,
+                };
                 end
             })
         }

@@ -8,6 +8,7 @@ mod allot;
 mod changes;
 mod complete;
 mod frame;
+mod hanging;
 mod insert;
 mod keyed;
 mod moving;
@@ -26,6 +27,7 @@ use vitrail_proto::message::{Ran, ResultEnd, Warning};
 use vitrail_proto::value::Binds;
 
 use self::frame::Frame;
+use self::moving::Bound;
 use self::returned::Returned;
 use self::rows::Rows;
 use crate::answer::Answer;
@@ -64,8 +66,8 @@ struct Done {
     first: Option<u64>,
     /// The rows that it gives back, if it does.
     returned: Option<Returned>,
-    /// Tables whose rows are known to move as if they were updated: whether foreign keys hold them.
-    bound: HashMap<Arc<str>, bool>,
+    /// Tables whose rows are known to move as if they were updated: what holds them.
+    bound: HashMap<Arc<str>, Bound>,
 }
 
 impl Stepping<'_> {

@@ -18,5 +18,6 @@ pub mod vindex;
 pub mod vschema;
 
 pub use planner::{
-    PlanContext, Scratch, access, catalog, needs_of, plan, plan_exact, plan_pinned, plan_rehearsal, routines, views,
+    PlanContext, Scratch, access, catalog, needs_of, placed, plan, plan_exact, plan_pinned, plan_rehearsal, routines,
+    views,
 };

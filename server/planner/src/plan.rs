@@ -30,7 +30,7 @@ pub(crate) use join::{SidePlan, key_bind, literal_bind};
 pub(crate) use reading::{Part, Reading, text as reading_text};
 pub(crate) use row_key::{RowColumn, RowTemplate};
 pub use steps::{
-    Allotment, Beside, Completion, Insertion, KEYS, Keyed, Moving, Rehearsal, Steps, Verb, Write, set_bind,
+    Allotment, Beside, Completion, Insertion, KEYS, Keyed, Moving, Placed, Rehearsal, Steps, Verb, Write, set_bind,
 };
 pub(crate) use steps::{
     AllotmentPlan, CompletionPlan, Home, InsertPlan, KeyedPlan, MovingPlan, RehearsalPlan, StepsPlan, WritePlan,

@@ -56,6 +56,8 @@ mod walk;
 mod windows;
 mod write;
 
+pub use steps::placed;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use vitrail_planner::plan::{KEYS, Merge, Rehearsal, ShardStatement, set_bind};
+use vitrail_planner::schema::{ColumnClass, ColumnSchema, Domain};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
@@ -51,8 +52,8 @@ impl Changes {
             key => bytes_of(&key.iter().map(|place| cells[*place]).collect::<Vec<_>>()),
         };
         let mut old: HashMap<Vec<u8>, Vec<Vec<Option<&[u8]>>>> = HashMap::with_capacity(before.list.len());
-        for row in &before.list {
-            let cells = cells(row, width)?;
+        for of_row in &before.list {
+            let cells = cells(of_row, width)?;
             old.entry(name(&cells)).or_default().push(cells);
         }
         let colliding = |place: usize| {
@@ -63,8 +64,8 @@ impl Changes {
         let mut groups: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut replaced: Vec<(Vec<Option<&[u8]>>, Vec<Option<&[u8]>>)> = Vec::new();
         let mut arrived: Vec<Vec<Option<&[u8]>>> = Vec::new();
-        for row in &after.list {
-            let now = cells(row, width)?;
+        for of_row in &after.list {
+            let now = cells(of_row, width)?;
             let known = old.get_mut(&name(&now)).and_then(Vec::pop);
             let Some(was) = known else {
                 survives(rehearsal, &now)?;
@@ -76,13 +77,15 @@ impl Changes {
                 continue;
             }
             survives(rehearsal, &now)?;
-            let places: Vec<usize> =
-                (0..rehearsal.row().columns.len()).filter(|place| was[*place] != now[*place]).collect();
+            let differs = |place: usize| was[place] != now[place];
             let (was_whole, now_whole) = (whole(&was)?, whole(&now)?);
-            if !parent && places.iter().any(|place| colliding(*place)) {
+            if !parent && (0..row.columns.len()).any(|place| differs(place) && colliding(place)) {
                 changes.gone.push((was_whole, 1));
                 changes.new.push(now_whole);
             } else {
+                // A moment that stays would be that of this update, if it is not set.
+                let set = |place: &usize| differs(*place) || is_moment(rehearsal.column(*place));
+                let places: Vec<usize> = (0..row.columns.len()).filter(set).collect();
                 let of_group: Vec<Option<&[u8]>> = places.iter().map(|place| now[*place]).collect();
                 let mut of_group = bytes_of(&of_group);
                 places.iter().for_each(|place| of_group.extend_from_slice(&place.to_le_bytes()));
@@ -113,6 +116,11 @@ impl Changes {
     pub(super) fn follow_each_other(&self) -> bool {
         self.follow
     }
+}
+
+/// Whether MySQL may set a column to the moment of an update.
+fn is_moment(column: &ColumnSchema) -> bool {
+    column.class == ColumnClass::Timestamp || column.domain == Domain::Datetimes
 }
 
 /// Whether a row gets the value of a unique key that another one has had. Texts that differ may be equal.

@@ -9,7 +9,7 @@ use vitrail_planner::plan::{KEYS, Keyed, Merge, ShardStatement, set_bind};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
-use super::moving::Leaving;
+use super::moving::{Bound, Leaving};
 use super::rows::{Rows, cells, malformed};
 use super::{BATCH, Done, Stepping, values};
 use crate::columns::Column;
@@ -164,13 +164,13 @@ impl Stepping<'_> {
             return self.update(session, keyed, by_shard, given, done).await;
         };
         let bound = match done.bound.get(&moving.table) {
-            Some(bound) => *bound,
+            Some(bound) => bound.clone(),
             None => {
                 let bound = self.may_move(session, moving, shard, done).await?;
-                *done.bound.entry(Arc::clone(&moving.table)).or_insert(bound)
+                done.bound.entry(Arc::clone(&moving.table)).or_insert(bound).clone()
             }
         };
-        if !bound && !self.steps.ignores() {
+        if matches!(bound, Bound::Free) && !self.steps.ignores() {
             self.update(session, keyed, by_shard, given, done).await?;
             return self.relocate(session, leaving, done).await;
         }
@@ -178,8 +178,9 @@ impl Stepping<'_> {
             self.update(session, keyed, staying, given, done).await?;
         }
         match bound {
-            true => self.relocate_bound(session, leaving, given, done).await,
-            false => self.relocate_or_ignore(session, leaving, given, done).await,
+            Bound::Along(branches) => self.relocate_with(session, (leaving, &branches), given, done).await,
+            bound if self.steps.ignores() => self.relocate_or_ignore(session, leaving, (given, &bound), done).await,
+            _ => self.relocate_bound(session, leaving, given, done).await,
         }
     }
 

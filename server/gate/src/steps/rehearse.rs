@@ -242,6 +242,9 @@ impl Stepping<'_> {
         if self.steps.ignores() && (hanging.parent || hanging.child) {
             return Err(refuse(rehearsal, "the table has foreign keys, and what they forbid is to be ignored"));
         }
+        if hanging.parent && self.steps.returns() && rehearsal.verb() == Verb::Delete {
+            return Err(refuse(rehearsal, "rows that others refer to are given back while those may go"));
+        }
         if hanging.parent && rehearsal.verb() == Verb::Replace {
             return Err(refuse(rehearsal, "rows that others refer to are replaced"));
         }

@@ -7,6 +7,7 @@ mod allotment;
 mod completion;
 mod insertion;
 mod keyed;
+mod placed;
 mod rehearsal;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) use self::insertion::InsertPlan;
 pub use self::insertion::{Beside, Insertion};
 pub use self::keyed::{KEYS, Keyed, Moving, set_bind};
 pub(crate) use self::keyed::{KeyedPlan, MovingPlan};
+pub use self::placed::Placed;
 pub(crate) use self::rehearsal::RehearsalPlan;
 pub use self::rehearsal::{Rehearsal, Verb};
 use super::resolve::{Values, id_of_values};

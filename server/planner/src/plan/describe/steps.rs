@@ -52,12 +52,12 @@ pub(super) fn describe(steps: &StepsPlan, indent: &str, notes: &dyn Fn(Node) -> 
             return out;
         }
         WritePlan::Rehearse(rehearsal) => {
-            let RehearsalPlan { row, key, home, draft, .. } = &**rehearsal;
+            let RehearsalPlan { table, key, draft, .. } = &**rehearsal;
             if draft.is_some() {
                 let _ = writeln!(out, "{indent}  read rows that its new ones meet");
             }
-            let by = if key.is_empty() { "all columns" } else { &*row.names };
-            let home = at_home(home, &row.columns);
+            let by = if key.is_empty() { "all columns" } else { &*table.row.names };
+            let home = at_home(&table.home, &table.row.columns);
             let _ = writeln!(out, "{indent}  write what it changes there, by {by}, {home}");
         }
     }

@@ -3,8 +3,9 @@
 
 use vitrail_proto::value::Value;
 
+use super::Texts;
 use super::keyed::Moving;
-use super::{Home, Texts};
+use super::placed::Placed;
 use crate::key_range::Shards;
 use crate::plan::resolve::Values;
 use crate::plan::{KEYS, Part, Plan, set_bind};
@@ -14,12 +15,9 @@ use crate::schema::ColumnSchema;
 /// See the module. The plan that is read by has the statement for the scratch server, and the table that is written as its first fragment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RehearsalPlan {
-    /// A row as it is read and written: all that can be.
-    pub(crate) row: Moving,
-    /// The places among its columns of those that name it; empty: only all of them do.
+    pub(crate) table: Placed,
+    /// The places among a row's columns of those that name it; empty: only all of them do.
     pub(crate) key: Vec<usize>,
-    /// Where rows are, by places among its columns.
-    pub(crate) home: Home,
     /// Columns by which rows may collide are set, or rows are inserted.
     pub(crate) collides: bool,
     pub(crate) verb: Verb,
@@ -62,7 +60,7 @@ impl RehearsalPlan {
 impl<'s> Rehearsal<'s> {
     /// A row as it is read and written.
     pub fn row(&self) -> &'s Moving {
-        &self.plan.row
+        &self.plan.table.row
     }
 
     /// What is rehearsed.
@@ -87,7 +85,7 @@ impl<'s> Rehearsal<'s> {
 
     /// The rows of the table are on every shard.
     pub fn everywhere(&self) -> bool {
-        matches!(self.plan.home, Home::Everywhere)
+        self.plan.table.everywhere()
     }
 
     /// The shard that a row belongs to; `None`: every shard.
@@ -95,12 +93,12 @@ impl<'s> Rehearsal<'s> {
     /// # Errors
     /// A row that leads to no shard.
     pub fn home(&self, row: &[Value], shards: &Shards) -> Result<Option<usize>, Refusal> {
-        self.plan.home.find(&self.plan.row.columns, row, shards)
+        self.plan.table.home(row, shards)
     }
 
     /// The columns of a row, by their places.
     pub fn column(&self, place: usize) -> &'s ColumnSchema {
-        &self.plan.row.columns[place]
+        &self.plan.table.row.columns[place]
     }
 
     /// The text that sets these columns, by places, to [`set_bind`] in the rows of [`KEYS`].

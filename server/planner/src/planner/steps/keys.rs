@@ -7,7 +7,7 @@ use super::super::order::quoted;
 use super::super::walk::{Item, Walk};
 use super::super::write::{assigned, last};
 use super::refuse;
-use crate::plan::{Divider, Home, Moving, MovingPlan, Source};
+use crate::plan::{Divider, Home, Moving, MovingPlan, Placed, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, ColumnSchema, Domain, TableSchema};
 use crate::vschema::Sharding;
@@ -197,6 +197,28 @@ pub(super) fn row(schema: &TableSchema, table: &str, key: &[&ColumnSchema]) -> R
         names: names(table, key).into(),
         checked,
     })
+}
+
+/// A table whose rows are read and written whole.
+pub(super) fn placed(
+    schema: &TableSchema,
+    table: &str,
+    sharding: Option<&Sharding>,
+    key: &[&ColumnSchema],
+) -> Result<Placed, Refusal> {
+    let row = row(schema, table, key)?;
+    let home = match sharding {
+        None => Home::Everywhere,
+        Some(sharding) => {
+            let divider = |of: &crate::vschema::ShardingColumn| {
+                let place = row.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&of.column))?;
+                Some((place, Divider::of(of, &row.columns[place])))
+            };
+            let dividers: Option<Vec<_>> = sharding.columns.iter().map(divider).collect();
+            Home::Divided(dividers.ok_or_else(|| refuse("a sharding column that is computed"))?)
+        }
+    };
+    Ok(Placed { row, home })
 }
 
 /// The condition under which a document is the same once it was sent as text.
