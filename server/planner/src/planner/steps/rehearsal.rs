@@ -136,7 +136,7 @@ fn make(
             "RETURNING that reads the table which is written, where rows have no key that tells their order",
         ));
     }
-    if rows.is_some() && is_of_chance(&*parsed.statement) {
+    if rows.is_some() && is_of_chance(&parsed.statement) {
         return Err(refuse("a function of chance, whose values tell which rows others meet"));
     }
     let of_scratch = plan.exact.as_ref().and_then(|exact| exact.fragments.first()).map(|first| first.qualified());
