@@ -36,6 +36,14 @@ pub(super) struct Body {
     options: String,
 }
 
+/// A column of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyPart {
+    pub(crate) column: String,
+    /// How many of its characters, or bytes, count; `None`: all.
+    pub(crate) length: Option<usize>,
+}
+
 /// Tables whose definitions are kept; when there are more, all are read anew.
 const MOST: usize = 1000;
 
@@ -182,13 +190,13 @@ impl Body {
         format!("({}) {}", columns.collect::<Vec<_>>().join(", "), self.options)
     }
 
-    /// The columns of its unique keys; `None`: one of them is over parts of columns, or expressions.
-    pub(super) fn unique_keys(&self) -> Option<Vec<Vec<String>>> {
+    /// Its unique keys; `None`: one of them is over expressions.
+    pub(super) fn unique_keys(&self) -> Option<Vec<Vec<KeyPart>>> {
         let keys = self.items.iter().filter(|(name, item)| {
             let first = tokens(item).first().map(|token| item[token.start..token.end].to_ascii_uppercase());
             name.is_none() && first.is_some_and(|first| first == "PRIMARY" || first == "UNIQUE")
         });
-        keys.map(|(_, item)| columns_of_key(item)).collect()
+        keys.map(|(_, item)| parts_of_key(item)).collect()
     }
 
     /// Whether nothing is cut from the values of a column that is read as `read` tells: it is defined here as it is where they come from. MySQL itself
@@ -219,17 +227,26 @@ impl Body {
 }
 
 /// The columns that a key lists, where it lists nothing else.
-fn columns_of_key(item: &str) -> Option<Vec<String>> {
+fn parts_of_key(item: &str) -> Option<Vec<KeyPart>> {
     let all = tokens(item);
+    let text = |token: &Token| &item[token.start..token.end];
     let open = all.iter().position(|token| token.kind == TokenKind::Open)?;
-    let mut columns = Vec::new();
-    for token in &all[open + 1..] {
-        let text = &item[token.start..token.end];
+    let mut parts: Vec<KeyPart> = Vec::new();
+    let mut rest = all[open + 1..].iter();
+    while let Some(token) = rest.next() {
+        let text_of = text(token);
         match token.kind {
-            TokenKind::QuotedName => columns.push(text[1..text.len() - 1].replace("``", "`")),
-            TokenKind::Close => return Some(columns),
+            TokenKind::QuotedName => {
+                parts.push(KeyPart { column: text_of[1..text_of.len() - 1].replace("``", "`"), length: None });
+            }
+            TokenKind::Open => {
+                let length = rest.next().and_then(|token| text(token).parse().ok())?;
+                parts.last_mut()?.length = Some(length);
+                rest.next().filter(|token| token.kind == TokenKind::Close)?;
+            }
+            TokenKind::Close => return Some(parts),
             TokenKind::Comma => {}
-            TokenKind::Word if ["ASC", "DESC"].iter().any(|word| text.eq_ignore_ascii_case(word)) => {}
+            TokenKind::Word if ["ASC", "DESC"].iter().any(|word| text_of.eq_ignore_ascii_case(word)) => {}
             _ => return None,
         }
     }
@@ -288,7 +305,12 @@ mod tests {
         };
         assert_eq!(body.text(&loaded(&["a", "b", "d"])), expected);
         assert_eq!(body.checks, ["CONSTRAINT `q` CHECK ((`a` > 0))"]);
-        assert_eq!(body.unique_keys(), None, "a part of a column");
+        let part = |column: &str, length| KeyPart { column: column.to_owned(), length };
+        let keys = [vec![part("a", None)], vec![part("b", Some(5)), part("a", None)]];
+        assert_eq!(body.unique_keys(), Some(keys.into()));
+        let computed = temporary("CREATE TABLE `t` (\n  `a` int,\n  UNIQUE KEY `u` ((`a` + 1))\n) ENGINE=InnoDB")
+            .expect("a definition");
+        assert_eq!(computed.unique_keys(), None, "an expression");
         let without = expected.replace("`a` int(11) NOT NULL AUTO", "`a` int(11)  AUTO");
         assert_eq!(body.text(&loaded(&["b"])), without);
     }
@@ -299,7 +321,8 @@ mod tests {
                     BTREE,\n  KEY `k` (`b`),\n  CHECK (`b` > 0)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
         let body = temporary(text).expect("a definition");
         assert_eq!(body.open(), "(`a` int NOT NULL , `b` int) ENGINE=InnoDB CHARSET=utf8mb4");
-        let keys = [vec!["a".to_owned()], vec!["b".to_owned(), "a".to_owned()]];
+        let part = |column: &str| KeyPart { column: column.to_owned(), length: None };
+        let keys = [vec![part("a")], vec![part("b"), part("a")]];
         assert_eq!(body.unique_keys(), Some(keys.into()));
         assert!(
             body.whole().ends_with("KEY `k` (`b`), CHECK (`b` > 0)) ENGINE=InnoDB CHARSET=utf8mb4"),

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use vitrail_service::QueryService;
 
+pub(crate) use definition::KeyPart;
 pub use limits::ScratchLimits;
 pub(crate) use run::Exacting;
 pub(crate) use stage::Stage;

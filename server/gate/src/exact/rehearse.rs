@@ -9,7 +9,7 @@ use vitrail_proto::value::Binds;
 use vitrail_service::call::Statement;
 use vitrail_service::execution::Part;
 
-use super::definition::Body;
+use super::definition::{Body, KeyPart};
 use super::server::of_scratch;
 use super::stage::Stage;
 use crate::failure;
@@ -22,16 +22,16 @@ impl Stage<'_> {
         self.fragment().map(Fragment::qualified)
     }
 
-    /// The columns of its unique keys.
+    /// Its unique keys.
     ///
     /// # Errors
-    /// One of them is over parts of columns, or expressions: which rows meet by it is not known.
-    pub(crate) async fn unique_keys(&self) -> Result<Vec<Vec<String>>, ErrorBody> {
+    /// One of them is over expressions: which rows meet by it is not known.
+    pub(crate) async fn unique_keys(&self) -> Result<Vec<Vec<KeyPart>>, ErrorBody> {
         let keys = self.body().await?.unique_keys();
         keys.ok_or_else(|| {
             failure::unsupported(
                 "this write runs on the scratch server, over the rows that its new ones meet; that is not supported for a table with a unique key \
-                 over parts of columns, or expressions",
+                 over expressions",
             )
         })
     }

@@ -12,10 +12,14 @@ use super::keyed::{Key, bytes_of};
 use super::rehearse::survives;
 use super::rows::{Rows, cells};
 use super::{BATCH, Done, Stepping, values};
+use crate::exact::KeyPart;
 use crate::session::Session;
 
 /// A whole row.
 type Whole = Vec<Value>;
+
+/// The cells of a row.
+type Cells<'c> = Vec<Option<&'c [u8]>>;
 
 /// Columns, by their places, and what they are set to.
 type Set = Vec<(usize, Value)>;
@@ -34,12 +38,12 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Compares the table before and after. `unique`: the columns of its unique keys. `parent`: others refer to its rows.
+    /// Compares the table before and after. `unique`: its unique keys. `parent`: others refer to its rows.
     pub(super) fn between(
         rehearsal: Rehearsal<'_>,
         before: &Rows,
         after: &Rows,
-        unique: &[Vec<String>],
+        unique: &[Vec<KeyPart>],
         parent: bool,
     ) -> Result<Changes, ErrorBody> {
         let row = rehearsal.row();
@@ -51,19 +55,19 @@ impl Changes {
             [] => bytes_of(cells),
             key => bytes_of(&key.iter().map(|place| cells[*place]).collect::<Vec<_>>()),
         };
-        let mut old: HashMap<Vec<u8>, Vec<Vec<Option<&[u8]>>>> = HashMap::with_capacity(before.list.len());
+        let mut old: HashMap<Vec<u8>, Vec<Cells<'_>>> = HashMap::with_capacity(before.list.len());
         for of_row in &before.list {
             let cells = cells(of_row, width)?;
             old.entry(name(&cells)).or_default().push(cells);
         }
         let colliding = |place: usize| {
             let name = &rehearsal.column(place).name;
-            unique.iter().flatten().any(|column| column == name)
+            unique.iter().flatten().any(|part| part.column == *name)
         };
         let mut changes = Changes::default();
         let mut groups: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut replaced: Vec<(Vec<Option<&[u8]>>, Vec<Option<&[u8]>>)> = Vec::new();
-        let mut arrived: Vec<Vec<Option<&[u8]>>> = Vec::new();
+        let mut replaced: Vec<(Cells<'_>, Cells<'_>)> = Vec::new();
+        let mut arrived: Vec<Cells<'_>> = Vec::new();
         for of_row in &after.list {
             let now = cells(of_row, width)?;
             let known = old.get_mut(&name(&now)).and_then(Vec::pop);
@@ -126,10 +130,10 @@ fn is_moment(column: &ColumnSchema) -> bool {
 /// Whether a row gets the value of a unique key that another one has had. Texts that differ may be equal.
 fn follow(
     rehearsal: Rehearsal<'_>,
-    unique: &[Vec<String>],
-    replaced: &[(Vec<Option<&[u8]>>, Vec<Option<&[u8]>>)],
-    left: &[Vec<Option<&[u8]>>],
-    arrived: &[Vec<Option<&[u8]>>],
+    unique: &[Vec<KeyPart>],
+    replaced: &[(Cells<'_>, Cells<'_>)],
+    left: &[Cells<'_>],
+    arrived: &[Cells<'_>],
 ) -> bool {
     let count = replaced.len() + arrived.len();
     if count < 2 {
@@ -140,13 +144,14 @@ fn follow(
         let places: Vec<usize> = columns
             .iter()
             .enumerate()
-            .filter_map(|(place, column)| key.contains(&column.name).then_some(place))
+            .filter_map(|(place, column)| key.iter().any(|part| part.column == column.name).then_some(place))
             .collect();
-        let of = |cells: &Vec<Option<&[u8]>>| bytes_of(&places.iter().map(|place| cells[*place]).collect::<Vec<_>>());
+        let of = |cells: &Cells<'_>| bytes_of(&places.iter().map(|place| cells[*place]).collect::<Vec<_>>());
         let changed = replaced.iter().filter(|(was, now)| of(was) != of(now));
         let was: BTreeSet<Vec<u8>> = changed.clone().map(|(was, _)| of(was)).chain(left.iter().map(of)).collect();
         let mut now = changed.map(|(_, now)| of(now)).chain(arrived.iter().map(of)).peekable();
-        let texts = places.iter().any(|place| rehearsal.is_spelled(*place));
+        let texts =
+            places.iter().any(|place| rehearsal.is_spelled(*place)) || key.iter().any(|part| part.length.is_some());
         texts && now.peek().is_some() || now.any(|now| was.contains(&now))
     })
 }

@@ -17,7 +17,7 @@ use super::keyed::bytes_of;
 use super::rows::{Rows, cells, malformed};
 use super::{BATCH, Done, Stepping, values};
 use crate::answer::Answer;
-use crate::exact::{Exacting, Stage};
+use crate::exact::{Exacting, KeyPart, Stage};
 use crate::reading::take;
 use crate::session::Session;
 use crate::{facts, failure};
@@ -35,7 +35,7 @@ struct Rehearsed {
     before: Rows,
     after: Rows,
     end: Box<ResultEnd>,
-    unique: Vec<Vec<String>>,
+    unique: Vec<Vec<KeyPart>>,
 }
 
 impl Stepping<'_> {
@@ -123,7 +123,7 @@ impl Stepping<'_> {
         &self,
         session: &mut Session,
         rehearsal: Rehearsal<'_>,
-        (draft, unique): (&str, &[Vec<String>]),
+        (draft, unique): (&str, &[Vec<KeyPart>]),
         stage: &mut Stage<'_>,
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
@@ -144,7 +144,7 @@ impl Stepping<'_> {
         let mut known: HashSet<Vec<u8>> = HashSet::new();
         let mut bytes = 0;
         for key in unique {
-            let place = |name: &String| row.columns.iter().position(|column| column.name == *name);
+            let place = |part: &KeyPart| row.columns.iter().position(|column| column.name == part.column);
             let places: Option<Vec<usize>> = key.iter().map(place).collect();
             let places = places.ok_or_else(|| refuse(rehearsal, "a unique key is over a column that is computed"))?;
             let columns: Vec<&ColumnSchema> = places.iter().map(|place| rehearsal.column(*place)).collect();
@@ -157,11 +157,14 @@ impl Stepping<'_> {
                 if of_key.contains(&None) || !seen.insert(bytes_of(&of_key)) {
                     continue;
                 }
-                let key = of_key.into_iter().zip(&columns).map(|(cell, column)| values::own(cell, column));
+                let value = |((cell, column), part): ((Option<&[u8]>, &&ColumnSchema), &KeyPart)| {
+                    Ok::<_, ErrorBody>(cut(values::own(cell, column)?, part.length))
+                };
+                let key = of_key.into_iter().zip(&columns).zip(key).map(value);
                 keys.push(key.collect::<Result<_, _>>()?);
             }
             for keys in keys.chunks(BATCH) {
-                let found = self.rows_with(session, rehearsal, (&columns, keys), done).await?;
+                let found = self.rows_with(session, rehearsal, (key, keys), done).await?;
                 for row_of in &found.list {
                     let cells = cells(row_of, row.columns.len() + usize::from(row.checked))?;
                     if !known.insert(bytes_of(&cells)) {
@@ -188,12 +191,15 @@ impl Stepping<'_> {
         &self,
         session: &mut Session,
         rehearsal: Rehearsal<'_>,
-        (columns, keys): (&[&ColumnSchema], &[Vec<Value>]),
+        (key, keys): (&[KeyPart], &[Vec<Value>]),
         done: &mut Done,
     ) -> Result<Rows, ErrorBody> {
         let row = rehearsal.row();
-        let name = |column: &&ColumnSchema| format!("`{}`", column.name.replace('`', "``"));
-        let names: Vec<String> = columns.iter().map(name).collect();
+        let name = |part: &KeyPart| {
+            let name = format!("`{}`", part.column.replace('`', "``"));
+            part.length.map_or_else(|| name.clone(), |length| format!("LEFT({name}, {length})"))
+        };
+        let names: Vec<String> = key.iter().map(name).collect();
         let names = if names.len() == 1 { names.concat() } else { format!("({})", names.join(", ")) };
         let text = format!("SELECT {} FROM {} WHERE {names} IN ::{KEYS} FOR UPDATE", row.select, row.table);
         let shards = if rehearsal.everywhere() { 0..1 } else { 0..self.keyspace.layout.len() };
@@ -270,6 +276,15 @@ fn judged(rehearsal: Rehearsal<'_>, hanging: &Hanging, rows: usize, error: Error
         return refuse(rehearsal, "the order in which MySQL changes rows may decide whether they collide");
     }
     error
+}
+
+/// As much of a value as a key looks at.
+fn cut(value: Value, length: Option<usize>) -> Value {
+    match (value, length) {
+        (Value::Text(text), Some(length)) => Value::Text(text.chars().take(length).collect()),
+        (Value::Bytes(bytes), Some(length)) => Value::Bytes(bytes.into_iter().take(length).collect()),
+        (value, _) => value,
+    }
 }
 
 /// Refuses documents that text cannot carry.
