@@ -48,6 +48,7 @@ mod reading;
 mod registry;
 mod request;
 mod route;
+mod routines;
 mod scatter;
 mod sequences;
 mod session;

@@ -164,6 +164,37 @@ pub(crate) fn exact(
     Some(planned)
 }
 
+/// The rehearsal of an INSERT or REPLACE whose other plan did not hold for its values; `None`: there is none.
+pub(crate) fn rehearsal(
+    scope: &Scope<'_>,
+    session: &Session,
+    normalised: &Normalised,
+    error: &ErrorBody,
+) -> Option<Arc<Planned>> {
+    let target = &scope.target;
+    let key = Key {
+        statement: &normalised.key,
+        keyspace: target.keyspace.as_deref().unwrap_or_default(),
+        // No shard is called so.
+        shard: "rehearsal",
+        modes: lex_mode(session),
+        version: scope.view.version,
+    };
+    let known = scope.gate.plans.get(&key);
+    let planned = match known {
+        Some(planned) => planned,
+        None => {
+            let plan = vitrail_planner::plan_rehearsal(normalised, &context(scope, &[]), error.message.clone()).ok()?;
+            let planned = Arc::new(Planned::Plan(Box::new(plan)));
+            scope.gate.plans.put(&key, Arc::clone(&planned), PLAN_BYTES);
+            planned
+        }
+    };
+    let Planned::Plan(plan) = &*planned else { return None };
+    let may = scope.permit.is_unlimited() || scope.permit.allow(plan.needs(), Some(plan.keyspace())).is_ok();
+    may.then_some(planned)
+}
+
 /// Some keyspaces are out of the user's sight.
 fn sees_some(scope: &Scope<'_>) -> bool {
     !scope.permit.sees_all_keyspaces()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracing::Instrument;
-use vitrail_planner::plan::{Asked, InsertId, Merge, Plan, Resolved};
+use vitrail_planner::plan::{Asked, InsertId, Merge, Plan, Resolved, Write};
 use vitrail_proto::error::{Code, ErrorBody};
 use vitrail_proto::message::{ResultEnd, SessionValues};
 use vitrail_proto::value::Binds;
@@ -21,7 +21,7 @@ use crate::request::Scope;
 use crate::session::{Session, TransactionState};
 use crate::stats::Counters;
 use crate::steps::Stepping;
-use crate::{access, asked, catalog, control, diagnostics, failure, moment, route, sequences, values};
+use crate::{access, asked, catalog, control, diagnostics, failure, moment, route, routines, sequences, values};
 
 /// Runs one statement for a session.
 pub(crate) async fn execute(
@@ -138,7 +138,10 @@ pub(crate) async fn run_plan(
     let expanded = planning::expanded(scope, session, statement)?;
     let (statement, planned) = match &expanded {
         Some((expanded, planned)) => (expanded, Arc::clone(planned)),
-        None => (statement, tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement))?),
+        None => match tracing::debug_span!("plan").in_scope(|| planning::plan(scope, session, statement)) {
+            Ok(planned) => (statement, planned),
+            Err(error) => return Err(Box::pin(routines::judge(scope, statement, all_binds, error)).await),
+        },
     };
     let values = scope.calling.values.clone();
     let outcome = run_planned(scope, session, statement, &planned, (binds, all_binds), clause, answer, watch).await;
@@ -150,6 +153,9 @@ pub(crate) async fn run_plan(
     let again = match &*planned {
         Planned::Plan(plan) if plan.may_be_exact() && answer.restart() => {
             planning::exact(scope, session, statement, &error, (expanded.is_some(), false))
+        }
+        Planned::Plan(plan) if plan.may_be_rehearsed() && answer.restart() => {
+            planning::rehearsal(scope, session, statement, &error)
         }
         _ => None,
     };
@@ -275,7 +281,12 @@ async fn run_planned(
         (None, Some(steps)) => {
             let stepping = Stepping { scope, keyspace, resolved: &resolved, steps, binds: all_binds };
             Box::pin(stepping.run(session, answer)).await.map(|(end, first)| {
-                insert_id = first.map_or(insert_id, InsertId::Sequence);
+                insert_id = match first {
+                    Some(first) => InsertId::Sequence(first),
+                    // Rows that would be numbered are refused.
+                    None if matches!(steps.write(), Write::Rehearse(_)) => InsertId::Given,
+                    None => insert_id,
+                };
                 end
             })
         }

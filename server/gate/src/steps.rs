@@ -5,11 +5,14 @@
 //! the rows of a statement before it changes them. They are kept meanwhile, up to [`MOST_BYTES`].
 
 mod allot;
+mod changes;
 mod complete;
 mod frame;
+mod hanging;
 mod insert;
 mod keyed;
 mod moving;
+mod rehearse;
 mod returned;
 pub(crate) mod rows;
 pub(crate) mod values;
@@ -24,6 +27,7 @@ use vitrail_proto::message::{Ran, ResultEnd, Warning};
 use vitrail_proto::value::Binds;
 
 use self::frame::Frame;
+use self::moving::Bound;
 use self::returned::Returned;
 use self::rows::Rows;
 use crate::answer::Answer;
@@ -62,8 +66,8 @@ struct Done {
     first: Option<u64>,
     /// The rows that it gives back, if it does.
     returned: Option<Returned>,
-    /// Tables whose rows are known to move as if they were updated: whether foreign keys hold them.
-    bound: HashMap<Arc<str>, bool>,
+    /// Tables whose rows are known to move as if they were updated: what holds them.
+    bound: HashMap<Arc<str>, Bound>,
 }
 
 impl Stepping<'_> {
@@ -95,6 +99,9 @@ impl Stepping<'_> {
     }
 
     async fn work(&self, session: &mut Session, done: &mut Done) -> Result<(), ErrorBody> {
+        if let Write::Rehearse(rehearsal) = self.steps.write() {
+            return Box::pin(self.rehearse(session, rehearsal, done)).await;
+        }
         self.enter(Node::Read);
         let (rows, end) = self.find(session, done).await?;
         self.judge(session, end, rows.list.is_empty(), done)?;
@@ -104,6 +111,7 @@ impl Stepping<'_> {
             Write::Allot(allotment) => self.allot(session, allotment, rows, done).await?,
             Write::Insert(insertion) => self.insert(session, insertion, rows, done).await?,
             Write::Complete(completion) => self.complete(session, completion, rows, done).await?,
+            Write::Rehearse(_) => return Err(failure::internal("a rehearsal reads its rows by itself")),
         }
         self.tell_columns(session, done).await
     }

@@ -17,4 +17,7 @@ pub mod schema;
 pub mod vindex;
 pub mod vschema;
 
-pub use planner::{PlanContext, Scratch, access, catalog, needs_of, plan, plan_exact, plan_pinned, views};
+pub use planner::{
+    PlanContext, Scratch, access, catalog, needs_of, placed, plan, plan_exact, plan_pinned, plan_rehearsal, routines,
+    views,
+};

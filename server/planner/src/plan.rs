@@ -29,8 +29,12 @@ pub use join::{Equality, Join, JoinKey, JoinPlan, Pick, Slot, Step};
 pub(crate) use join::{SidePlan, key_bind, literal_bind};
 pub(crate) use reading::{Part, Reading, text as reading_text};
 pub(crate) use row_key::{RowColumn, RowTemplate};
-pub use steps::{Allotment, Beside, Completion, Insertion, KEYS, Keyed, Moving, Steps, Write, set_bind};
-pub(crate) use steps::{AllotmentPlan, CompletionPlan, Home, InsertPlan, KeyedPlan, MovingPlan, StepsPlan, WritePlan};
+pub use steps::{
+    Allotment, Beside, Completion, Insertion, KEYS, Keyed, Moving, Placed, Rehearsal, Steps, Verb, Write, set_bind,
+};
+pub(crate) use steps::{
+    AllotmentPlan, CompletionPlan, Home, InsertPlan, KeyedPlan, MovingPlan, RehearsalPlan, StepsPlan, WritePlan,
+};
 pub use template::Plan;
 pub(crate) use template::{Divider, Edit, Ids, MergePlan, Pin, Pins, Replacement, Route, RowPlan, Source, WindowPlan};
 use vitrail_proto::value::{Binds, Value};

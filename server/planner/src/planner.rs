@@ -39,6 +39,7 @@ mod order;
 mod passthrough;
 mod pinned;
 mod placement;
+pub mod routines;
 mod row_limit;
 mod select;
 mod sorting;
@@ -54,6 +55,8 @@ pub mod views;
 mod walk;
 mod windows;
 mod write;
+
+pub use steps::placed;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -136,6 +139,20 @@ pub fn plan_exact(statement: &Normalised, context: &PlanContext<'_>, message: St
     }
 }
 
+/// Plans a rehearsal of a write that was planned otherwise, and turned out not to be proved right once it ran. `message`: why.
+///
+/// # Errors
+/// A refusal with that message, or a plainer one.
+pub fn plan_rehearsal(statement: &Normalised, context: &PlanContext<'_>, message: String) -> Result<Plan, Refusal> {
+    let refusal = Refusal::unsupported(exact::VALUES, message);
+    match context.scratch.filter(|_| steps::rehearsal::may_help(statement, &refusal)) {
+        Some(scratch) if passthrough::destination(context).is_none() => {
+            with_needs(steps::rehearsal::plan(statement, context, scratch, refusal)?, statement, context)
+        }
+        _ => Err(refusal),
+    }
+}
+
 /// What a statement needs that goes to the keyspace `own`: names without one get that of their table, if it is another.
 ///
 /// # Errors
@@ -189,6 +206,9 @@ fn choose(statement: &Normalised, context: &PlanContext<'_>) -> Result<Plan, Ref
                 && (destination.is_none() || (refusal.reason == "cross-keyspace" && context.shard.is_none())) =>
         {
             exact::plan(statement, context, scratch, refusal)
+        }
+        (None, Some(scratch)) if steps::rehearsal::may_help(statement, &refusal) => {
+            steps::rehearsal::plan(statement, context, scratch, refusal)
         }
         _ => Err(by_name(statement, refusal)),
     }

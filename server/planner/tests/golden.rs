@@ -106,6 +106,14 @@ fn run(fixture: &mut Fixture, case: &str) -> String {
             }
             if let Some(steps) = &resolved.steps {
                 let read = steps.read(&binds, fixture.shards(plan.keyspace())).expect("what is read resolves");
+                if let WriteStep::Rehearse(rehearsal) = steps.write() {
+                    if let Some(draft) = rehearsal.draft() {
+                        let _ = writeln!(out, "=> draft: {draft}");
+                    }
+                    let _ = writeln!(out, "=> rehearse: {}", read.statements[0].sql);
+                    let _ = writeln!(out, "=> write: {}", rehearsal.texts());
+                    return out;
+                }
                 for statement in &read.statements {
                     let _ = writeln!(out, "=> read on {}: {}", names[statement.shard], statement.sql);
                 }
@@ -124,6 +132,7 @@ fn run(fixture: &mut Fixture, case: &str) -> String {
                     WriteStep::Insert(insertion) => {
                         let _ = writeln!(out, "=> write: {}", insertion.text(1));
                     }
+                    WriteStep::Rehearse(_) => unreachable!("shown above"),
                 }
                 return out;
             }

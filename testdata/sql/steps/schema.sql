@@ -77,6 +77,64 @@ CREATE TABLE truck (
   CONSTRAINT truck_garage FOREIGN KEY (depot, garage) REFERENCES garage (depot, id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 
+-- What hangs on a fleet goes with it, and so does what hangs on that.
+CREATE TABLE fleet (
+  depot    BIGINT NOT NULL,
+  id       INT    NOT NULL,
+  name     VARCHAR(20),
+  PRIMARY KEY (depot, id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE bus (
+  depot    BIGINT NOT NULL,
+  fleet    INT    NOT NULL,
+  number   INT    NOT NULL,
+  weight   FLOAT,
+  data     JSON,
+  seats    INT AS (number * 10) STORED,
+  PRIMARY KEY (depot, number),
+  UNIQUE KEY fleet (depot, fleet, number),
+  CONSTRAINT bus_fleet FOREIGN KEY (depot, fleet) REFERENCES fleet (depot, id) ON UPDATE CASCADE ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE ride (
+  home     BIGINT NOT NULL,
+  bus      INT    NOT NULL,
+  at       DATETIME NOT NULL,
+  PRIMARY KEY (home, bus, at),
+  CONSTRAINT ride_bus FOREIGN KEY (home, bus) REFERENCES bus (depot, number) ON UPDATE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+-- What holds where rows are written: a condition, a trigger, numbers, a key over a part of a text.
+CREATE TABLE gauge (
+  id       BIGINT NOT NULL PRIMARY KEY,
+  low      INT    NOT NULL,
+  high     INT    NOT NULL DEFAULT 10,
+  changed  TIMESTAMP NOT NULL DEFAULT '2020-01-01 00:00:00' ON UPDATE CURRENT_TIMESTAMP,
+  counted  DATETIME DEFAULT '2020-01-01 00:00:00' ON UPDATE CURRENT_TIMESTAMP,
+  mean     DECIMAL(10,1) AS ((low + high) / 2) STORED,
+  UNIQUE KEY low (low),
+  CONSTRAINT gauge_order CHECK (low <= high)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE meter (
+  id       BIGINT NOT NULL PRIMARY KEY,
+  n        INT    NOT NULL DEFAULT 0
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+CREATE TRIGGER meter_counts BEFORE INSERT ON meter FOR EACH ROW SET NEW.n = NEW.n + 1;
+
+CREATE TABLE numbered (
+  id       BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  word     VARCHAR(20),
+  KEY word (word)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
+CREATE TABLE page (
+  id       BIGINT NOT NULL PRIMARY KEY,
+  title    VARCHAR(50),
+  UNIQUE KEY title (title(3))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
 -- Rows lie by columns that have defaults.
 CREATE TABLE ticket (
   queue    INT          NOT NULL DEFAULT '7',

@@ -30,8 +30,18 @@ struct Known {
 pub(super) struct Body {
     /// Columns with their names, and keys, as they are defined.
     items: Vec<(Option<String>, String)>,
+    /// What rows have to fulfil, where it is written.
+    checks: Vec<String>,
     /// Behind them.
     options: String,
+}
+
+/// A column of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyPart {
+    pub(crate) column: String,
+    /// How many of its characters, or bytes, count; `None`: all.
+    pub(crate) length: Option<usize>,
 }
 
 /// Tables whose definitions are kept; when there are more, all are read anew.
@@ -96,7 +106,7 @@ fn temporary(text: &str) -> Result<Body, &'static str> {
     let open = tokens.iter().position(|token| token.kind == TokenKind::Open).ok_or(odd)?;
     let word = |token: &Token| text[token.start..token.end].to_ascii_uppercase();
     let (mut depth, mut first, mut close) = (0, open + 1, None);
-    let mut items = Vec::new();
+    let (mut items, mut checks) = (Vec::new(), Vec::new());
     for (index, token) in tokens.iter().enumerate().skip(open) {
         match token.kind {
             TokenKind::Open => depth += 1,
@@ -116,6 +126,8 @@ fn temporary(text: &str) -> Result<Body, &'static str> {
             if column || matches!(begins.as_str(), "PRIMARY" | "UNIQUE" | "KEY" | "INDEX") {
                 let name = column.then(|| text[start.start + 1..start.end - 1].replace("``", "`"));
                 items.push((name, item.to_owned()));
+            } else if tokens[first..index].iter().any(|token| token.kind == TokenKind::Word && word(token) == "CHECK") {
+                checks.push(item.to_owned());
             }
         }
         if ends {
@@ -140,7 +152,7 @@ fn temporary(text: &str) -> Result<Body, &'static str> {
             out.push_str(&format!(" {name}={}", value.to_ascii_lowercase()));
         }
     }
-    Ok(Body { items, options: out })
+    Ok(Body { items, checks, options: out })
 }
 
 fn tokens(text: &str) -> Vec<Token> {
@@ -164,6 +176,27 @@ impl Body {
             })
             .collect();
         format!("({}) {}", items.join(", "), self.options)
+    }
+
+    /// The same for a table that is written, and loaded whole.
+    pub(super) fn whole(&self) -> String {
+        let items = self.items.iter().map(|(_, item)| item).chain(&self.checks);
+        format!("({}) {}", items.map(String::as_str).collect::<Vec<_>>().join(", "), self.options)
+    }
+
+    /// The same for rows that nothing keeps from being in it.
+    pub(super) fn open(&self) -> String {
+        let columns = self.items.iter().filter(|(name, _)| name.is_some()).map(|(_, item)| without_counting(item));
+        format!("({}) {}", columns.collect::<Vec<_>>().join(", "), self.options)
+    }
+
+    /// Its unique keys; `None`: one of them is over expressions.
+    pub(super) fn unique_keys(&self) -> Option<Vec<Vec<KeyPart>>> {
+        let keys = self.items.iter().filter(|(name, item)| {
+            let first = tokens(item).first().map(|token| item[token.start..token.end].to_ascii_uppercase());
+            name.is_none() && first.is_some_and(|first| first == "PRIMARY" || first == "UNIQUE")
+        });
+        keys.map(|(_, item)| parts_of_key(item)).collect()
     }
 
     /// Whether nothing is cut from the values of a column that is read as `read` tells: it is defined here as it is where they come from. MySQL itself
@@ -191,6 +224,42 @@ impl Body {
             _ => !["decimal", "date", "datetime", "time", "double"].iter().any(|word| is(word)),
         }
     }
+}
+
+/// The columns that a key lists, where it lists nothing else.
+fn parts_of_key(item: &str) -> Option<Vec<KeyPart>> {
+    let all = tokens(item);
+    let text = |token: &Token| &item[token.start..token.end];
+    let open = all.iter().position(|token| token.kind == TokenKind::Open)?;
+    let mut parts: Vec<KeyPart> = Vec::new();
+    let mut rest = all[open + 1..].iter();
+    while let Some(token) = rest.next() {
+        let text_of = text(token);
+        match token.kind {
+            TokenKind::QuotedName => {
+                parts.push(KeyPart { column: text_of[1..text_of.len() - 1].replace("``", "`"), length: None });
+            }
+            TokenKind::Open => {
+                let length = rest.next().and_then(|token| text(token).parse().ok())?;
+                parts.last_mut()?.length = Some(length);
+                rest.next().filter(|token| token.kind == TokenKind::Close)?;
+            }
+            TokenKind::Close => return Some(parts),
+            TokenKind::Comma => {}
+            TokenKind::Word if ["ASC", "DESC"].iter().any(|word| text_of.eq_ignore_ascii_case(word)) => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// The definition of a column without AUTO_INCREMENT, which needs a key.
+fn without_counting(item: &str) -> String {
+    let all = tokens(item);
+    let counts = all.iter().find(|token| {
+        token.kind == TokenKind::Word && item[token.start..token.end].eq_ignore_ascii_case("AUTO_INCREMENT")
+    });
+    counts.map_or_else(|| item.to_owned(), |token| format!("{}{}", &item[..token.start], &item[token.end..]))
 }
 
 /// Whether a column is computed.
@@ -235,8 +304,31 @@ mod tests {
             names.iter().map(column).collect()
         };
         assert_eq!(body.text(&loaded(&["a", "b", "d"])), expected);
+        assert_eq!(body.checks, ["CONSTRAINT `q` CHECK ((`a` > 0))"]);
+        let part = |column: &str, length| KeyPart { column: column.to_owned(), length };
+        let keys = [vec![part("a", None)], vec![part("b", Some(5)), part("a", None)]];
+        assert_eq!(body.unique_keys(), Some(keys.into()));
+        let computed = temporary("CREATE TABLE `t` (\n  `a` int,\n  UNIQUE KEY `u` ((`a` + 1))\n) ENGINE=InnoDB")
+            .expect("a definition");
+        assert_eq!(computed.unique_keys(), None, "an expression");
         let without = expected.replace("`a` int(11) NOT NULL AUTO", "`a` int(11)  AUTO");
         assert_eq!(body.text(&loaded(&["b"])), without);
+    }
+
+    #[test]
+    fn a_table_without_keys_holds_what_is_in_the_way() {
+        let text = "CREATE TABLE `t` (\n  `a` int NOT NULL AUTO_INCREMENT,\n  `b` int,\n  PRIMARY KEY (`a`),\n  UNIQUE KEY `u` (`b` DESC,`a`) USING \
+                    BTREE,\n  KEY `k` (`b`),\n  CHECK (`b` > 0)\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4";
+        let body = temporary(text).expect("a definition");
+        assert_eq!(body.open(), "(`a` int NOT NULL , `b` int) ENGINE=InnoDB CHARSET=utf8mb4");
+        let part = |column: &str| KeyPart { column: column.to_owned(), length: None };
+        let keys = [vec![part("a")], vec![part("b"), part("a")]];
+        assert_eq!(body.unique_keys(), Some(keys.into()));
+        assert!(
+            body.whole().ends_with("KEY `k` (`b`), CHECK (`b` > 0)) ENGINE=InnoDB CHARSET=utf8mb4"),
+            "{}",
+            body.whole()
+        );
     }
 
     #[test]

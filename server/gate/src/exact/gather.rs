@@ -35,6 +35,8 @@ pub(super) struct Gathering<'a> {
     pub(super) exact: &'a Exact,
     /// How shards are read.
     pub(super) reading: &'a Calling<'a>,
+    /// The first fragment is a table that is written.
+    pub(super) written: bool,
 }
 
 impl Gathering<'_> {
@@ -48,7 +50,11 @@ impl Gathering<'_> {
         let fragments = self.exact.fragments();
         let bodies = self.bodies().await?;
         let (feed, steps) = Feed::new();
-        let texts = fragments.iter().zip(&bodies).map(|(fragment, body)| body.text(&fragment.columns));
+        let of = |(number, (fragment, body)): (usize, (&Fragment, &Arc<Body>))| match self.written && number == 0 {
+            true => body.whole(),
+            false => body.text(&fragment.columns),
+        };
+        let texts = fragments.iter().zip(&bodies).enumerate().map(of);
         let read = async {
             // Closed at its end.
             let feed = feed;
@@ -107,6 +113,7 @@ impl Gathering<'_> {
                     feed.send(Step { fragment: number, sql }).await?;
                     order.of(of)
                 }
+                Next::Whole(_) if fragment.begins_empty() => Loaded::default(),
                 // Nothing is needed of it, and of those that are read by its values.
                 _ if reduced.as_ref().is_some_and(|(_, values)| values.is_empty()) => {
                     seen[number] = Seen::of(number, fragments);

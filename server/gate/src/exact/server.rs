@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use vitrail_planner::plan::Fragment;
 use vitrail_proto::error::{Code, ErrorBody, Executed};
 use vitrail_proto::message::ResultEnd;
@@ -24,11 +25,11 @@ pub(super) struct Connection<'a> {
     service: Arc<dyn QueryService>,
     reserved: Option<ConnectionId>,
     /// Under settings in which values are stored as they come.
-    loading: &'a Calling<'a>,
+    loading: Calling<'a>,
 }
 
 impl<'a> Connection<'a> {
-    pub(super) fn new(service: &Arc<dyn QueryService>, loading: &'a Calling<'a>) -> Connection<'a> {
+    pub(super) fn new(service: &Arc<dyn QueryService>, loading: Calling<'a>) -> Connection<'a> {
         Connection { service: Arc::clone(service), reserved: None, loading }
     }
 
@@ -41,18 +42,22 @@ impl<'a> Connection<'a> {
         }
         // Named after the keyspace; it stays, and stays empty.
         let database = format!("CREATE DATABASE IF NOT EXISTS `{}`", fragment.keyspace.replace('`', "``"));
-        let calling = self.loading;
-        let task = self.task(calling.call(None), statement(database, true), On::Pool);
-        let calls = Calls::of(calling.cancel, std::slice::from_ref(&task));
+        let task = self.task(self.loading.call(None), statement(database, true), On::Pool);
+        let calls = Calls::of(self.loading.cancel, std::slice::from_ref(&task));
         calls.guard(pin!(scatter::run_one(task))).await.map_err(|error| not_loaded(fragment, error))?;
         self.run(create).await.map(|_| ()).map_err(|error| not_loaded(fragment, error))
     }
 
     /// Runs a statement that has no rows. Gives the number of its warnings.
-    async fn run(&mut self, sql: impl Into<Arc<str>>) -> Result<u32, ErrorBody> {
-        let calling = self.loading;
-        let (mut lane, calls) = self.start(calling.call(None), statement(sql, true), calling).await?;
+    pub(super) async fn run(&mut self, sql: impl Into<Arc<str>>) -> Result<u32, ErrorBody> {
+        let statement = statement(sql, true);
+        let (mut lane, calls) = self.start(self.loading.call(None), statement, self.loading.cancel).await?;
         Ok(calls.guard(pin!(lane.finish())).await?.warnings)
+    }
+
+    /// Starts a statement under the settings in which values are stored, and read, as they are.
+    pub(super) async fn start_plain(&mut self, statement: Statement) -> Result<(Lane, Calls<'a>), ErrorBody> {
+        self.start(self.loading.call(None), statement, self.loading.cancel).await
     }
 
     /// Runs a statement that puts rows into a fragment's table.
@@ -74,11 +79,11 @@ impl<'a> Connection<'a> {
         &mut self,
         call: Call,
         statement: Statement,
-        calling: &Calling<'c>,
+        cancel: &'c CancellationToken,
     ) -> Result<(Lane, Calls<'c>), ErrorBody> {
         let on = self.reserved.map_or(On::Reserve, On::Connection);
         let task = self.task(call, statement, on);
-        let calls = Calls::of(calling.cancel, std::slice::from_ref(&task));
+        let calls = Calls::of(cancel, std::slice::from_ref(&task));
         let Started { connection, lane } = scatter::start_alone(task, &calls).await.map_err(of_scratch)?;
         self.reserved = self.reserved.or(connection);
         Ok((lane, calls))

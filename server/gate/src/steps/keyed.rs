@@ -9,7 +9,7 @@ use vitrail_planner::plan::{KEYS, Keyed, Merge, ShardStatement, set_bind};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
-use super::moving::Leaving;
+use super::moving::{Bound, Leaving};
 use super::rows::{Rows, cells, malformed};
 use super::{BATCH, Done, Stepping, values};
 use crate::columns::Column;
@@ -90,7 +90,13 @@ impl Stepping<'_> {
             let cells = cells(row, place.end)?;
             let (of_key, of_set) = cells[place.start..].split_at(columns.len());
             // An outer join has no row of it.
-            if of_key.contains(&None) || keyed.repeats() && !seen.insert(bytes_of(of_key)) {
+            if of_key.contains(&None) {
+                continue;
+            }
+            if keyed.repeats() && !seen.insert(bytes_of(of_key)) {
+                if keyed.once() {
+                    return Err(join_decides());
+                }
                 continue;
             }
             if keyed.hidden() > 0
@@ -158,13 +164,13 @@ impl Stepping<'_> {
             return self.update(session, keyed, by_shard, given, done).await;
         };
         let bound = match done.bound.get(&moving.table) {
-            Some(bound) => *bound,
+            Some(bound) => bound.clone(),
             None => {
                 let bound = self.may_move(session, moving, shard, done).await?;
-                *done.bound.entry(Arc::clone(&moving.table)).or_insert(bound)
+                done.bound.entry(Arc::clone(&moving.table)).or_insert(bound).clone()
             }
         };
-        if !bound && !self.steps.ignores() {
+        if matches!(bound, Bound::Free) && !self.steps.ignores() {
             self.update(session, keyed, by_shard, given, done).await?;
             return self.relocate(session, leaving, done).await;
         }
@@ -172,8 +178,9 @@ impl Stepping<'_> {
             self.update(session, keyed, staying, given, done).await?;
         }
         match bound {
-            true => self.relocate_bound(session, leaving, given, done).await,
-            false => self.relocate_or_ignore(session, leaving, given, done).await,
+            Bound::Along(branches) => self.relocate_with(session, (leaving, &branches), given, done).await,
+            bound if self.steps.ignores() => self.relocate_or_ignore(session, leaving, (given, &bound), done).await,
+            _ => self.relocate_bound(session, leaving, given, done).await,
         }
     }
 
@@ -245,6 +252,13 @@ fn order_decides() -> ErrorBody {
     failure::unsupported(
         "rows of this UPDATE would get values of the sharding column that other rows of it have before, and the order in which MySQL changes them \
          decides whether they collide; name it by ORDER BY with all columns of a key, or change them in two steps, by values that no row has",
+    )
+}
+
+fn join_decides() -> ErrorBody {
+    failure::unsupported(
+        "a row of this UPDATE of joined tables is found with several rows of another table, which get values of what the row has before it is changed \
+         itself, and MySQL's order of the join decides which of them do; update one table after the other",
     )
 }
 

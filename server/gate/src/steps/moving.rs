@@ -12,6 +12,7 @@ use vitrail_proto::error::ErrorBody;
 use vitrail_proto::message::ResultEnd;
 use vitrail_proto::value::Value;
 
+use super::hanging::Branch;
 use super::keyed::{Given, Key};
 use super::rows::{Rows, cells, malformed};
 use super::{Done, Stepping, values};
@@ -20,6 +21,17 @@ use crate::failure;
 use crate::session::{Session, TransactionState};
 use crate::settings;
 use crate::transaction::Guard;
+
+/// What holds rows of a table that move.
+#[derive(Clone)]
+pub(super) enum Bound {
+    /// Nothing.
+    Free,
+    /// Foreign keys that forbid what they do not allow.
+    Held,
+    /// Foreign keys that take rows of other tables along.
+    Along(Arc<[Branch]>),
+}
 
 /// Rows on their way, and what is set.
 pub(super) struct Leaving<'k> {
@@ -42,7 +54,7 @@ impl Stepping<'_> {
         let Leaving { keyed, moving, new, .. } = leaving;
         let rows = self.leaving_rows(session, moving, &new, done).await?;
         self.settle(session, (keyed, moving), &new, &rows, done).await?;
-        self.delete(session, moving, new, done).await
+        self.delete(session, moving, new, done).await.map(drop)
     }
 
     /// Moves rows that foreign keys hold: as they would be after the update, which is taken back. So MySQL judges what leaves and what arrives.
@@ -67,42 +79,58 @@ impl Stepping<'_> {
         Ok(())
     }
 
-    /// Moves one row, if nothing is where it goes: IGNORE.
+    /// Moves one row, if nothing is where it goes, and no foreign key holds it: IGNORE.
     pub(super) async fn relocate_or_ignore(
         &self,
         session: &mut Session,
         leaving: Leaving<'_>,
-        given: &Given,
+        (given, bound): (&Given, &Bound),
         done: &mut Done,
     ) -> Result<(), ErrorBody> {
         let Leaving { keyed, moving, old, new } = leaving;
         let shards: Vec<usize> = old.keys().copied().collect();
         self.guard(session, &shards).await?;
-        let updated = self.write(session, self.updates(keyed, old, given), &self.scope.calling, done).await?;
+        let held = matches!(bound, Bound::Held);
+        let unchecked = settings::with(&self.scope.calling.settings, "foreign_key_checks", "0");
+        let unchecked = self.scope.calling.with_settings(unchecked);
+        let calling = if held { &unchecked } else { &self.scope.calling };
+        let updated = self.write(session, self.updates(keyed, old.clone(), given), calling, done).await?;
         if updated.affected == 0 {
             done.add(updated);
             return Ok(());
         }
         let rows = self.leaving_rows(session, moving, &new, done).await?;
-        let inserted = self.settle(session, (keyed, moving), &new, &rows, done).await?;
-        let (stays, mut end) = (inserted.affected == 0, updated);
-        if stays {
+        let mut end = updated;
+        let mut last = None;
+        if held {
+            // It is judged as it was.
             self.undo(session, &shards).await?;
-            end.affected = 0;
-        } else {
-            self.delete(session, moving, new, done).await?;
+            let deleted = self.delete(session, moving, old, done).await?;
+            last = (deleted.affected == 0).then_some(deleted);
         }
-        // MariaDB does not tell of it.
-        if !self.scope.gate.is_mariadb() {
-            end.warnings = end.warnings.saturating_add(inserted.warnings);
-            end.warning_texts.extend(inserted.warning_texts);
+        if last.is_none() {
+            let inserted = self.settle(session, (keyed, moving), &new, &rows, done).await?;
+            last = (inserted.affected == 0).then_some(inserted);
+        }
+        match last {
+            Some(refused) => {
+                self.undo(session, &shards).await?;
+                end.affected = 0;
+                // MariaDB does not tell of it.
+                if !self.scope.gate.is_mariadb() {
+                    end.warnings = end.warnings.saturating_add(refused.warnings);
+                    end.warning_texts.extend(refused.warning_texts);
+                }
+            }
+            None if !held => drop(self.delete(session, moving, new, done).await?),
+            None => {}
         }
         done.add(end);
         Ok(())
     }
 
     /// Reads rows whole that have these keys now.
-    async fn leaving_rows(
+    pub(super) async fn leaving_rows(
         &self,
         session: &mut Session,
         moving: &Moving,
@@ -125,7 +153,7 @@ impl Stepping<'_> {
     }
 
     /// Inserts rows at their new homes. Where a row arrives is committed first: if the rest fails, it is there twice, and never lost.
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         session: &mut Session,
         (keyed, moving): (Keyed<'_>, &Moving),
@@ -135,24 +163,29 @@ impl Stepping<'_> {
     ) -> Result<ResultEnd, ErrorBody> {
         let insertions = self.arrivals(keyed, moving, rows)?;
         let arrive = insertions.iter().map(|statement| statement.shard).filter(|shard| !leaving.contains_key(shard));
-        let arrive: Vec<_> = arrive.map(|shard| Arc::clone(&self.keyspace.shards[shard].name)).collect();
-        if let TransactionState::Open(transaction) = &mut session.transaction {
-            transaction.commits_first(&self.keyspace.name, &arrive);
-        }
+        self.arrive_first(session, &arrive.collect::<Vec<_>>());
         self.write(session, insertions, &self.neutral(), done).await
     }
 
-    async fn delete(
+    /// Has the shards where rows arrive commit before those where they leave.
+    pub(super) fn arrive_first(&self, session: &mut Session, shards: &[usize]) {
+        let names = self.names(shards);
+        if let TransactionState::Open(transaction) = &mut session.transaction {
+            transaction.commits_first(&self.keyspace.name, &names);
+        }
+    }
+
+    pub(super) async fn delete(
         &self,
         session: &mut Session,
         moving: &Moving,
         keys: BTreeMap<usize, Vec<Key>>,
         done: &mut Done,
-    ) -> Result<(), ErrorBody> {
-        let text = format!("DELETE FROM {} WHERE {} IN ::{KEYS}", moving.table, moving.names);
+    ) -> Result<ResultEnd, ErrorBody> {
+        let ignore = if self.steps.ignores() { "IGNORE " } else { "" };
+        let text = format!("DELETE {ignore}FROM {} WHERE {} IN ::{KEYS}", moving.table, moving.names);
         let deletions = self.by_keys(&text, keys);
-        self.write(session, deletions, &self.neutral(), done).await?;
-        Ok(())
+        self.write(session, deletions, &self.neutral(), done).await
     }
 
     async fn guard(&self, session: &mut Session, shards: &[usize]) -> Result<(), ErrorBody> {
@@ -192,61 +225,79 @@ impl Stepping<'_> {
             let home = keyed.home(&key, &self.keyspace.layout)?.ok_or_else(malformed)?;
             by_shard.entry(home).or_default().push(values);
         }
+        let ignore = if self.steps.ignores() { "IGNORE " } else { "" };
+        Ok(by_shard.into_iter().map(|(shard, rows)| self.insertion(moving, ignore, shard, rows)).collect())
+    }
+
+    /// The statement that inserts rows on a shard.
+    pub(super) fn insertion(
+        &self,
+        moving: &Moving,
+        ignore: &str,
+        shard: usize,
+        rows: Vec<Vec<Value>>,
+    ) -> ShardStatement {
         let bind = |row: usize, column: usize| format!("vitrail_value_{row}_{column}");
-        let statement = |(shard, rows): (usize, Vec<Vec<Value>>)| {
-            let texts: Vec<String> = (0..rows.len())
-                .map(|row| {
-                    let binds: Vec<String> =
-                        (0..moving.columns.len()).map(|column| format!(":{}", bind(row, column))).collect();
-                    format!("({})", binds.join(", "))
-                })
-                .collect();
-            let ignore = if self.steps.ignores() { "IGNORE " } else { "" };
-            let sql = format!("INSERT {ignore}INTO {} ({}) VALUES {}", moving.table, moving.insert, texts.join(", "));
-            let binds = self.with(rows.into_iter().enumerate().flat_map(|(number, row)| {
-                row.into_iter().enumerate().map(move |(column, value)| (bind(number, column), value))
-            }));
-            ShardStatement { shard, sql: sql.into(), binds }
+        let row = |row: usize| {
+            let binds: Vec<String> =
+                (0..moving.columns.len()).map(|column| format!(":{}", bind(row, column))).collect();
+            format!("({})", binds.join(", "))
         };
-        Ok(by_shard.into_iter().map(statement).collect())
+        let texts: Vec<String> = (0..rows.len()).map(row).collect();
+        let sql = format!("INSERT {ignore}INTO {} ({}) VALUES {}", moving.table, moving.insert, texts.join(", "));
+        let binds = self.with(rows.into_iter().enumerate().flat_map(|(number, row)| {
+            row.into_iter().enumerate().map(move |(column, value)| (bind(number, column), value))
+        }));
+        ShardStatement { shard, sql: sql.into(), binds }
     }
 
     /// How rows of the table can move as if they were updated: nothing else may happen when one is inserted or deleted, and none may depend on a row
-    /// of another shard. Gives whether foreign keys hold them.
+    /// of another shard.
     pub(super) async fn may_move(
         &self,
         session: &mut Session,
         moving: &Moving,
         shard: usize,
         done: &mut Done,
-    ) -> Result<bool, ErrorBody> {
+    ) -> Result<Bound, ErrorBody> {
         let table = moving.table.trim_matches('`').replace("``", "`");
         let sql = "SELECT (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = \
                    :vitrail_table AND EVENT_MANIPULATION <> 'UPDATE') + (SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE \
-                   UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME = :vitrail_table AND (TABLE_NAME = :vitrail_table OR \
-                   UPDATE_RULE NOT IN ('RESTRICT', 'NO ACTION') OR DELETE_RULE NOT IN ('RESTRICT', 'NO ACTION'))), (SELECT COUNT(*) FROM \
-                   information_schema.REFERENTIAL_CONSTRAINTS WHERE UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND :vitrail_table IN \
+                   UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME = :vitrail_table AND TABLE_NAME = :vitrail_table), (SELECT \
+                   COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND :vitrail_table IN \
                    (REFERENCED_TABLE_NAME, TABLE_NAME)), (SELECT COUNT(*) FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = \
-                   DATABASE() AND EVENT_OBJECT_TABLE = :vitrail_table)";
+                   DATABASE() AND EVENT_OBJECT_TABLE = :vitrail_table), (SELECT COUNT(*) FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE \
+                   UNIQUE_CONSTRAINT_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME = :vitrail_table AND (UPDATE_RULE NOT IN ('RESTRICT', \
+                   'NO ACTION') OR DELETE_RULE NOT IN ('RESTRICT', 'NO ACTION')))";
         let binds = self.with([("vitrail_table".to_owned(), Value::Text(table))]);
         let resolved = self.statements(vec![ShardStatement { shard, sql: sql.into(), binds }], Merge::Pass, false);
         let (rows, _) = self.read(session, &resolved, &self.neutral(), done).await?;
         let row = rows.list.first().ok_or_else(malformed)?;
-        let taken_back = self.steps.ignores();
-        match cells(row, 3)?[..] {
-            [Some(b"0"), Some(b"0"), Some(triggers)] if !taken_back || triggers == b"0" => Ok(false),
-            // What triggers do would be taken back, too.
-            [Some(b"0"), Some(_), Some(b"0")] if !taken_back => Ok(true),
-            _ => Err(failure::unsupported(format!(
-                "rows of {} would move to another shard, and the table has triggers, or foreign keys that change what hangs on a row, or that are \
-                 beside IGNORE or triggers: they would take that for a deletion; delete the rows and insert them anew",
-                moving.table
-            ))),
+        let none = |cell: Option<&[u8]>| cell == Some(b"0");
+        let [alone, held, triggers, changing] = cells(row, 4)?[..] else { return Err(malformed()) };
+        // What triggers do would be taken back, too.
+        match (none(held), none(changing)) {
+            _ if !none(alone) || !none(triggers) && (self.steps.ignores() || !none(held)) => {}
+            (true, _) => return Ok(Bound::Free),
+            (false, true) => return Ok(Bound::Held),
+            (false, false) if !self.steps.ignores() && self.checks_foreign_keys() => {
+                return Ok(Bound::Along(self.branches(session, moving, done).await?.into()));
+            }
+            (false, false) => {}
         }
+        Err(failure::unsupported(format!(
+            "rows of {} would move to another shard, and the table has triggers, or foreign keys that change what hangs on a row beside IGNORE, or that are \
+             not checked, or refers to itself: they would take that for a deletion; delete the rows and insert them anew",
+            moving.table
+        )))
+    }
+
+    fn checks_foreign_keys(&self) -> bool {
+        self.scope.calling.settings.variables.iter().all(|(name, _)| name != "foreign_key_checks")
     }
 
     /// Settings under which a value is stored as it was read.
-    fn neutral(&self) -> Calling<'_> {
+    pub(super) fn neutral(&self) -> Calling<'_> {
         let calling = &self.scope.calling;
         let zone = settings::with(&calling.settings, "time_zone", "'+00:00'");
         calling.with_settings(settings::with(&zone, "sql_mode", "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"))

@@ -11,15 +11,15 @@ use crate::merge::row::{Row, take_row};
 use crate::reading::Sink;
 
 /// Rows with their columns.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     keyspace: std::sync::Arc<str>,
     pub(super) columns: Option<Columns>,
     pub(super) list: Vec<Row>,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Rows {
-    pub(super) fn of(keyspace: &std::sync::Arc<str>) -> Rows {
+    pub(crate) fn of(keyspace: &std::sync::Arc<str>) -> Rows {
         Rows { keyspace: std::sync::Arc::clone(keyspace), columns: None, list: Vec::new(), bytes: 0 }
     }
 }

@@ -74,6 +74,8 @@ pub(crate) enum FragmentRows {
     },
     /// They are those of another fragment: MySQL opens a temporary table once in a statement.
     Copy(usize),
+    /// There are none: it is written. Those that are in the way are put in once it is known which.
+    None,
 }
 
 /// How another fragment tells which rows are needed.
@@ -144,7 +146,7 @@ impl Exact {
         let mut texts = Vec::with_capacity(plan.fragments.len());
         for fragment in &plan.fragments {
             texts.push(match &fragment.rows {
-                FragmentRows::Copy(_) => Vec::new(),
+                FragmentRows::Copy(_) | FragmentRows::None => Vec::new(),
                 FragmentRows::Read { whole, everywhere, reductions, .. } => std::iter::once(&**whole)
                     .chain(reductions.iter().map(|reduction| &reduction.reading))
                     .chain(everywhere.as_deref())
@@ -179,7 +181,7 @@ impl Exact {
     /// Those of [`super::Plan::resolve`].
     ///
     /// # Panics
-    /// If the fragment is a copy.
+    /// If the fragment is a copy, or begins empty.
     pub fn read(
         &self,
         fragment: usize,
@@ -188,7 +190,7 @@ impl Exact {
         shards: &Shards,
     ) -> Result<Resolved, Refusal> {
         let FragmentRows::Read { whole, everywhere, reductions, .. } = &self.plan.fragments[fragment].rows else {
-            panic!("a copy is not read")
+            panic!("a copy is not read, nor what begins empty")
         };
         let texts = &self.texts[fragment];
         if let Some((number, values)) = reduced {
@@ -216,7 +218,7 @@ impl ExactPlan {
         let all = |fragment: &&Fragment| {
             !fragment.narrow()
                 && !fragment.filtered()
-                && fragment.copy_of().is_none()
+                && matches!(fragment.rows, FragmentRows::Read { .. })
                 && fragment.reductions().len() == 0
         };
         let whole: Vec<String> = self.fragments.iter().filter(all).map(|fragment| quote(&fragment.table)).collect();
@@ -236,15 +238,20 @@ impl Fragment {
     pub fn copy_of(&self) -> Option<usize> {
         match self.rows {
             FragmentRows::Copy(of) => Some(of),
-            FragmentRows::Read { .. } => None,
+            FragmentRows::Read { .. } | FragmentRows::None => None,
         }
+    }
+
+    /// Its rows are not read with the others'.
+    pub fn begins_empty(&self) -> bool {
+        matches!(self.rows, FragmentRows::None)
     }
 
     /// How others may tell which of its rows are needed.
     pub fn reductions(&self) -> impl ExactSizeIterator<Item = &Reduction> {
         let reductions: &[ReductionPlan] = match &self.rows {
             FragmentRows::Read { reductions, .. } => reductions,
-            FragmentRows::Copy(_) => &[],
+            FragmentRows::Copy(_) | FragmentRows::None => &[],
         };
         reductions.iter().map(|plan| &plan.reduction)
     }
@@ -258,7 +265,7 @@ impl Fragment {
     pub fn narrow(&self) -> bool {
         match &self.rows {
             FragmentRows::Read { whole, .. } => !matches!(whole.plan.route, Route::AllShards),
-            FragmentRows::Copy(_) => false,
+            FragmentRows::Copy(_) | FragmentRows::None => false,
         }
     }
 

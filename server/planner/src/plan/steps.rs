@@ -7,6 +7,8 @@ mod allotment;
 mod completion;
 mod insertion;
 mod keyed;
+mod placed;
+mod rehearsal;
 
 use std::sync::Arc;
 
@@ -21,6 +23,9 @@ pub(crate) use self::insertion::InsertPlan;
 pub use self::insertion::{Beside, Insertion};
 pub use self::keyed::{KEYS, Keyed, Moving, set_bind};
 pub(crate) use self::keyed::{KeyedPlan, MovingPlan};
+pub use self::placed::Placed;
+pub(crate) use self::rehearsal::RehearsalPlan;
+pub use self::rehearsal::{Rehearsal, Verb};
 use super::resolve::{Values, id_of_values};
 use super::stored::stored;
 use super::{Divider, Filling, Part, Plan, Reading, Resolved};
@@ -50,6 +55,8 @@ pub(crate) enum WritePlan {
     Insert(InsertPlan),
     /// The statement's own rows are inserted, with values that were read.
     Complete(Box<CompletionPlan>),
+    /// The statement runs on the scratch server, over rows that were read, and its changes are written.
+    Rehearse(Box<RehearsalPlan>),
 }
 
 /// Where rows are.
@@ -102,6 +109,8 @@ pub enum Write<'s> {
     Insert(Insertion<'s>),
     /// The statement's own rows are inserted, with values that were read.
     Complete(Completion<'s>),
+    /// The statement runs on the scratch server, over rows that were read, and its changes are written.
+    Rehearse(Rehearsal<'s>),
 }
 
 impl Steps {
@@ -117,6 +126,7 @@ impl Steps {
                 completed = Some(completion.statement.of(values.statement)?);
                 Vec::new()
             }
+            WritePlan::Rehearse(rehearsal) => vec![rehearsal.texts(outer, values)?],
         };
         let returning = plan.returning.as_ref().map(|text| outer.pieces(text, values)).transpose()?;
         Ok(Steps { plan: Arc::clone(plan), read: plan.read.of(values.statement)?, texts, completed, returning })
@@ -171,6 +181,7 @@ impl Steps {
                 let statement = self.completed.as_ref().unwrap_or(&self.read);
                 Write::Complete(Completion { statement, plan })
             }
+            WritePlan::Rehearse(plan) => Write::Rehearse(Rehearsal { texts: &self.texts[0], plan }),
         }
     }
 }

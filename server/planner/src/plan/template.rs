@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vitrail_proto::value::Value;
 use vitrail_sql::normalise::Anchor;
 
-use super::{Asked, Comparison, ExactPlan, Filling, Grouping, JoinPlan, RowTemplate, SortKey, StepsPlan};
+use super::{Asked, Comparison, ExactPlan, Filling, Grouping, JoinPlan, RowTemplate, SortKey, StepsPlan, WritePlan};
 use crate::planner::access::Needs;
 use crate::schema::{ColumnClass, ColumnSchema};
 use crate::vindex::{Part, Vindex};
@@ -227,6 +227,12 @@ impl Plan {
         self.exact.as_ref().is_none_or(|exact| exact.limited)
             && self.steps.is_none()
             && !matches!(self.merge, MergePlan::Writes | MergePlan::Replicated)
+    }
+
+    /// It is an INSERT or REPLACE that works values out before, and may be rehearsed instead.
+    pub fn may_be_rehearsed(&self) -> bool {
+        let of_steps = |steps: &Arc<StepsPlan>| matches!(steps.write, WritePlan::Insert(_) | WritePlan::Complete(_));
+        self.asked.is_some() || self.steps.as_ref().is_some_and(of_steps)
     }
 
     /// What would make it cheaper, where something would.

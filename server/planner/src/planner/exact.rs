@@ -11,6 +11,7 @@ mod limits;
 mod references;
 mod survey;
 mod titles;
+mod writes;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use vitrail_sql::parse::parse;
 use self::columns::{Words, carried};
 use self::references::{By, Change, Reference};
 use self::survey::Survey;
+pub(super) use self::writes::{Staged, stage};
 use super::access::Needs;
 use super::functions;
 use super::text::{self, Text};
@@ -127,31 +129,61 @@ fn make(
         // Orders of shards may be what could not be merged.
         references.iter_mut().for_each(|reference| reference.first = None);
     }
-    let (fragments, of_reference) = fragments(statement, context, scratch, &text, &references)?;
+    let found = Found { references, changes, listed: "SELECT" };
+    let (mut plan, _) = assemble(statement, context, scratch, &text, found, None, refusal)?;
+    plan.writes = locks;
+    Ok(plan)
+}
+
+/// What a survey has found.
+struct Found<'a> {
+    references: Vec<Reference<'a>>,
+    changes: Vec<Change>,
+    /// The word behind which the columns of the answer are listed.
+    listed: &'static str,
+}
+
+/// Makes the plan. Gives also the part of the text at `part`, as the scratch server has it.
+fn assemble(
+    statement: &Normalised,
+    context: &PlanContext<'_>,
+    scratch: Scratch,
+    text: &Text<'_>,
+    Found { references, changes, listed }: Found<'_>,
+    part: Option<Range<usize>>,
+    refusal: &Refusal,
+) -> Result<(Plan, Option<Vec<Part>>), Refusal> {
+    let (fragments, of_reference) = fragments(statement, context, scratch, text, &references)?;
     let name = |reference: usize| {
         let fragment = &fragments[of_reference[reference]];
         let alias = !references[reference].aliased && fragment.name != fragment.table;
         let alias = if alias { format!(" AS {}", quote(&fragment.table)) } else { String::new() };
         format!("{}{alias}", fragment.qualified())
     };
-    let parts = rewritten(&text, statement.body.clone(), &changes, &name);
-    let titles = titles::changed(&text, &changes).into_iter().map(|column| {
-        let within = |change: &&Change| column.start <= change.bytes.start && change.bytes.end <= column.end;
-        let inside: Vec<&Change> = changes.iter().filter(within).collect();
+    let parts = rewritten(text, statement.body.clone(), &changes, &name);
+    let within = |bytes: &Range<usize>| -> Vec<&Change> {
+        changes.iter().filter(|change| bytes.start <= change.bytes.start && change.bytes.end <= bytes.end).collect()
+    };
+    let titles = titles::changed(text, listed, &changes).into_iter().map(|column| {
+        let inside = within(&column);
         let own = vec![Part::Slice(text.anchor(column.start), text.anchor(column.end))];
-        Title { there: rewritten_by(&text, column, inside, &name), own }
+        Title { there: rewritten_by(text, column, inside, &name), own }
     });
     let titles = titles.collect();
+    let part = part.map(|bytes| {
+        let inside = within(&bytes);
+        rewritten_by(text, bytes, inside, &name)
+    });
     let keyspace = match context.keyspace {
         Some(name) => &context.keyspace(name)?.name,
         None => &references[0].keyspace.name,
     };
-    Ok(Plan {
+    let plan = Plan {
         keyspace: Arc::clone(keyspace),
         route: Route::AnyShard,
         merge: MergePlan::Pass,
         edits: Vec::new(),
-        writes: locks,
+        writes: true,
         shareable: false,
         series: None,
         full_write: None,
@@ -172,7 +204,8 @@ fn make(
             instead: refusal.message.as_str().into(),
         })),
         advice: None,
-    })
+    };
+    Ok((plan, part))
 }
 
 /// A fragment for each reference, and which of them it is.
@@ -204,6 +237,7 @@ fn fragments(
             |fragment: &Fragment| fragment.keyspace == reference.keyspace.name && *fragment.table == *reference.table;
         let name = if fragments.iter().any(same_table) { copy_name(references, place) } else { reference.table.into() };
         let rows = match like(*number) {
+            _ if reference.empty => FragmentRows::None,
             Some(earlier) => FragmentRows::Copy(of_reference[earlier]),
             None => rows(statement, context, reference, (&columns, documents.as_deref()), &of_reference, references)?,
         };

@@ -9,6 +9,8 @@ mod insertion;
 mod keys;
 mod lossless;
 mod one_table;
+pub(super) mod rehearsal;
+mod written;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,8 +26,26 @@ use super::clauses::{self, Clause, Clauses};
 use super::text::Text;
 use super::walk::{Scope, Walk};
 use super::{PlanContext, Scratch, why_alone};
-use crate::plan::{Home, KeyedPlan, MergePlan, Part, Reading, Replacement, Route, StepsPlan, WritePlan, reading_text};
+use crate::plan::{
+    Home, KeyedPlan, MergePlan, Part, Placed, Reading, Replacement, Route, StepsPlan, WritePlan, reading_text,
+};
 use crate::refusal::Refusal;
+use crate::vschema::Placement;
+
+/// A table of a sharded keyspace whose rows are read and written whole.
+///
+/// # Errors
+/// A table that is not known, or has a column whose values cannot be carried.
+pub fn placed(context: &PlanContext<'_>, keyspace: &str, table: &str) -> Result<Placed, Refusal> {
+    let schema = context.schemas.get(keyspace).and_then(|schema| schema.table(table));
+    let schema = schema.ok_or_else(|| refuse(&format!("a table whose columns are not known (`{table}`)")))?;
+    let known = context.keyspace(keyspace)?.table(table);
+    let sharding = match known.map(|known| &known.placement) {
+        Some(Placement::Sharded(sharding)) => Some(sharding),
+        _ => None,
+    };
+    keys::placed(schema, table, sharding, &[])
+}
 
 /// An UPDATE or DELETE whose rows are to be found first.
 pub(super) struct Target<'t, 'a> {
@@ -43,6 +63,10 @@ pub(super) struct Target<'t, 'a> {
     pub(super) together: bool,
     /// RETURNING: it gives the rows back.
     pub(super) returns: bool,
+    /// It writes a table by several names.
+    pub(super) twice: bool,
+    /// Items of which values of others are made, as they were.
+    pub(super) read: &'t [usize],
 }
 
 /// Plans such a write. `Err`: what cannot be read, or is not known.

@@ -27,33 +27,42 @@ pub(super) fn are_sharded(scope: &Scope<'_>, items: &[usize]) -> bool {
     items.iter().all(|item| scope.items[*item].sharded.is_some() && scope.items[*item].streams.is_none())
 }
 
-/// Whether a value may read a column that the statement writes in another table. MySQL decides by the order of its join whether that is the old
-/// value or the new one, and shards with other rows choose other orders.
-pub(super) fn read_what_they_write(scope: &Scope<'_>, assignments: &[Assignment]) -> bool {
-    let written: Option<Vec<(usize, &Ident)>> = assignments
+/// The items whose columns are read by what is set in tables before them: of a row of these, MySQL reads the old values if it finds the row once. `None`:
+/// a table reads what is written before it, or it is not clear which, and MySQL's order of the join decides whether that is the old value or the new one.
+pub(super) fn read_before_they_change(scope: &Scope<'_>, assignments: &[Assignment]) -> Option<Vec<usize>> {
+    let written: Vec<(usize, &Ident)> = assignments
         .iter()
         .map(|assignment| match &assignment.target {
             AssignmentTarget::ColumnName(name) => Some((of_column(scope, name)?, *idents(name)?.last()?)),
             AssignmentTarget::Tuple(_) => None,
         })
-        .collect();
-    let Some(written) = written else { return true };
-    assignments.iter().zip(&written).any(|(assignment, (target, _))| {
-        visit_expressions(&assignment.value, |expr| {
+        .collect::<Option<_>>()?;
+    let mut read: Vec<usize> = Vec::new();
+    for (assignment, (target, _)) in assignments.iter().zip(&written) {
+        let flow = visit_expressions(&assignment.value, |expr| {
             let name = match expr {
-                Expr::Identifier(name) => name,
-                Expr::CompoundIdentifier(parts) => match parts.last() {
-                    Some(name) => name,
-                    None => return ControlFlow::Continue(()),
-                },
+                Expr::Identifier(name) => ObjectName::from(vec![name.clone()]),
+                Expr::CompoundIdentifier(parts) => ObjectName::from(parts.clone()),
                 _ => return ControlFlow::Continue(()),
             };
-            let elsewhere =
-                |(item, column): &(usize, &Ident)| item != target && column.value.eq_ignore_ascii_case(&name.value);
-            if written.iter().any(elsewhere) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })
-        .is_break()
-    })
+            let last = idents(&name).and_then(|parts| parts.last().map(|last| last.value.clone())).unwrap_or_default();
+            if !written.iter().any(|(item, column)| item != target && column.value.eq_ignore_ascii_case(&last)) {
+                return ControlFlow::Continue(());
+            }
+            match of_column(scope, &name) {
+                Some(item) if item == *target => {}
+                Some(item)
+                    if !written.iter().any(|(of, column)| *of == item && column.value.eq_ignore_ascii_case(&last)) => {}
+                Some(item) if item > *target => read.push(item),
+                _ => return ControlFlow::Break(()),
+            }
+            ControlFlow::Continue(())
+        });
+        if flow.is_break() {
+            return None;
+        }
+    }
+    Some(read)
 }
 
 fn of_column(scope: &Scope<'_>, column: &ObjectName) -> Option<usize> {

@@ -40,16 +40,16 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         Some(written) => written.iter().any(|item| moves(&scope.items[*item])),
         None => scope.items.iter().any(moves),
     };
-    if !single
-        && !matches!(walk.placements.spread(), Spread::Pinned(_))
-        && targets::read_what_they_write(&scope, &update.assignments)
-    {
-        return Err(Refusal::unsupported(
-            "multi-table-write",
-            "UPDATE over several tables and shards cannot read a column that it writes in another table: MySQL's order of the join decides \
-             whether that is the old value; update one table after the other",
-        ));
-    }
+    let read = match single || matches!(walk.placements.spread(), Spread::Pinned(_)) {
+        true => Vec::new(),
+        false => targets::read_before_they_change(&scope, &update.assignments).ok_or_else(|| {
+            Refusal::unsupported(
+                "multi-table-write",
+                "UPDATE over several tables and shards cannot read a column that it writes in a table before: MySQL's order of the join decides \
+                 whether that is the old value; update one table after the other",
+            )
+        })?,
+    };
     let writing = Writing {
         scope: &scope,
         tables: std::slice::from_ref(&update.table),
@@ -60,6 +60,7 @@ pub(super) fn update(walk: &mut Walk<'_>, update: &Update) -> Result<(Route, Mer
         single,
         limited: update.limit.is_some() || !single && !update.order_by.is_empty(),
         moves,
+        read: &read,
         returning: None,
         verb: "UPDATE",
     };
@@ -106,6 +107,7 @@ pub(super) fn delete(walk: &mut Walk<'_>, delete: &Delete) -> Result<(Route, Mer
         single,
         limited: delete.limit.is_some() || !single && !delete.order_by.is_empty(),
         moves: false,
+        read: &[],
         returning: delete.returning.as_deref(),
         verb: "DELETE",
     };
@@ -138,6 +140,8 @@ struct Writing<'w, 'a> {
     limited: bool,
     /// Sharding columns may change.
     moves: bool,
+    /// Items of which values of others are made, as they were.
+    read: &'w [usize],
     /// RETURNING: what it gives back.
     returning: Option<&'w [SelectItem]>,
     verb: &'static str,
@@ -172,6 +176,7 @@ fn spread<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>) -> Result<(Route, 
         };
     }
     match walk.placements.spread() {
+        _ if !writing.read.is_empty() => in_steps(walk, writing, false),
         Spread::Nowhere if single && !limited => replicated(walk),
         Spread::Pinned(pins) if writes_sharded && !moves => Ok((Route::Pinned(pins), MergePlan::Pass)),
         Spread::Listed(pin) if writes_sharded && !moves && !limited => Ok((Route::Listed(pin), MergePlan::Writes)),
@@ -212,22 +217,27 @@ fn in_steps<'a>(walk: &mut Walk<'a>, writing: &Writing<'_, 'a>, together: bool) 
             items.push(*item)
         }
     });
+    // As MySQL writes them.
+    items.sort_unstable();
+    let table = |item: &usize| named_table(writing, *item);
     let twice = |number: usize| {
-        let table = |item: &usize| named_table(writing, *item);
         items[..number].iter().any(|other| table(other).is_none() || table(other) == table(&items[number]))
     };
-    if (1..items.len()).any(twice) {
+    let twice = (1..items.len()).any(twice);
+    if twice && (writing.assignments.is_empty() || items.iter().any(|item| table(item).is_none())) {
         return Err(Refusal::unsupported(
             "multi-table-write",
             format!(
-                "{} over several shards cannot write one table by two names; write one after the other",
+                "{} over several shards cannot delete from one table by two names; delete by one after the other",
                 writing.verb
             ),
         ));
     }
-    let &Writing { scope, tables, assignments, condition, order_by, returning, .. } = writing;
+    let &Writing { scope, tables, assignments, condition, order_by, returning, read, .. } = writing;
     let returns = returning.is_some();
-    steps::keyed(walk, &steps::Target { scope, items, tables, assignments, condition, order_by, together, returns })
+    let target =
+        steps::Target { scope, items, tables, assignments, condition, order_by, together, returns, twice, read };
+    steps::keyed(walk, &target)
 }
 
 /// The name of the table behind an item of FROM; `None`: it is not known.

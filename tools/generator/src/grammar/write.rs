@@ -75,10 +75,21 @@ impl<'s> Grammar<'s> {
         data::value(&mut self.random, table, at)
     }
 
+    /// The same, where it may be made of another one of the row.
+    fn cell_of_row(&mut self, table: &Table, at: usize) -> String {
+        let number = |kind: &Type| matches!(kind, Type::Int { auto: false, .. });
+        let counts = table.columns.iter().any(|column| matches!(column.kind, Type::Int { auto: true, .. }));
+        let places = table.sharding().first() == Some(&at) && number(&table.columns[at].kind) && !counts;
+        if places && table.columns.iter().any(|column| column.name == "n") && self.random.chance(10) {
+            return "1 + LENGTH(IFNULL(n, 3))".to_owned();
+        }
+        self.cell(table, at)
+    }
+
     fn insert(&mut self, table: &Table, name: &str, replace: bool) -> Tree {
         let named = self.named(table);
         let rows = (0..1 + self.random.below(4)).map(|_| {
-            let cells: Vec<Tree> = named.iter().map(|at| Tree::from(self.cell(table, *at))).collect();
+            let cells: Vec<Tree> = named.iter().map(|at| Tree::from(self.cell_of_row(table, *at))).collect();
             tree!["(", Tree::List { separator: ", ", items: cells, least: named.len() }, ")"]
         });
         let rows = Tree::list(rows.collect());
@@ -109,9 +120,13 @@ impl<'s> Grammar<'s> {
         if changeable.is_empty() {
             return Tree::nothing();
         }
-        let at = *self.random.pick(&changeable);
+        let counts = table.columns.iter().any(|column| matches!(column.kind, Type::Int { auto: true, .. }));
+        // Nothing but MySQL can tell what that does.
+        let moves = !table.sharding().is_empty() && !counts && self.random.chance(20);
+        let at = if moves { table.sharding()[0] } else { *self.random.pick(&changeable) };
         let column = &table.columns[at];
         let value = match self.random.below(3) {
+            0 if column.name == "n" && !counts && self.random.chance(40) => "LENGTH(IFNULL(n, 7)) + 1".to_owned(),
             0 if column.name == "n" => "n + 1".to_owned(),
             1 => format!("VALUES({})", column.name),
             _ => data::value(&mut self.random, table, at),

@@ -155,6 +155,7 @@ fn written(steps: &Steps) -> String {
         Write::Allot(allotment) => allotment.text(1),
         Write::Insert(insertion) => insertion.text(1),
         Write::Complete(completion) => completion.statement().text.to_string(),
+        Write::Rehearse(rehearsal) => rehearsal.texts(),
     }
 }
 

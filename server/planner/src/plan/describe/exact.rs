@@ -21,6 +21,10 @@ pub(super) fn describe(exact: &ExactPlan, locks: bool, notes: &dyn Fn(Node) -> V
                 let _ = writeln!(out, "  fragment {number}: copy of fragment {source}{name}{said}");
                 continue;
             }
+            FragmentRows::None => {
+                let _ = writeln!(out, "  fragment {number}: {of}{name}, without rows{said}");
+                continue;
+            }
             FragmentRows::Read { whole, reductions, .. } => (whole, reductions),
         };
         let columns: Vec<&str> = fragment.columns.iter().map(|column| &*column.name).collect();

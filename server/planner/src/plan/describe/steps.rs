@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{describe_filling, describe_source, describe_vindex};
-use crate::plan::{CompletionPlan, Divider, Home, Node, StepsPlan, WritePlan};
+use crate::plan::{CompletionPlan, Divider, Home, Node, RehearsalPlan, StepsPlan, WritePlan};
 use crate::schema::ColumnSchema;
 
 /// A write in steps. With one shard, the statement goes there as it is.
@@ -50,6 +50,15 @@ pub(super) fn describe(steps: &StepsPlan, indent: &str, notes: &dyn Fn(Node) -> 
         WritePlan::Complete(completion) => {
             describe_completion(completion, indent, notes, &mut out);
             return out;
+        }
+        WritePlan::Rehearse(rehearsal) => {
+            let RehearsalPlan { table, key, draft, .. } = &**rehearsal;
+            if draft.is_some() {
+                let _ = writeln!(out, "{indent}  read rows that its new ones meet");
+            }
+            let by = if key.is_empty() { "all columns" } else { &*table.row.names };
+            let home = at_home(&table.home, &table.row.columns);
+            let _ = writeln!(out, "{indent}  write what it changes there, by {by}, {home}");
         }
     }
     for note in notes(Node::Write) {

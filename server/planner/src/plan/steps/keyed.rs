@@ -28,6 +28,8 @@ pub(crate) struct KeyedPlan {
     pub(crate) home: Home,
     /// A row may be read more than once: it is joined.
     pub(crate) repeats: bool,
+    /// It has to be read once: values of others are made of it, as it was.
+    pub(crate) once: bool,
     /// It is an UPDATE.
     pub(crate) updates: bool,
     /// The text has the condition of the statement, too.
@@ -113,6 +115,11 @@ impl<'s> Keyed<'s> {
     /// A row may be read more than once.
     pub fn repeats(&self) -> bool {
         self.plan.repeats
+    }
+
+    /// A row has to be read once, or MySQL's order of the join decides what others get.
+    pub fn once(&self) -> bool {
+        self.plan.once
     }
 
     /// It is an UPDATE, which tells how many rows it has found.

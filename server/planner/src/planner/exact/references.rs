@@ -22,6 +22,8 @@ pub(super) struct Reference<'a> {
     pub(super) equalities: Vec<Equality>,
     /// All of its columns are needed.
     pub(super) whole: bool,
+    /// It is written, and none of its rows are needed before.
+    pub(super) empty: bool,
     /// FOR UPDATE and its like.
     pub(super) lock: Option<&'static str>,
     /// ORDER BY and LIMIT, where only the first of its rows are needed.
@@ -45,6 +47,7 @@ impl Reference<'_> {
             && self.conditions == other.conditions
             && self.equalities == other.equalities
             && self.whole == other.whole
+            && self.empty == other.empty
             && self.lock == other.lock
             && self.first == other.first
     }

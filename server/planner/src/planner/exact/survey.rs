@@ -52,7 +52,7 @@ struct Named {
 }
 
 /// ON of a join, and the items that it restricts.
-struct On<'s> {
+pub(super) struct On<'s> {
     condition: &'s Expr,
     restricts: Vec<usize>,
 }
@@ -221,7 +221,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Adds the tables of one FROM entry to the block.
-    fn tables<'s>(
+    pub(super) fn tables<'s>(
         &mut self,
         tables: &'s TableWithJoins,
         block: &mut Block,
@@ -305,7 +305,7 @@ impl<'a> Survey<'a> {
     }
 
     /// A table by its name, or a common table expression.
-    fn table(&mut self, name: &ObjectName, alias: Option<&Ident>) -> Result<Item, Refusal> {
+    pub(super) fn table(&mut self, name: &ObjectName, alias: Option<&Ident>) -> Result<Item, Refusal> {
         let parts = idents(name).ok_or_else(|| refuse("a name of a table that is not plain"))?;
         let (qualifier, last) = match parts.as_slice() {
             [table] => (None, *table),
@@ -346,6 +346,7 @@ impl<'a> Survey<'a> {
             conditions: Vec::new(),
             equalities: Vec::new(),
             whole: false,
+            empty: false,
             lock: None,
             first: None,
         });
@@ -422,7 +423,7 @@ impl<'a> Survey<'a> {
     }
 
     /// Looks into the subqueries of WHERE.
-    fn condition(&mut self, condition: &Expr, blocks: &[Block]) -> Result<(), Refusal> {
+    pub(super) fn condition(&mut self, condition: &Expr, blocks: &[Block]) -> Result<(), Refusal> {
         let of = |part: &Expr| match part {
             Expr::InSubquery { expr, subquery, negated: false } => {
                 Some((std::ptr::from_ref(&**subquery), (**expr).clone()))

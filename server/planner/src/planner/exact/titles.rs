@@ -24,8 +24,8 @@ const ENDS: [&str; 14] = [
     "PROCEDURE",
 ];
 
-/// The bytes of those columns of the first select list that have other names inside.
-pub(super) fn changed(text: &Text<'_>, changes: &[Change]) -> Vec<Range<usize>> {
+/// The bytes of those columns of the first list behind `word` that have other names inside.
+pub(super) fn changed(text: &Text<'_>, word: &str, changes: &[Change]) -> Vec<Range<usize>> {
     let depths = || {
         let mut depth = 0;
         text.tokens.iter().enumerate().filter_map(move |(index, token)| {
@@ -33,7 +33,7 @@ pub(super) fn changed(text: &Text<'_>, changes: &[Change]) -> Vec<Range<usize>> 
             (depth == 0).then_some((index, token))
         })
     };
-    let Some((select, _)) = depths().find(|(_, token)| text.is_word(token, "SELECT")) else { return Vec::new() };
+    let Some((select, _)) = depths().find(|(_, token)| text.is_word(token, word)) else { return Vec::new() };
     let ends = |token| ENDS.iter().any(|word| text.is_word(token, word));
     let end =
         depths().find(|(index, token)| *index > select && ends(*token)).map_or(text.tokens.len(), |(index, _)| index);

@@ -7,13 +7,14 @@ use sqlparser::ast::{Assignment, AssignmentTarget, Expr, ObjectName, Query, Tabl
 use super::super::calls::{contains_query, finds, is_clock};
 use super::super::clauses::{Clause, Clauses, bytes, split_tokens};
 use super::super::names::idents;
+use super::super::targets;
 use super::super::text::Text;
-use super::super::walk::Item;
+use super::super::walk::{Item, Scope};
 use super::super::write::last;
 use super::{keys, phrase, refuse};
 use crate::plan::{Part, set_bind};
 use crate::refusal::Refusal;
-use crate::schema::ColumnSchema;
+use crate::schema::{ColumnClass, ColumnSchema};
 
 /// What SET is, once the values are known.
 pub(super) struct Assigned {
@@ -30,7 +31,7 @@ pub(super) fn assigned(
     text: &Text<'_>,
     clauses: &Clauses,
     (assignments, own): (&[Assignment], &[&Assignment]),
-    item: &Item<'_>,
+    (scope, item): (&Scope<'_>, &Item<'_>),
     joined: bool,
     moved: &[&str],
 ) -> Result<Assigned, Refusal> {
@@ -50,14 +51,18 @@ pub(super) fn assigned(
         if !own.iter().any(|own| std::ptr::eq(*own, assignment)) {
             continue;
         }
-        // The rest sees what was set before it.
-        let before = |name: &str| {
-            names
-                .iter()
-                .enumerate()
-                .any(|(other, set)| set.eq_ignore_ascii_case(name) && (other < number || (joined && other != number)))
+        // The rest of a table's own sees what was set before it. What is set in other tables is read before.
+        let changes = |expr: &Expr, name: &str| {
+            names.iter().enumerate().any(|(other, set)| {
+                let own = || own.iter().any(|own| std::ptr::eq(*own, &assignments[other]));
+                let seen = match joined {
+                    true => other != number && (own() || item_of(expr, scope).is_none()),
+                    false => other < number,
+                };
+                seen && set.eq_ignore_ascii_case(name) && !(joined && is_of_another(expr, (scope, item)))
+            })
         };
-        if finds(&assignment.value, |expr| name_of(expr).is_some_and(before)) {
+        if finds(&assignment.value, |expr| name_of(expr).is_some_and(|name| changes(expr, name))) {
             return Err(refuse("a value of SET that reads a column which SET changes elsewhere"));
         }
         if !all.set.is_empty() {
@@ -78,10 +83,40 @@ pub(super) fn assigned(
         let column = item.schema.and_then(|schema| schema.column(&names[number])).ok_or_else(unclear)?;
         let bind = set_bind(all.columns.len());
         all.set.push(Part::Text(format!("{} = :{bind}", keys::quote(&column.name)).into()));
-        all.read.push(vec![phrase("("), slice(value), phrase(")")]);
+        // The text of a FLOAT has fewer digits than its value.
+        let close = match (is_float(&assignment.value, scope), &column.class) {
+            (true, ColumnClass::Float | ColumnClass::Double) => " + 0e0)",
+            _ => ")",
+        };
+        all.read.push(vec![phrase("("), slice(value), phrase(close)]);
         all.columns.push(column.clone());
     }
     Ok(all)
+}
+
+/// The item of the scope whose column an expression is, if it is surely one.
+fn item_of<'s, 'a>(expr: &Expr, scope: &'s Scope<'a>) -> Option<&'s Item<'a>> {
+    let name = match expr {
+        Expr::Identifier(name) => ObjectName::from(vec![name.clone()]),
+        Expr::CompoundIdentifier(parts) => ObjectName::from(parts.clone()),
+        _ => return None,
+    };
+    let items = targets::of_columns(scope, std::slice::from_ref(&name))?;
+    Some(&scope.items[*items.first()?])
+}
+
+/// Whether an expression is surely a column of another item than this one.
+fn is_of_another(expr: &Expr, (scope, item): (&Scope<'_>, &Item<'_>)) -> bool {
+    item_of(expr, scope).is_some_and(|of| !std::ptr::eq(of, item))
+}
+
+/// Whether a value is a column of that type, and nothing else.
+fn is_float(value: &Expr, scope: &Scope<'_>) -> bool {
+    if let Expr::Nested(inner) = value {
+        return is_float(inner, scope);
+    }
+    let column = item_of(value, scope).and_then(|item| item.schema?.column(name_of(value)?));
+    column.is_some_and(|column| column.class == ColumnClass::Float)
 }
 
 fn name_of(expr: &Expr) -> Option<&str> {

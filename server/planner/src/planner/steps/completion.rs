@@ -84,7 +84,8 @@ pub(in super::super) fn completion(
     let read = newest(walk, reading(walk, list)?)?;
     let statement = {
         let completed = reading_text(&statement, text.statement)?;
-        let plan = choose(&completed, walk.context)?;
+        // A write in steps is none that can be completed.
+        let plan = choose(&completed, &PlanContext { scratch: None, ..*walk.context })?;
         Reading { text: statement, plan, key: completed.key }
     };
     // It has rows of its own.

@@ -75,6 +75,7 @@ pub(in super::super) fn insertion<'a>(
     let returns = insert.returning.is_some();
     let (source, tail) =
         parts(text, insert.on.is_some(), returns).ok_or_else(|| refuse("whose SELECT cannot be told apart"))?;
+    let (query, source) = within_parentheses(text, insert.source.as_deref(), source);
     let slice = |bytes: Range<usize>| Part::Slice(text.anchor(bytes.start), text.anchor(bytes.end));
     let (mut after, mut beside) = (Vec::new(), Vec::new());
     match (&insert.on, tail) {
@@ -98,14 +99,12 @@ pub(in super::super) fn insertion<'a>(
     let names: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
     let start = text.statement.body.start;
     let before = vec![slice(start..end), Part::Text(format!(" ({})", names.join(", ")).into())];
-    let rewritten =
-        insert.source.as_deref().and_then(|query| lossless::lossless(walk, query, scope, &columns, source.start));
+    let rewritten = query.and_then(|query| lossless::lossless(walk, query, scope, &columns, source.start));
     let (mut read, mut rest, proved) = match rewritten {
         Some(Lossless { list, rest, proved }) => (list, rest, proved),
         None => (Vec::new(), source.start, Vec::new()),
     };
     if !beside.is_empty() {
-        let query = insert.source.as_deref();
         let behind = query.and_then(|query| lossless::behind_list(text, query, source.start));
         let behind = behind.ok_or_else(|| {
             refuse("with groups, DISTINCT or a form that cannot be taken apart, whose ON DUPLICATE KEY UPDATE reads the SELECT")
@@ -118,13 +117,13 @@ pub(in super::super) fn insertion<'a>(
         rest = behind;
     }
     read.push(slice(rest..source.end));
-    if is_unlimited(insert.source.as_deref()) && Clauses::of(text).is_some() {
+    if is_unlimited(query) && Clauses::of(text).is_some() {
         // `sql_select_limit` would cut; MySQL does not heed it here.
         read.push(Part::Text(format!(" LIMIT {}", u64::MAX).into()));
     }
     let read = reading(walk, read)?;
     let merge = if matches!(home, Home::Everywhere) { MergePlan::Replicated } else { MergePlan::Writes };
-    let clocked = insert.source.as_deref().map_or_else(Vec::new, |query| clocked(query, &columns));
+    let clocked = query.map_or_else(Vec::new, |query| clocked(query, &columns));
     let (proved, clocked) = (proved.into(), clocked.into());
     let beside = beside.into_iter().map(|(_, beside)| beside).collect();
     let returning = returns.then(|| {
@@ -218,7 +217,8 @@ fn parts(text: &Text<'_>, updates: bool, returns: bool) -> Option<(Range<usize>,
         let begins = |at: usize| {
             text.tokens.get(at).is_some_and(|token| text.is_word(token, "SELECT") || text.is_word(token, "WITH"))
         };
-        let opens = token.kind == TokenKind::Open && begins(index + 1);
+        let inside = (index..text.tokens.len()).find(|at| text.tokens[*at].kind != TokenKind::Open);
+        let opens = token.kind == TokenKind::Open && inside.is_some_and(begins);
         if depth == 0 && start.is_none() && index > 0 && (begins(index) || opens) {
             start = Some(index);
         }
@@ -233,6 +233,34 @@ fn parts(text: &Text<'_>, updates: bool, returns: bool) -> Option<(Range<usize>,
     let end = tail.unwrap_or(text.tokens.len());
     let bytes = |range: Range<usize>| text.tokens[range.start].start..text.tokens[range.end - 1].end;
     Some((bytes(start?..end), tail.map(|tail| bytes(tail..text.tokens.len()))))
+}
+
+/// The query inside of parentheses that stand around nothing else, and its bytes.
+fn within_parentheses<'q>(
+    text: &Text<'_>,
+    query: Option<&'q Query>,
+    mut bytes: Range<usize>,
+) -> (Option<&'q Query>, Range<usize>) {
+    let mut query = query;
+    while let Some(SetExpr::Query(inner)) = query.map(|query| &*query.body)
+        && query.is_some_and(is_bare)
+        && let Some(first) = text.tokens.iter().position(|token| token.start == bytes.start)
+        && let Some(last) = text.tokens.iter().rposition(|token| token.end == bytes.end)
+        && last > first + 1
+    {
+        bytes = text.tokens[first + 1].start..text.tokens[last - 1].end;
+        query = Some(&**inner);
+    }
+    (query, bytes)
+}
+
+/// Nothing of the query stands around its body.
+fn is_bare(query: &Query) -> bool {
+    query.with.is_none()
+        && query.order_by.is_none()
+        && query.limit_clause.is_none()
+        && query.fetch.is_none()
+        && query.locks.is_empty()
 }
 
 /// The SELECT may be given a LIMIT at its end.

@@ -7,7 +7,7 @@ use super::super::order::quoted;
 use super::super::walk::{Item, Walk};
 use super::super::write::{assigned, last};
 use super::refuse;
-use crate::plan::{Divider, Home, Moving, MovingPlan, Source};
+use crate::plan::{Divider, Home, Moving, MovingPlan, Placed, Source};
 use crate::refusal::Refusal;
 use crate::schema::{ColumnClass, ColumnSchema, Domain, TableSchema};
 use crate::vschema::Sharding;
@@ -20,19 +20,22 @@ pub(super) struct Key<'a> {
 
 /// The key of a table: that of a unique key without NULL, and the sharding columns.
 pub(super) fn choose<'a>(item: &Item<'a>, table: &str) -> Result<Key<'a>, Refusal> {
-    let unknown = || refuse(&format!("a table whose columns are not known (`{table}`)"));
-    let schema = item.schema.ok_or_else(unknown)?;
-    let sharding = item.sharded.map(|(_, sharding)| sharding);
-    let mut columns = unique_key(schema).ok_or_else(|| {
+    let schema = item.schema.ok_or_else(|| refuse(&format!("a table whose columns are not known (`{table}`)")))?;
+    of(schema, item.sharded.map(|(_, sharding)| sharding)).ok_or_else(|| {
         refuse(&format!("a table without a primary or unique key of numbers, dates, bytes or text (`{table}`)"))
-    })?;
+    })
+}
+
+/// The same; `None`: there is none.
+pub(super) fn of<'a>(schema: &'a TableSchema, sharding: Option<&'a Sharding>) -> Option<Key<'a>> {
+    let mut columns = unique_key(schema)?;
     for sharding in sharding.iter().flat_map(|sharding| &sharding.columns) {
-        let column = schema.column(&sharding.column).ok_or_else(unknown)?;
+        let column = schema.column(&sharding.column)?;
         if !columns.iter().any(|known| known.name == column.name) {
             columns.push(column);
         }
     }
-    Ok(Key { columns, sharding })
+    Some(Key { columns, sharding })
 }
 
 /// The columns of the first unique key without NULL whose values name rows.
@@ -68,6 +71,14 @@ pub(super) fn sets_sharding(sharding: &Sharding, assignments: &[Assignment]) -> 
 impl Key<'_> {
     fn place(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether some of its columns are set.
+    pub(super) fn is_set(&self, assignments: &[&Assignment]) -> bool {
+        assignments.iter().any(|assignment| match &assignment.target {
+            AssignmentTarget::ColumnName(name) => self.place(&last(name)).is_some(),
+            AssignmentTarget::Tuple(_) => true,
+        })
     }
 
     /// Whether only this key decides if rows of one shard collide, and its values are equal where their bytes are.
@@ -148,6 +159,12 @@ pub(super) fn moving(
     let colliding = schema.unique_keys.iter().filter(of_sharding).flatten().chain(&schema.colliding);
     let beside = colliding.filter(|name| sharding.position(name).is_none());
     let beside = beside.into_iter().any(|name| set.iter().any(|(set, _)| set.eq_ignore_ascii_case(name)));
+    let moving = row(schema, table, &key.columns)?;
+    Ok(Some(MovingPlan { moving, assigned, read, beside }))
+}
+
+/// A row of a table as it is read and written: all that can be.
+pub(super) fn row(schema: &TableSchema, table: &str, key: &[&ColumnSchema]) -> Result<Moving, Refusal> {
     let columns: Vec<ColumnSchema> = schema.columns.iter().filter(|column| !column.generated).cloned().collect();
     let mut select = Vec::with_capacity(columns.len() + 1);
     let mut documents = Vec::new();
@@ -172,15 +189,36 @@ pub(super) fn moving(
         select.push(documents.join(" AND "));
     }
     let insert: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
-    let moving = Moving {
+    Ok(Moving {
         table: quote(table).into(),
         select: select.join(", ").into(),
         insert: insert.join(", ").into(),
         columns,
-        names: names(table, &key.columns).into(),
+        names: names(table, key).into(),
         checked,
+    })
+}
+
+/// A table whose rows are read and written whole.
+pub(super) fn placed(
+    schema: &TableSchema,
+    table: &str,
+    sharding: Option<&Sharding>,
+    key: &[&ColumnSchema],
+) -> Result<Placed, Refusal> {
+    let row = row(schema, table, key)?;
+    let home = match sharding {
+        None => Home::Everywhere,
+        Some(sharding) => {
+            let divider = |of: &crate::vschema::ShardingColumn| {
+                let place = row.columns.iter().position(|column| column.name.eq_ignore_ascii_case(&of.column))?;
+                Some((place, Divider::of(of, &row.columns[place])))
+            };
+            let dividers: Option<Vec<_>> = sharding.columns.iter().map(divider).collect();
+            Home::Divided(dividers.ok_or_else(|| refuse("a sharding column that is computed"))?)
+        }
     };
-    Ok(Some(MovingPlan { moving, assigned, read, beside }))
+    Ok(Placed { row, home })
 }
 
 /// The condition under which a document is the same once it was sent as text.

@@ -48,11 +48,16 @@ pub(super) fn one_table(
     let table = last(name);
     let key = keys::choose(item, &table)?;
     let moving = keys::moving(walk, item, &table, &key, &assignments)?;
+    if target.twice && key.is_set(&assignments) {
+        return Err(refuse("columns of a key that are set by one of several names of a table"));
+    }
     let moved: Vec<&str> =
         moving.iter().flat_map(|moving| &moving.read).map(|place| &*key.columns[*place].name).collect();
     let foreign = several || joined && updates && !reads_its_own(target, number, &assignments);
     let worked_out = match updates && (asks || !moved.is_empty() || foreign) {
-        true => Some(values::assigned(text, clauses, (target.assignments, &assignments), item, joined, &moved)?),
+        true => {
+            Some(values::assigned(text, clauses, (target.assignments, &assignments), (scope, item), joined, &moved)?)
+        }
         false => None,
     };
     if walk.context.scratch.is_some_and(|scratch| !scratch.reopens) {
@@ -108,7 +113,7 @@ pub(super) fn one_table(
     let mut read: Vec<Vec<Part>> = key.columns.iter().map(of_key).collect();
     read.extend(worked_out.iter().flat_map(|assigned| assigned.read.iter().cloned()));
     let (home, alone) = (key.home(), key.is_alone(item));
-    let in_order = updates && !joined && item.schema.is_some_and(|schema| in_order(target, schema));
+    let in_order = updates && !joined && item.schema.is_some_and(|schema| in_order(target.order_by, schema));
     let plan = KeyedPlan {
         before,
         after,
@@ -117,6 +122,7 @@ pub(super) fn one_table(
         assigned: worked_out.map(|assigned| assigned.columns).unwrap_or_default(),
         home,
         repeats: joined,
+        once: target.read.contains(&number),
         updates,
         judged,
         moving,
@@ -128,13 +134,13 @@ pub(super) fn one_table(
 }
 
 /// Whether ORDER BY tells the place of each row: it names all columns of a unique key without NULL.
-fn in_order(target: &Target<'_, '_>, schema: &TableSchema) -> bool {
+pub(super) fn in_order(order_by: &[OrderByExpr], schema: &TableSchema) -> bool {
     let named = |expr: &OrderByExpr| match &expr.expr {
         Expr::Identifier(name) => Some(name.value.clone()),
         Expr::CompoundIdentifier(parts) => parts.last().map(|name| name.value.clone()),
         _ => None,
     };
-    let names: Vec<String> = target.order_by.iter().filter_map(named).collect();
+    let names: Vec<String> = order_by.iter().filter_map(named).collect();
     let is_named = |column: &String| {
         let never_null = schema.column(column).is_some_and(|column| !column.nullable);
         never_null && names.iter().any(|name| name.eq_ignore_ascii_case(column))
