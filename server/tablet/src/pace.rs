@@ -13,7 +13,7 @@ pub(crate) struct Pace(AtomicU32);
 impl Pace {
     /// An execution took so long. Of two that end at once, one may be missed.
     pub(crate) fn note(&self, took: Duration) {
-        let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).min(u32::MAX / WEIGHT).max(1);
+        let took = u32::try_from(took.as_micros()).unwrap_or(u32::MAX).clamp(1, u32::MAX / WEIGHT);
         let before = self.0.load(Relaxed);
         let after = if before == 0 { took * WEIGHT } else { before - before / WEIGHT + took };
         self.0.store(after, Relaxed);
