@@ -48,15 +48,15 @@ async fn connections_are_shared_and_counted() {
 /// Somebody who waits with a statement that may ride.
 fn rider(pool: &Pool, sql: &'static str) -> tokio::task::JoinHandle<Ride> {
     let pool = pool.clone();
-    tokio::spawn(async move { pool.ride_for(&Arc::from("anna"), None, Box::new(sql)).await.unwrap() })
+    tokio::spawn(async move { pool.ride_for(&Arc::from("anna"), None, Box::new(sql)).await.expect("the pool is open") })
 }
 
 /// The next answer of a connection, one number.
 async fn number(connection: &mut Connection) -> String {
-    let Response::Columns(_) = connection.response().await.unwrap() else { panic!("a SELECT has columns") };
-    let RowsOrEnd::Rows(batch) = connection.next_rows(1 << 16).await.unwrap() else { panic!("a row") };
-    let RowsOrEnd::End(_) = connection.next_rows(1 << 16).await.unwrap() else { panic!("one row") };
-    String::from_utf8(batch.bytes[5..].to_vec()).unwrap()
+    let Response::Columns(_) = connection.response().await.expect("an answer") else { panic!("a SELECT has columns") };
+    let RowsOrEnd::Rows(batch) = connection.next_rows(1 << 16).await.expect("rows") else { panic!("a row") };
+    let RowsOrEnd::End(_) = connection.next_rows(1 << 16).await.expect("an end") else { panic!("one row") };
+    String::from_utf8(batch.bytes[5..].to_vec()).expect("digits")
 }
 
 #[tokio::test]
