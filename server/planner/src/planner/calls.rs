@@ -155,3 +155,26 @@ pub(super) fn finds<V: Visit>(part: &V, wanted: impl Fn(&Expr) -> bool) -> bool 
     }
     part.visit(&mut Finder(wanted)).is_break()
 }
+
+/// The same, outside its subqueries.
+pub(super) fn finds_outside_queries(part: &Expr, wanted: impl Fn(&Expr) -> bool) -> bool {
+    struct Outside<F>(usize, F);
+    impl<F: Fn(&Expr) -> bool> Visitor for Outside<F> {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.0 -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if self.0 == 0 && (self.1)(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    part.visit(&mut Outside(0, wanted)).is_break()
+}

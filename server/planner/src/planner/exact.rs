@@ -19,7 +19,7 @@ use std::sync::Arc;
 use sqlparser::ast::Statement;
 use vitrail_sql::lexer::TokenKind;
 use vitrail_sql::normalise::{Normalised, StatementKind};
-use vitrail_sql::parse::parse;
+use vitrail_sql::parse::{Parsed, parse};
 
 use self::columns::{Words, carried};
 use self::references::{By, Change, Reference};
@@ -96,20 +96,33 @@ fn refuse(what: &str) -> Refusal {
     Refusal::unsupported("exact", what)
 }
 
-fn make(
+/// Parses a statement that is to run on the scratch server as it is.
+///
+/// # Errors
+/// It has variables that are another server's, or a comment that servers read differently; `refuse` says of what it is.
+pub(super) fn parse_for_scratch(
     statement: &Normalised,
-    context: &PlanContext<'_>,
-    scratch: Scratch,
-    refusal: &Refusal,
-) -> Result<Plan, Refusal> {
+    text: &Text<'_>,
+    refuse: impl Fn(&str) -> Refusal,
+) -> Result<Parsed, Refusal> {
     let parsed = parse(statement).map_err(|error| refuse(&error.to_string()))?;
-    let text = Text::new(statement);
     for token in text.tokens.iter().filter(|token| token.kind == TokenKind::SystemVariable) {
         functions::check_variable(text.str(token))?;
     }
     if text::has_version_comment(statement) {
         return Err(refuse("a version comment"));
     }
+    Ok(parsed)
+}
+
+fn make(
+    statement: &Normalised,
+    context: &PlanContext<'_>,
+    scratch: Scratch,
+    refusal: &Refusal,
+) -> Result<Plan, Refusal> {
+    let text = Text::new(statement);
+    let parsed = parse_for_scratch(statement, &text, refuse)?;
     let Statement::Query(query) = &*parsed.statement else { return Err(refuse("this kind of statement")) };
     let mut survey = Survey::new(context, &text, scratch);
     survey.query(query, &[])?;

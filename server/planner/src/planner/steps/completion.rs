@@ -3,12 +3,12 @@
 //! A value is read as a whole, so that MySQL alone computes it; all else of the statement stays as it was written, and is planned with the values as
 //! any other INSERT: DEFAULT, sequences, expressions of time and what divides the rows.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Insert, Query, TableObject, Visit, Visitor};
+use sqlparser::ast::{Expr, Insert, TableObject};
 
-use super::super::calls::{contains_query, finds, is_clock};
+use super::super::calls::{contains_query, finds, finds_outside_queries, is_clock};
 use super::super::walk::Walk;
 use super::super::write::last;
 use super::super::{PlanContext, Scratch, asking, choose, exact, filling};
@@ -108,25 +108,7 @@ fn newest(walk: &Walk<'_>, read: Reading) -> Result<Reading, Refusal> {
 
 /// Whether a value names a column outside its subqueries.
 fn names_around(value: &Expr) -> bool {
-    struct Around(usize);
-    impl Visitor for Around {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 += 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if self.0 == 0 && asking::names_column(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        }
-    }
-    value.visit(&mut Around(0)).is_break()
+    finds_outside_queries(value, asking::names_column)
 }
 
 fn refuse(what: &str) -> Refusal {

@@ -5,15 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use sqlparser::ast::{Expr, FromTable, Insert, ObjectName, Statement, TableFactor, TableObject};
-use vitrail_sql::lexer::TokenKind;
 use vitrail_sql::normalise::{Normalised, StatementKind};
-use vitrail_sql::parse::parse;
 
 use super::super::exact::{self, Staged};
 use super::super::facts::conjuncts;
 use super::super::functions::{self, Nature};
 use super::super::names::idents;
-use super::super::text::{self, Text};
+use super::super::text::Text;
 use super::super::write::{assigned as named_by, last};
 use super::super::{PlanContext, Scratch, choose, why_alone};
 use super::one_table;
@@ -72,14 +70,8 @@ fn make(
     scratch: Scratch,
     refusal: &Refusal,
 ) -> Result<Plan, Refusal> {
-    let parsed = parse(statement).map_err(|error| refuse(&error.to_string()))?;
     let text = Text::new(statement);
-    for token in text.tokens.iter().filter(|token| token.kind == TokenKind::SystemVariable) {
-        functions::check_variable(text.str(token))?;
-    }
-    if text::has_version_comment(statement) {
-        return Err(refuse("a version comment"));
-    }
+    let parsed = exact::parse_for_scratch(statement, &text, refuse)?;
     if let Some(reason) = why_alone(&text, &MergePlan::Writes) {
         return Err(refuse(reason));
     }

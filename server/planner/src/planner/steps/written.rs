@@ -1,13 +1,11 @@
 //! The table that a rehearsed write writes: its rows, how they are inserted, and what may not be read while they are written.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use sqlparser::ast::{
-    BinaryOperator, Expr, Insert, ObjectName, OnInsert, Query, SetExpr, Value as SqlValue, Visit, Visitor,
-};
+use sqlparser::ast::{BinaryOperator, Expr, Insert, ObjectName, OnInsert, SetExpr, Value as SqlValue};
 use vitrail_sql::normalise::StatementKind;
 
+use super::super::calls::finds_outside_queries;
 use super::super::names::{idents, is_default};
 use super::super::text::Text;
 use super::super::write::{assigned as named_by, last};
@@ -148,28 +146,11 @@ fn derived(judged: Result<(), Refusal>) -> Result<(), Refusal> {
 
 /// Whether what is around the subqueries of an expression decides whether they are looked at.
 fn is_conditional(part: &Expr) -> bool {
-    struct Around(usize);
-    impl Visitor for Around {
-        type Break = ();
-
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 += 1;
-            ControlFlow::Continue(())
-        }
-
-        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.0 -= 1;
-            ControlFlow::Continue(())
-        }
-
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            use BinaryOperator::{And, Or, Xor};
-            let decides = matches!(
-                expr,
-                Expr::Case { .. } | Expr::Function(_) | Expr::BinaryOp { op: And | Or | Xor, .. } | Expr::InList { .. }
-            );
-            if self.0 == 0 && decides { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        }
-    }
-    part.visit(&mut Around(0)).is_break()
+    use BinaryOperator::{And, Or, Xor};
+    finds_outside_queries(part, |expr| {
+        matches!(
+            expr,
+            Expr::Case { .. } | Expr::Function(_) | Expr::BinaryOp { op: And | Or | Xor, .. } | Expr::InList { .. }
+        )
+    })
 }
