@@ -85,6 +85,7 @@ pub struct Cells<'a>(&'a [u8]);
 impl<'a> Iterator for Cells<'a> {
     type Item = Result<Option<&'a [u8]>, ProtocolError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Result<Option<&'a [u8]>, ProtocolError>> {
         if self.0.is_empty() {
             return None;
