@@ -215,6 +215,10 @@ async fn out_parameters_of_call_are_user_variables() {
         }
         assert_eq!(world.run(&mut session, "SELECT @twice, @log, @leak").await.expect("read").1, ["42|log+21|NULL"]);
         let (sharded, mut session, _) = self::world(flavour, way, 2).await;
+        let absent = sharded.run(&mut session, "CALL p(@a)").await.expect_err("there is none");
+        assert_eq!((absent.code, absent.errno), (Code::NotFound, 1305), "{}", absent.message);
+        let mut shard = sharded.databases.server.connect(&sharded.databases.shards[1]).await;
+        shard.execute("CREATE PROCEDURE p(OUT a INT) SET a = 1").await.expect("defined");
         let refused = sharded.run(&mut session, "CALL p(@a)").await.expect_err("refused");
         assert!(refused.code == Code::Unsupported && refused.message.contains("CALL"), "{}", refused.message);
     }
