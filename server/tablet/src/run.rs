@@ -21,7 +21,7 @@ use vitrail_proto::message::{BeginOptions, ResultEnd};
 use vitrail_service::call::{Call, ConnectionId, Statement};
 use vitrail_service::execution::Part;
 
-use self::failure::Failure;
+use self::failure::{Again, Failure};
 use crate::begin;
 use crate::clock::Clock;
 use crate::guard::Place;
@@ -75,17 +75,17 @@ impl Run {
         add(&self.shared.counters.statements, 1);
         let mut outcome = self.attempt().await;
         if let Err(failure) = &mut outcome
-            && failure.again
+            && failure.again == Again::Alone
         {
             if Box::pin(self.clear()).await {
                 outcome = Box::pin(self.attempt()).await;
             } else {
-                failure.unsent = true;
+                failure.again = Again::OnAnotherConnection;
             }
         }
         let again = Instant::now();
         if let Err(failure) = &outcome
-            && failure.unsent
+            && failure.again == Again::OnAnotherConnection
             && self.taken_here_or_shared()
             && self.stopped.is_none()
             && let Ok(lease) = Box::pin(self.shared.lease(self.place, &self.call.caller, self.stops.deadline)).await

@@ -7,7 +7,7 @@ use vitrail_sql::bind::substitute;
 use vitrail_sql::lexer::LexMode;
 
 use super::Run;
-use super::failure::{Failure, Fate};
+use super::failure::{Again, Failure, Fate};
 use crate::comment;
 use crate::guard::Place;
 use crate::stop::Step;
@@ -23,12 +23,8 @@ impl Run {
         if hides && self.place == Place::Shared {
             let grace = self.shared.config.limits.kill_grace;
             if !Box::pin(tokio::time::timeout(grace, self.lease.reset())).await.unwrap_or(false) {
-                return Err(Failure {
-                    body: Box::new(lost_before_sent()),
-                    fate: Fate::Lost,
-                    unsent: true,
-                    again: false,
-                });
+                let again = Again::OnAnotherConnection;
+                return Err(Failure { again, ..Failure::new(lost_before_sent(), Fate::Lost) });
             }
         }
         let set = match self.lease.applied.difference(&self.call.settings, values.as_deref(), whole) {
@@ -37,7 +33,7 @@ impl Run {
                 return Ok(());
             }
             Ok(Some(set)) => set,
-            Err(body) => return Err(Failure { body: body.into(), fate: Fate::Kept, unsent: false, again: false }),
+            Err(body) => return Err(Failure::new(body, Fate::Kept)),
         };
         match Box::pin(self.prepare(&set)).await {
             Ok(()) => {
@@ -63,7 +59,7 @@ impl Run {
                 let lost = self.lease.connection().is_broken();
                 let mut failure = self.failed(&error);
                 if lost {
-                    failure.unsent = true;
+                    failure.again = Again::OnAnotherConnection;
                     if failure.body.executed != Executed::No {
                         *failure.body = lost_before_sent();
                     }
@@ -71,9 +67,7 @@ impl Run {
                 Err(failure)
             }
             Step::Stopped(why, _) => Err(self.stop_failure(why)),
-            Step::Stuck(why) => {
-                Err(Failure { body: why.error().into(), fate: Fate::Lost, unsent: false, again: false })
-            }
+            Step::Stuck(why) => Err(Failure::new(why.error(), Fate::Lost)),
         }
     }
 
@@ -90,12 +84,7 @@ impl Run {
         {
             return Ok(text.clone());
         }
-        self.write(mode, limit).map(Bytes::from).map_err(|body| Failure {
-            body,
-            fate: Fate::Kept,
-            unsent: false,
-            again: false,
-        })
+        self.write(mode, limit).map(Bytes::from).map_err(|body| Failure::new(body, Fate::Kept))
     }
 
     /// Writes the text for a connection that reads it in `mode`.

@@ -28,10 +28,24 @@ pub(super) enum Fate {
 pub(super) struct Failure {
     pub(super) body: Box<ErrorBody>,
     pub(super) fate: Fate,
-    /// Nothing of the statement can have reached MySQL: another connection may be tried.
-    pub(super) unsent: bool,
-    /// It is a read that should not have been followed by others: it runs anew, alone.
-    pub(super) again: bool,
+    pub(super) again: Again,
+}
+
+/// Whether a statement that failed runs again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    No,
+    /// Nothing of it can have reached MySQL.
+    OnAnotherConnection,
+    /// It is a read that others should not have followed.
+    Alone,
+}
+
+impl Failure {
+    /// One that is the statement's outcome.
+    pub(super) fn new(body: impl Into<Box<ErrorBody>>, fate: Fate) -> Failure {
+        Failure { body: body.into(), fate, again: Again::No }
+    }
 }
 
 impl Run {
@@ -47,7 +61,7 @@ impl Run {
              check what took effect, roll back, then begin anew",
         )
         .with_executed(Executed::Unknown);
-        Some(Failure { body: body.into(), fate: Fate::Ended, unsent: false, again: false })
+        Some(Failure::new(body, Fate::Ended))
     }
 
     /// A routine that failed may have written before, and may have ended its transaction, of which MySQL says nothing by itself.
@@ -82,7 +96,7 @@ impl Run {
         if self.statement.writes && self.place != Place::Transaction {
             body = body.with_executed(Executed::Unknown);
         }
-        Failure { body: body.into(), fate: if ended { Fate::Kept } else { Fate::Lost }, unsent: false, again: false }
+        Failure::new(body, if ended { Fate::Kept } else { Fate::Lost })
     }
 
     /// A statement was stopped before its answer began.
@@ -119,7 +133,7 @@ impl Run {
             Why::Expired | Why::Closing => Fate::RolledBack,
             _ => Fate::Kept,
         };
-        Failure { body: why.error().into(), fate, unsent: false, again: false }
+        Failure::new(why.error(), fate)
     }
 
     pub(super) fn stuck(&self, why: Why) -> Failure {
@@ -128,11 +142,10 @@ impl Run {
             body.message.push_str("; MySQL did not say whether it took effect");
             body = body.with_executed(Executed::Unknown);
         }
-        Failure { body: body.into(), fate: Fate::Lost, unsent: false, again: false }
+        Failure::new(body, Fate::Lost)
     }
 
     pub(super) fn failed(&mut self, error: &Error) -> Failure {
-        let unsent = error.is_stale();
         let mut body = mysql_errors::to_body(error, &self.shared.names, self.statement.writes);
         let fate = match error {
             _ if self.lease.connection().is_broken() => Fate::Lost,
@@ -142,6 +155,7 @@ impl Run {
         if let (Some(why), Some(1317)) = (self.stopped, error.server().map(|server| server.errno)) {
             body = why.error();
         }
-        Failure { body: body.into(), fate, unsent, again: false }
+        let again = if error.is_stale() { Again::OnAnotherConnection } else { Again::No };
+        Failure { again, ..Failure::new(body, fate) }
     }
 }

@@ -11,7 +11,7 @@ use tracing::Span;
 use vitrail_proto::error::{Code, ErrorBody};
 
 use super::Run;
-use super::failure::{Failure, Fate};
+use super::failure::{Again, Failure, Fate};
 use crate::consolidator::Consolidator;
 use crate::consolidator::round::Round;
 use crate::riding::{Got, Passenger};
@@ -70,7 +70,7 @@ impl Run {
         self.reading.pace.note(Duration::MAX);
         let body =
             Box::new(ErrorBody::new(Code::Unavailable, "the statement was to run again, and its connection was lost"));
-        Failure { body, fate: Fate::Kept, unsent: false, again: true }
+        Failure { again: Again::Alone, ..Failure::new(body, Fate::Kept) }
     }
 
     /// Takes those off who are behind it, and what was read, so that it can run anew. `false`: the connection was lost.
