@@ -10,7 +10,7 @@ use vitrail_planner::vschema::{Placement, Sharding};
 use vitrail_proto::error::ErrorBody;
 use vitrail_proto::value::Value;
 
-use super::keyed::{Given, Key};
+use super::keyed::{Given, Key, bytes_of};
 use super::moving::Leaving;
 use super::rows::{Rows, cells, malformed};
 use super::{BATCH, Done, Stepping, values};
@@ -178,12 +178,11 @@ impl Stepping<'_> {
         let end = self.write(session, self.updates(keyed, old, given), &self.scope.calling, done).await?;
         done.add(end);
         let rows = self.leaving_rows(session, moving, &new, done).await?;
-        let mut all: Vec<Wholes> = Vec::with_capacity(branches.len());
+        let mut all: Vec<Rows> = Vec::with_capacity(branches.len());
         let mut keys: Vec<BTreeMap<usize, Vec<Key>>> = Vec::with_capacity(branches.len());
-        let root = wholes(moving, &rows)?;
         for branch in branches {
             let (parent, of) = match branch.on {
-                None => (moving, &root),
+                None => (moving, &rows),
                 Some(number) => (&branches[number].table.row, &all[number]),
             };
             let referred = referred(parent, of, &branch.referenced)?;
@@ -192,14 +191,13 @@ impl Stepping<'_> {
                 // All of them were on shards that rows leave.
                 false => new.keys().map(|shard| (*shard, referred.clone())).collect(),
             };
-            let rows = self.hanging_rows(session, branch, &by_shard, done).await?;
-            all.push(wholes(&branch.table.row, &rows)?);
+            all.push(self.hanging_rows(session, branch, &by_shard, done).await?);
             keys.push(by_shard);
         }
         self.settle(session, (keyed, moving), &new, &rows, done).await?;
         for (branch, rows) in branches.iter().zip(all) {
             let mut homes: BTreeMap<usize, Wholes> = BTreeMap::new();
-            for row in rows {
+            for row in wholes(&branch.table.row, &rows)? {
                 let home = branch.table.home(&row, &self.keyspace.layout)?.ok_or_else(malformed)?;
                 homes.entry(home).or_default().push(row);
             }
@@ -247,16 +245,19 @@ impl Branch {
 }
 
 /// What rows are referred to by, each once.
-fn referred(row: &Moving, rows: &Wholes, referenced: &[String]) -> Result<Vec<Key>, ErrorBody> {
+fn referred(row: &Moving, rows: &Rows, referenced: &[String]) -> Result<Vec<Key>, ErrorBody> {
     let place = |name: &String| row.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name));
     let places: Vec<usize> =
         referenced.iter().map(|name| place(name).ok_or_else(malformed)).collect::<Result<_, _>>()?;
+    let mut seen: HashSet<Vec<u8>> = HashSet::new();
     let mut keys: Vec<Key> = Vec::new();
-    for row in rows {
-        let key: Key = places.iter().map(|place| row[*place].clone()).collect();
+    for of in &rows.list {
+        let cells = cells(of, row.columns.len() + usize::from(row.checked))?;
+        let key: Vec<Option<&[u8]>> = places.iter().map(|place| cells[*place]).collect();
         // NULL is referred to by nothing.
-        if !key.contains(&Value::Null) && !keys.contains(&key) {
-            keys.push(key);
+        if !key.contains(&None) && seen.insert(bytes_of(&key)) {
+            let values = places.iter().zip(key).map(|(place, cell)| values::own(cell, &row.columns[*place]));
+            keys.push(values.collect::<Result<_, _>>()?);
         }
     }
     Ok(keys)
